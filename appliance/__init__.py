@@ -1,0 +1,1 @@
+"""What runs in the call path of a site box. Imports neither the agent nor the centre."""

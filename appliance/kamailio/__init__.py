@@ -1,0 +1,1 @@
+"""The box's SIP router. Standard library only: Kamailio embeds the system's Python."""

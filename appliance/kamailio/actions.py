@@ -1,0 +1,86 @@
+"""What a routing decision may order: a call's plan, an ordered list of steps with reasons.
+
+The handler performs step after step; `advance` says which step an outcome leads to. Nothing here does I/O.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class StepKind(StrEnum):
+    """Where a step sends the call. MEDIA is the box's FreeSWITCH; REJECT answers the caller."""
+
+    CLOUD = "cloud"
+    CONTACTS = "contacts"
+    GATEWAY = "gateway"
+    MEDIA = "media"
+    REJECT = "reject"
+
+
+class Outcome(StrEnum):
+    """How a step ended without connecting the call."""
+
+    NO_LIFE = "no_life"  # no reply at all within life_ms, or the send failed at once
+    OVERLOADED = "overloaded"  # 5xx: the far side lives but cannot serve
+    NO_CONTACT = "no_contact"  # nobody is registered (local), or 404/480 before ringing
+    BUSY = "busy"  # 486, 600
+    NO_ANSWER = "no_answer"  # rang for ring_s
+    FULL = "full"  # the gateway's channels are all taken
+    REFUSED = "refused"  # any other 4xx or 6xx: the call's own answer
+
+
+PASS_OVER = frozenset({Outcome.NO_LIFE, Outcome.OVERLOADED, Outcome.FULL})
+"""Outcomes that say something about the target, not about the callee: try the next one."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallerId:
+    """What the called side is shown. user: number in the target's own format; privacy: withhold it (RFC 3323)."""
+
+    user: str
+    display: str = ""
+    privacy: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One attempt.
+
+    kind, target: CLOUD/GATEWAY: the peer's id; CONTACTS: "" ; MEDIA: application; REJECT: "".
+    users: CONTACTS: extension numbers rung together; CLOUD/GATEWAY/MEDIA: one number in the target's format;
+      REJECT: empty. after: outcomes of the step before that lead here; the first step has none.
+    life_ms: time for a first sign of life. ring_s: time from then to an answer.
+    preempt: EMERGENCY only, give way: when the gateway is full, end one of its lower calls first.
+    code, reason: REJECT: the SIP reply; otherwise reason says why the step is in the plan (goes into the CDR).
+    """
+
+    kind: StepKind
+    target: str
+    users: tuple[str, ...]
+    reason: str
+    after: frozenset[Outcome] = frozenset()
+    caller: CallerId | None = None
+    life_ms: int = 600
+    ring_s: int = 120
+    preempt: bool = False
+    code: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The whole of a call. kind: what was dialled (a `NumberKind` value); record: capture the audio;
+    number: the called party in E.164 or as an extension (for the CDR); emergency: report it to the centre."""
+
+    kind: str
+    number: str
+    steps: tuple[Step, ...]
+    record: bool = False
+    emergency: bool = False
+
+
+def advance(plan: Plan, index: int, outcome: Outcome) -> int | None:
+    """Index of the first step after `index` that `outcome` leads to; None when the outcome is the call's answer."""
+    for later in range(index + 1, len(plan.steps)):
+        if outcome in plan.steps[later].after:
+            return later
+    return None

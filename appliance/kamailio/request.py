@@ -1,0 +1,31 @@
+"""The facts of a new call that a decision may read. A plain value: built by the handler, read by `routing.decide`."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Origin(StrEnum):
+    """Who sent the request, as proved by digest or by the address that the snapshot lists."""
+
+    PHONE = "phone"
+    UPSTREAM = "upstream"
+    GATEWAY = "gateway"
+    STRANGER = "stranger"
+
+
+@dataclass(frozen=True, slots=True)
+class CallFacts:
+    """One initial INVITE.
+
+    origin_id: extension number of the authenticated phone, or id of the upstream or gateway; "" for a stranger.
+    dialled: user part of the Request-URI as sent. caller: user part of From (or P-Asserted-Identity of a trusted peer).
+    anonymous: the caller asked for privacy (Privacy: id, or From anonymous@).
+    forwards: numbers that this call was already forwarded by, oldest first (guards against loops).
+    """
+
+    origin: Origin
+    origin_id: str
+    dialled: str
+    caller: str
+    anonymous: bool = False
+    forwards: tuple[str, ...] = ()

@@ -1,0 +1,103 @@
+"""Read access to what a decision needs: the contract (`View`) and the values it hands out.
+
+The values are the route snapshot's rows in the shape routing reads them. Opening the snapshot is `snapshot_view`'s work.
+"""
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from appliance.model import CallControl, LinkState, UpstreamAuth
+
+
+@dataclass(frozen=True, slots=True)
+class Extension:
+    """A telephone number inside the site. public_number: E.164 or "". allow: `NumberKind` values it may call outside.
+    max_calls: calls at once with the outside. record: "all", "outside" or "none". no_answer_s: before forward_no_answer."""
+
+    number: str
+    display: str = ""
+    public_number: str = ""
+    allow: tuple[str, ...] = ()
+    forward_always: str = ""
+    forward_busy: str = ""
+    forward_no_answer: str = ""
+    no_answer_s: int = 20
+    do_not_disturb: bool = False
+    record: str = "none"
+    max_calls: int = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A hunt group. strategy: "all" (rung together) or "turn" (one after the other, ring_s each).
+    overflow: number that takes the call when nobody answers, or ""."""
+
+    number: str
+    name: str
+    strategy: str
+    members: tuple[str, ...]
+    ring_s: int = 20
+    overflow: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """An upstream or a gateway. uri: SIP URI with a literal address. network: the box's socket, "lan" or "wan".
+    number_format: "e164" (+81...), "national" (0...) or "extension" (as dialled). kinds: `NumberKind` values a gateway carries.
+    caller: E.164 presented when the extension has no number of its own. identity: "from", "pai" or "ppi". max_calls: 0 is no limit."""
+
+    id: str
+    uri: str
+    network: str = "wan"
+    number_format: str = "e164"
+    kinds: tuple[str, ...] = ()
+    caller: str = ""
+    identity: str = "pai"
+    max_calls: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What holds for the whole site. See `docs/site-document.md` for each field's meaning and default."""
+
+    site_id: str
+    version: int
+    domain: str
+    realm: str
+    call_control: CallControl
+    upstream_auth: UpstreamAuth
+    country: str
+    area: str
+    national_prefix: str
+    international_prefix: str
+    outside_prefix: str
+    emergency_numbers: tuple[str, ...]
+    emergency_caller: str
+    emergency_gateways: tuple[str, ...]
+    upstreams: tuple[Peer, ...] = ()
+    gateways: tuple[Peer, ...] = ()
+    offline_international: bool = False
+    offline_outside_calls_max: int = 0
+    upstream_life_ms: int = 600
+    media: str = ""
+    lan_networks: tuple[str, ...] = field(default=())
+
+
+class View(Protocol):
+    """What `decide` may ask. Every answer is a local, indexed read."""
+
+    @property
+    def policy(self) -> Policy: ...
+    def extension(self, number: str) -> Extension | None: ...
+    def group(self, number: str) -> Group | None: ...
+    def remote_extension(self, number: str) -> str | None:
+        """E.164 of another site's extension, or None."""
+        ...
+    def extension_of(self, public_number: str) -> str | None:
+        """Extension or group number that this site answers for an E.164 number, or None."""
+        ...
+    def link(self, upstream_id: str) -> LinkState: ...
+    def registered(self, number: str) -> bool: ...
+    def calls_on(self, gateway_id: str) -> int: ...
+    def outside_calls_of(self, extension: str) -> int: ...
+    def outside_calls(self) -> int: ...

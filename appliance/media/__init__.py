@@ -1,0 +1,1 @@
+"""Recording: what rtpengine captures, turned into audio."""

@@ -1,0 +1,1 @@
+"""The centre: enrolment, site documents, records, recordings, and what the NOC sees."""
