@@ -1,0 +1,299 @@
+"""The box's own settings, `box.toml`: what this machine is and which addresses it uses.
+
+`parse` is pure; `load` reads the file. What the site is (numbers, gateways, rules) is the site document's
+business (`appliance.site`).
+"""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from appliance import addresses
+from appliance.errors import KyusaiError
+from appliance.problems import DocumentError, Problem, Problems, shown
+from appliance.reader import REQUIRED, TEMPLATES, Document, Pattern, Table
+from appliance.words import is_id
+
+BOX_PATH = Path("/etc/kyusai/box.toml")
+"""Where the settings lie unless `BOX_VARIABLE` says otherwise."""
+
+BOX_VARIABLE = "KYUSAI_BOX"
+
+PATH_MAX_CHARS = 4096
+"""PATH_MAX of Linux."""
+
+RUN_DIR_MAX_BYTES = 64
+"""A Unix socket's whole path has at most 107 bytes (sun_path); the longest socket name needs the rest."""
+
+CHILDREN_MAX = 64
+"""Kamailio processes per socket. More than cores buys nothing (measured); this only stops a typing error."""
+
+SHARED_MEMORY_MIN_MB = 16
+SHARED_MEMORY_MAX_MB = 65536
+"""Kamailio refuses to start with much less than the minimum; the maximum only stops a typing error."""
+
+PORTS_MIN = 100
+"""Fewest media ports: a relayed call takes four (RTP and RTCP, both sides), so this is 25 calls."""
+
+NG_LISTEN = "127.0.0.1:2223"
+"""rtpengine's control socket; loopback, because its protocol knows no authentication."""
+
+AGENT_LISTEN = "127.0.0.1:9469"
+"""The agent's metrics; loopback until the operator names an address that his Prometheus reaches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Centre:
+    """url: the centre's base URL without a trailing slash, or "" for a box that stands alone."""
+
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sip:
+    """Kamailio's sockets and size. lan, wan: literal addresses. A port of 0 turns that socket off.
+
+    wan_advertise: "addr:port" as upstreams see the wan socket, or "". tls_certificate, tls_key: paths, or
+    both "" for a certificate that the box makes itself.
+    """
+
+    lan: str
+    wan: str
+    lan_port: int = 5060
+    lan_tls_port: int = 5061
+    lan_ws_port: int = 5062
+    wan_port: int = 5060
+    wan_advertise: str = ""
+    children: int = 4
+    shared_memory_mb: int = 256
+    tls_certificate: str = ""
+    tls_key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rtp:
+    """rtpengine's addresses and ports. wan_advertise: address only, or "". ng: control socket, "addr:port"."""
+
+    lan: str
+    wan: str
+    wan_advertise: str = ""
+    port_min: int = 30000
+    port_max: int = 39999
+    ng: str = NG_LISTEN
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """listen: "addr:port" of the Prometheus endpoint."""
+
+    listen: str = AGENT_LISTEN
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """The settings of one box. id: unique in the site. state_dir, run_dir: absolute (see `appliance.layout`)."""
+
+    id: str
+    state_dir: Path
+    run_dir: Path
+    centre: Centre
+    sip: Sip
+    rtp: Rtp
+    agent: Agent
+
+
+class BoxInvalid(DocumentError):  # noqa: N818 - a state of the document
+    """`box.toml` has faults; `problems` lists all of them."""
+
+    def __init__(self, problems: tuple[Problem, ...], where: str = "box.toml") -> None:
+        super().__init__("box.invalid", where, problems)
+
+
+BOX_TEMPLATES: dict[str, tuple[str, str]] = TEMPLATES | {
+    "box.url": (
+        "{value} is not an https URL with a literal address",
+        "Write it as https://198.51.100.7:8443, without a path.",
+    ),
+    "box.port_clash": (
+        "port {value} is taken by {other} on the same address",
+        "Give each socket a port of its own.",
+    ),
+    "box.ports_few": (
+        "{low} to {high} are {count} ports; at least {least} are needed",
+        "Widen the range: a relayed call takes four ports.",
+    ),
+    "box.tls_half": (
+        "tls_certificate and tls_key must be given together",
+        "Give both, or neither: the box then makes a certificate of its own.",
+    ),
+    "box.run_dir_long": (
+        "the path has {length} bytes; at most {most} are allowed",
+        "Choose a shorter folder: a Unix socket's path may have no more than 107 bytes.",
+    ),
+    "box.toml": ("not TOML: {detail}", "Correct the file at the place named."),
+}
+
+
+def parse(text: str, where: str = "box.toml") -> Box:
+    """The settings in a TOML text. Raises `BoxInvalid` with every problem. where: named in the error."""
+    problems = Problems(BOX_TEMPLATES)
+    try:
+        document: Mapping[str, object] = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        problems.add("", "box.toml", detail=str(error))
+        raise BoxInvalid(tuple(problems.found), where) from None
+    box = _read(Table(document, "", Document(problems)))
+    if problems.found:
+        raise BoxInvalid(tuple(problems.found), where)
+    return box
+
+
+def box_path(env: Mapping[str, str]) -> Path:
+    """Where the settings lie: `KYUSAI_BOX`, or `BOX_PATH`."""
+    return Path(env.get(BOX_VARIABLE) or BOX_PATH)
+
+
+def load(path: Path) -> Box:
+    """Read and parse the settings; blocks on disk. Raises `KyusaiError` "box.unreadable" or `BoxInvalid`."""
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        detail = getattr(error, "strerror", None) or str(error)
+        raise KyusaiError(
+            "box.unreadable",
+            f"{path}: the box's settings cannot be read: {detail}",
+            f"Create the file, or name another one in {BOX_VARIABLE}.",
+            path=str(path),
+            detail=detail,
+            variable=BOX_VARIABLE,
+        ) from error
+    return parse(text, str(path))
+
+
+_ID = Pattern(is_id, "lower-case letters, digits and hyphens", "'tokyo-1-a'")
+_ABSOLUTE = Pattern(lambda path: path.startswith("/"), "an absolute path", "'/var/lib/kyusai'")
+
+
+def _read(root: Table) -> Box:
+    own = root.table("box")
+    box_id = own.text("id", most=63, pattern=_ID)
+    state_dir = own.text("state_dir", "/var/lib/kyusai", most=PATH_MAX_CHARS, pattern=_ABSOLUTE)
+    run_dir = own.text("run_dir", "/run/kyusai", most=PATH_MAX_CHARS, pattern=_ABSOLUTE)
+    if len(run_dir.encode()) > RUN_DIR_MAX_BYTES:
+        own.problem("run_dir", "box.run_dir_long", length=len(run_dir.encode()), most=RUN_DIR_MAX_BYTES)
+    own.finish()
+    centre = _centre(root.table("centre", required=False))
+    sip = _sip(root.table("sip"))
+    rtp = _rtp(root.table("rtp", required=False), sip)
+    agent_table = root.table("agent", required=False)
+    agent = Agent(_endpoint(agent_table, "listen", AGENT_LISTEN))
+    agent_table.finish()
+    root.finish()
+    return Box(box_id, Path(state_dir), Path(run_dir), centre, sip, rtp, agent)
+
+
+def _centre(table: Table) -> Centre:
+    url = table.text("url", "").rstrip("/")
+    if url and not _is_url(url):
+        table.problem("url", "box.url", value=shown(url))
+    table.finish()
+    return Centre(url)
+
+
+def _sip(table: Table) -> Sip:
+    lan = _literal(table, "lan", REQUIRED)
+    sip = Sip(
+        lan=lan,
+        wan=_literal(table, "wan", lan),
+        lan_port=_port(table, "lan_port", 5060, low=1),
+        lan_tls_port=_port(table, "lan_tls_port", 5061),
+        lan_ws_port=_port(table, "lan_ws_port", 5062),
+        wan_port=_port(table, "wan_port", 5060, low=1),
+        wan_advertise=_endpoint(table, "wan_advertise", ""),
+        children=table.integer("children", 4, low=1, high=CHILDREN_MAX),
+        shared_memory_mb=table.integer(
+            "shared_memory_mb", 256, low=SHARED_MEMORY_MIN_MB, high=SHARED_MEMORY_MAX_MB
+        ),
+        tls_certificate=table.text("tls_certificate", "", most=PATH_MAX_CHARS, pattern=_ABSOLUTE),
+        tls_key=table.text("tls_key", "", most=PATH_MAX_CHARS, pattern=_ABSOLUTE),
+    )
+    _different_ports(table, sip)
+    if bool(sip.tls_certificate) != bool(sip.tls_key):
+        table.problem("tls_key" if sip.tls_certificate else "tls_certificate", "box.tls_half")
+    table.finish()
+    return sip
+
+
+def _different_ports(table: Table, sip: Sip) -> None:
+    """TCP sockets of one address need ports of their own; plain SIP listens on UDP and TCP."""
+    taken: dict[int, str] = {}
+    for name, port in (
+        ("lan_port", sip.lan_port),
+        ("lan_tls_port", sip.lan_tls_port),
+        ("lan_ws_port", sip.lan_ws_port),
+    ):
+        if port and port in taken:
+            table.problem(name, "box.port_clash", value=port, other=taken[port])
+        taken.setdefault(port, name)
+    other = taken.get(sip.wan_port)
+    if sip.wan == sip.lan and other not in (None, "lan_port"):
+        table.problem("wan_port", "box.port_clash", value=sip.wan_port, other=other)
+
+
+def _rtp(table: Table, sip: Sip) -> Rtp:
+    rtp = Rtp(
+        lan=_literal(table, "lan", sip.lan),
+        wan=_literal(table, "wan", sip.wan),
+        wan_advertise=_literal(table, "wan_advertise", ""),
+        port_min=_port(table, "port_min", 30000, low=1024),
+        port_max=_port(table, "port_max", 39999, low=1024),
+        ng=_endpoint(table, "ng", NG_LISTEN),
+    )
+    count = rtp.port_max - rtp.port_min + 1
+    if count < PORTS_MIN:
+        table.problem(
+            "port_max",
+            "box.ports_few",
+            low=rtp.port_min,
+            high=rtp.port_max,
+            count=max(count, 0),
+            least=PORTS_MIN,
+        )
+    table.finish()
+    return rtp
+
+
+def _port(table: Table, name: str, default: int, *, low: int = 0) -> int:
+    return table.integer(name, default, low=low, high=addresses.PORT_MAX)
+
+
+def _literal(table: Table, name: str, default: str) -> str:
+    return table.address(
+        name, default, addresses.literal, expected="a literal IPv4 or IPv6 address", example="'192.0.2.10'"
+    )
+
+
+def _endpoint(table: Table, name: str, default: str) -> str:
+    return table.address(
+        name,
+        default,
+        _with_port,
+        expected="a literal address with a port",
+        example="'127.0.0.1:9469'",
+    )
+
+
+def _with_port(value: str) -> addresses.Endpoint:
+    where = addresses.endpoint(value)
+    if not where.port:
+        raise addresses.AddressError("syntax", value)
+    return where
+
+
+def _is_url(url: str) -> bool:
+    scheme, _, rest = url.partition("://")
+    try:
+        return scheme == "https" and bool(addresses.endpoint(rest))
+    except addresses.AddressError:
+        return False

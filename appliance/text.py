@@ -1,0 +1,104 @@
+"""User-facing texts in English and Japanese, by stable key. Reads the `texts.toml` catalogues, no more.
+
+A catalogue lies beside the code that uses it. Each entry is a table with `en` and `ja`; a hint is the entry
+`<key>.hint`. Placeholders are `str.format`'s, by name.
+"""
+
+import functools
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Literal
+
+from appliance.errors import KyusaiError
+
+Lang = Literal["en", "ja"]
+
+PACKAGES = ("appliance", "agent", "cloudsync")
+"""Folders beside this package whose catalogues `text` reads; a box without the centre's package has fewer."""
+
+LANGUAGE_VARIABLES = ("KYUSAI_LANG", "LC_ALL", "LC_MESSAGES", "LANG")
+"""Asked in this order, as POSIX orders the locale variables; the first that is set decides."""
+
+
+class Catalogue:
+    """Texts of one or more `texts.toml`: key -> language -> template."""
+
+    def __init__(self, entries: Mapping[str, Mapping[str, str]]) -> None:
+        self._entries = dict(entries)
+
+    @classmethod
+    def load(cls, *paths: Path) -> "Catalogue":
+        """Read the files, blocking on disk. Raises `KyusaiError` "text.doubled": two files define one key."""
+        entries: dict[str, Mapping[str, str]] = {}
+        for path in paths:
+            for key, entry in _flatten(tomllib.loads(path.read_text("utf-8"))):
+                if key in entries:
+                    raise KyusaiError("text.doubled", f"{path}: the text {key!r} is defined twice", text=key)
+                entries[key] = entry
+        return cls(entries)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._entries
+
+    def keys(self) -> tuple[str, ...]:
+        """Every key, in file order."""
+        return tuple(self._entries)
+
+    def template(self, key: str, lang: Lang) -> str:
+        """The unfilled text; English when the language has none. Raises `KeyError` for an unknown key."""
+        entry = self._entries[key]
+        return entry.get(lang) or entry["en"]
+
+    def text(self, key: str, lang: Lang = "en", **values: object) -> str:
+        """The text of `key`, filled in. Raises `KeyError` for an unknown key or a value that is missing."""
+        return self.template(key, lang).format(**values)
+
+    def explain(self, error: KyusaiError, lang: Lang = "en") -> tuple[str, str]:
+        """Message and hint of an error; its own English ones where the catalogue has none. Never raises."""
+        return (
+            self._or_own(error.key, error.message, lang, error.values),
+            self._or_own(f"{error.key}.hint", error.hint, lang, error.values),
+        )
+
+    def _or_own(self, key: str, own: str, lang: Lang, values: Mapping[str, object]) -> str:
+        try:
+            return self.text(key, lang, **values) if own else ""
+        except (KeyError, IndexError, ValueError, AttributeError):
+            return own
+
+
+def _flatten(table: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, dict[str, str]]]:
+    """Nested TOML tables as dotted keys; a table with an `en` string is an entry (and may hold a `hint`)."""
+    for name, value in table.items():
+        if not isinstance(value, dict):
+            continue
+        key = f"{prefix}{name}"
+        if isinstance(value.get("en"), str):
+            yield key, {lang: text for lang, text in value.items() if isinstance(text, str)}
+        yield from _flatten(value, f"{key}.")
+
+
+@functools.cache
+def catalogue() -> Catalogue:
+    """All catalogues of the installed packages, read once. Blocks on disk the first time."""
+    root = Path(__file__).resolve().parent.parent
+    return Catalogue.load(*(path for name in PACKAGES for path in sorted((root / name).rglob("texts.toml"))))
+
+
+def text(key: str, lang: Lang = "en", **values: object) -> str:
+    """The text of `key` in `lang`, its placeholders filled. Raises `KeyError` for an unknown key."""
+    return catalogue().text(key, lang, **values)
+
+
+def explain(error: KyusaiError, lang: Lang = "en") -> tuple[str, str]:
+    """(message, hint) of an error in `lang`; its own English where the catalogue has none."""
+    return catalogue().explain(error, lang)
+
+
+def language(env: Mapping[str, str]) -> Lang:
+    """The user's language by the environment: "ja" when the deciding variable begins with it, else "en"."""
+    for name in LANGUAGE_VARIABLES:
+        if value := env.get(name, "").strip():
+            return "ja" if value.lower().startswith("ja") else "en"
+    return "en"
