@@ -32,6 +32,9 @@ class Outcome(StrEnum):
 PASS_OVER = frozenset({Outcome.NO_LIFE, Outcome.OVERLOADED, Outcome.FULL})
 """Outcomes that say something about the target, not about the callee: try the next one."""
 
+PEERS = frozenset({StepKind.CLOUD, StepKind.GATEWAY})
+"""Kinds of step whose answer about the callee (busy, declined, unknown) is the call's own answer."""
+
 
 @dataclass(frozen=True, slots=True)
 class CallerId:
@@ -48,7 +51,9 @@ class Step:
 
     kind, target: CLOUD/GATEWAY: the peer's id; CONTACTS: "" ; MEDIA: application; REJECT: "".
     users: CONTACTS: extension numbers rung together; CLOUD/GATEWAY/MEDIA: one number in the target's format;
-      REJECT: empty. after: outcomes of the step before that lead here; the first step has none.
+      REJECT: empty. after: outcomes of an earlier step that lead here; the first step has none.
+    follows: indices of the earlier steps that `after` speaks of; empty: every earlier one. A plan with forwarding is a
+      tree laid flat, so a busy phone must not end up in the list meant for one that does not answer.
     life_ms: time for a first sign of life. ring_s: time from then to an answer.
     preempt: EMERGENCY only, give way: when the gateway is full, end one of its lower calls first.
     code, reason: REJECT: the SIP reply; otherwise reason says why the step is in the plan (goes into the CDR).
@@ -64,6 +69,7 @@ class Step:
     ring_s: int = 120
     preempt: bool = False
     code: int = 0
+    follows: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +85,15 @@ class Plan:
 
 
 def advance(plan: Plan, index: int, outcome: Outcome) -> int | None:
-    """Index of the first step after `index` that `outcome` leads to; None when the outcome is the call's answer."""
+    """Index of the step that `outcome` of step `index` leads to; None when the outcome is the call's answer.
+
+    What a cloud or a gateway says of the callee ends the call: only a peer that fails itself is passed over. An
+    emergency call goes on whatever the peer said, as long as a step is left.
+    """
+    if plan.steps[index].kind in PEERS and outcome not in PASS_OVER and not plan.emergency:
+        return None
     for later in range(index + 1, len(plan.steps)):
-        if outcome in plan.steps[later].after:
+        step = plan.steps[later]
+        if outcome in step.after and (not step.follows or index in step.follows):
             return later
     return None
