@@ -1,0 +1,644 @@
+"""What a site box and the centre say to each other: words, shapes, limits, hashes, the bytes that get signed.
+
+Both sides import this module and nothing else of each other. It opens nothing, reads no clock and needs the
+standard library only. The HTTP paths are under `/v1`; `docs/centre.md` describes them. Every number below is a
+limit of the protocol, with its unit in the name and its reason beside it.
+
+Hash chain of records: `record_hash` covers the hash of the record before it, so a gap, a change or a swap
+shows, and whoever holds records 1..n can check them without trusting the centre.
+"""
+
+import base64
+import binascii
+import gzip
+import hashlib
+import json
+import re
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any
+
+Json = Any
+"""What `json.loads` gives."""
+
+PATH_CA = "/v1/ca"
+"""GET: the centre's CA certificate in PEM. No access token needed."""
+PATH_ENROL = "/v1/enrol"
+PATH_ENROLMENT = "/v1/enrolment"
+PATH_TOKEN_CHALLENGE = "/v1/token/challenge"  # noqa: S105 - a path
+PATH_TOKEN = "/v1/token"  # noqa: S105 - a path
+PATH_CONFIG = "/v1/config"
+PATH_CONFIG_STATUS = "/v1/config/status"
+PATH_RECORDS = "/v1/records"
+PATH_RECORDINGS = "/v1/recordings"
+PATH_HEARTBEAT = "/v1/heartbeat"
+
+# ---------------------------------------------------------------------------------------------- limits
+
+BATCH_RECORDS_MAX = 500
+"""Records in one POST:
+the centre commits them as one transaction, whose fsync is then spread over 500 rows.
+"""
+BATCH_BYTES_MAX = 8 * 1024 * 1024
+"""A batch after decompression: 500 records of 16 KiB. More is a mistake or a decompression bomb."""
+BATCH_GZIP_BYTES_MAX = 2 * 1024 * 1024
+"""A batch as sent: CDRs shrink to a quarter or less (386 bytes to 97 was measured)."""
+RECORD_BYTES_MAX = 64 * 1024
+"""The canonical JSON of one record's body: a CDR has about 1 KiB, statistics of a day below 32 KiB."""
+JSON_BYTES_MAX = 256 * 1024
+"""Any other JSON request body (heartbeat, enrolment, configuration status)."""
+DOCUMENT_BYTES_MAX = 16 * 1024 * 1024
+"""A site document: 20,000 extensions of about 500 bytes, with room."""
+LONG_POLL_MAX_S = 50
+"""The longest that the centre holds a configuration poll:
+below the 60 s after which proxies and NATs cut in.
+"""
+TOKEN_LIFE_S = 3600
+"""An access token lives an hour; revocation does not wait for its end, it is looked up with each request."""
+NONCE_LIFE_S = 60
+"""A challenge must be answered within this time: one slow round trip with retransmissions."""
+HEARTBEAT_INTERVAL_S = 10
+"""How often a box that is well reports.
+
+Two missed ones and a late one make it silent, see `SILENT_AFTER_S`.
+"""
+SILENT_AFTER_S = 35
+"""A box is shown as silent when nothing came for three and a half intervals."""
+UPLOAD_PIECE_BYTES = 1024 * 1024
+"""What a box sends in one PATCH by choice: lost work at a broken link stays below a second at 20 Mbit/s."""
+UPLOAD_PIECE_BYTES_MAX = 16 * 1024 * 1024
+"""What the centre takes in one PATCH."""
+RECORDING_BYTES_MAX = 2 * 1024 * 1024 * 1024
+"""One recording: 24 hours of stereo G.711 are 1.4 GB before compression."""
+ENROLMENT_CODE_CHARACTERS = 16
+"""Characters of the secret part of a code, 5 bits each: 80 bits cannot be guessed within its life of days."""
+CA_FINGERPRINT_CHARACTERS = 32
+"""Hex digits of the CA's SHA-256 within the enrolment text:
+128 bits, so nobody can make a second CA that fits.
+"""
+PROBLEMS_MAX = 200
+"""Problems of a configuration that a box reports at most."""
+
+GENESIS_HASH = "0" * 64
+"""`prev_hash` of a site's first record (seq 1)."""
+
+# ----------------------------------------------------------------------------------------------- words
+
+
+class ItemStatus(StrEnum):
+    """The centre's word on one record.
+
+    STORED and DUPLICATE both allow the box to delete it; REFUSED parks it.
+    """
+
+    STORED = "stored"
+    DUPLICATE = "duplicate"
+    REFUSED = "refused"
+
+
+class Refusal(StrEnum):
+    """Why a record was refused (`reason`)."""
+
+    CONFLICT = "conflict"
+    """The id is there with another hash."""
+    SEQ_CONFLICT = "seq_conflict"
+    """The sequence number is there under another id: two boxes with one identity, or a restored old disk."""
+    BAD_HASH = "bad_hash"
+    """The hash does not fit the record."""
+    BROKEN_CHAIN = "broken_chain"
+    """`prev_hash` differs from the hash of the neighbour that the centre holds."""
+    MALFORMED = "malformed"
+    """A field is missing or of the wrong kind."""
+    TOO_LARGE = "too_large"
+    """The body is above RECORD_BYTES_MAX."""
+
+
+class RecordKind(StrEnum):
+    """The three sorts of record; one mechanism carries all."""
+
+    CDR = "cdr"
+    EVENT = "event"
+    STAT = "stat"
+
+
+class Priority:
+    """Order of sending: lower goes first."""
+
+    EMERGENCY = 0
+    CDR = 1
+    REST = 2
+
+
+class ConfigState(StrEnum):
+    """What became of a configuration version on the box."""
+
+    APPLIED = "applied"
+    REFUSED = "refused"
+    ROLLED_BACK = "rolled_back"
+
+
+class RecordingState(StrEnum):
+    """RECEIVING:
+    pieces are missing. STORED: verified and on disk at the centre; only now may the box delete.
+    """
+
+    RECEIVING = "receiving"
+    STORED = "stored"
+
+
+class WireError(ValueError):
+    """Something that the other side sent breaks the contract.
+
+    `key` is stable, `hint` says what to do about it.
+    """
+
+    def __init__(self, key: str, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.key = key
+        self.message = message
+        self.hint = hint
+
+
+ID_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}"
+"""Site, box and tenant ids: safe in paths, headers and metric labels."""
+RECORD_ID_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._:@#+-]{0,127}"
+RECORDING_ID_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
+"""A recording's id becomes a file name at the centre: no separators, never a leading dot."""
+SHA256_PATTERN = r"[0-9a-f]{64}"
+UTC_PATTERN = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z"
+"""RFC 3339 in UTC with a capital Z."""
+
+
+def is_id(text: str) -> bool:
+    """Whether `text` may name a site, a box or a tenant."""
+    return re.fullmatch(ID_PATTERN, text) is not None
+
+
+def is_recording_id(text: str) -> bool:
+    """Whether `text` may name a recording."""
+    return re.fullmatch(RECORDING_ID_PATTERN, text) is not None
+
+
+# ------------------------------------------------------------------------------ canonical JSON, base64
+
+
+def canonical_json(value: Json) -> str:
+    """One text for one value:
+    sorted keys, no blanks, UTF-8 kept, no NaN (as RFC 8785, numbers as Python writes them).
+    """
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def to_base64(data: bytes) -> str:
+    """Standard base64 with padding."""
+    return base64.b64encode(data).decode("ascii")
+
+
+def ca_fingerprint(pem: str) -> str:
+    """SHA-256 in hex of the first certificate in `pem`; the box compares it with the enrolment text's digits.
+
+    The box fetches the PEM from PATH_CA over a connection that it cannot verify yet, and pins it when it fits.
+    Raises WireError `bad_certificate`.
+    """
+    match = re.search(r"-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----", pem)
+    if match is None:
+        raise WireError("bad_certificate", "no certificate in PEM form")
+    return hashlib.sha256(from_base64("".join(match.group(1).split()))).hexdigest()
+
+
+def from_base64(text: str) -> bytes:
+    """Inverse of `to_base64`; raises WireError for anything that is not strict base64."""
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise WireError("bad_base64", f"not base64: {text[:40]!r}") from error
+
+
+# ---------------------------------------------------------------------------------------- signed bytes
+
+
+def token_signing_bytes(box_id: str, nonce: str) -> bytes:
+    """What the box signs with its Ed25519 key to get an access token."""
+    return b"kyusai-token-v1\0" + box_id.encode() + b"\0" + nonce.encode()
+
+
+def envelope_signing_bytes(document: str) -> bytes:
+    """What the centre signs of a site document; `document` is the exact text that travels."""
+    return b"kyusai-site-v1\0" + document.encode()
+
+
+def receipt_signing_bytes(receipt: Mapping[str, Json]) -> bytes:
+    """What the centre signs of a receipt: all of it but the signature itself."""
+    return (
+        b"kyusai-receipt-v1\0"
+        + canonical_json({k: v for k, v in receipt.items() if k != "signature"}).encode()
+    )
+
+
+def key_id(public_key: bytes) -> str:
+    """The name of a signing key: the first 16 hex digits of the SHA-256 of its 32 raw bytes."""
+    return hashlib.sha256(public_key).hexdigest()[:16]
+
+
+# --------------------------------------------------------------------------------------------- records
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One item of a site's sequence. `seq` starts at 1 and has no gap; `id` was made at the source."""
+
+    seq: int
+    id: str
+    kind: str
+    priority: int
+    created_utc: str
+    boot_id: str
+    body: dict[str, Json]
+    prev_hash: str
+    hash: str
+
+
+def record_hash(
+    prev_hash: str,
+    *,
+    seq: int,
+    record_id: str,
+    kind: str,
+    priority: int,
+    created_utc: str,
+    boot_id: str,
+    body: Mapping[str, Json],
+) -> str:
+    """SHA-256 in hex over the previous record's hash and everything that this record says."""
+    said = [seq, record_id, kind, priority, created_utc, boot_id, body]
+    return hashlib.sha256(b"kyusai-record-v1\0" + f"{prev_hash}\0{canonical_json(said)}".encode()).hexdigest()
+
+
+def chain_record(
+    prev_hash: str,
+    *,
+    seq: int,
+    record_id: str,
+    kind: str,
+    priority: int,
+    created_utc: str,
+    boot_id: str,
+    body: dict[str, Json],
+) -> Record:
+    """The record that follows the one with `prev_hash` (GENESIS_HASH for the first)."""
+    digest = record_hash(
+        prev_hash,
+        seq=seq,
+        record_id=record_id,
+        kind=kind,
+        priority=priority,
+        created_utc=created_utc,
+        boot_id=boot_id,
+        body=body,
+    )
+    return Record(seq, record_id, kind, priority, created_utc, boot_id, body, prev_hash, digest)
+
+
+def hash_fits(record: Record) -> bool:
+    """Whether the record's own hash is right; says nothing of its neighbours."""
+    expected = record_hash(
+        record.prev_hash,
+        seq=record.seq,
+        record_id=record.id,
+        kind=record.kind,
+        priority=record.priority,
+        created_utc=record.created_utc,
+        boot_id=record.boot_id,
+        body=record.body,
+    )
+    return expected == record.hash
+
+
+_RECORD_FIELDS: tuple[tuple[str, type], ...] = (
+    ("seq", int),
+    ("id", str),
+    ("kind", str),
+    ("priority", int),
+    ("created_utc", str),
+    ("boot_id", str),
+    ("body", dict),
+    ("prev_hash", str),
+    ("hash", str),
+)
+
+
+def record_from(value: Json) -> Record:
+    """A record from its JSON; raises WireError with key `malformed` or `too_large` that names the field.
+
+    Unknown fields are ignored, so that a newer box can talk to an older centre.
+    """
+    if not isinstance(value, dict):
+        raise WireError(Refusal.MALFORMED, f"a record must be an object, not {type(value).__name__}")
+    for name, kind in _RECORD_FIELDS:
+        if not isinstance(value.get(name), kind) or isinstance(value.get(name), bool):
+            raise WireError(Refusal.MALFORMED, f"record field {name!r} must be {kind.__name__}")
+    record = Record(**{name: value[name] for name, _ in _RECORD_FIELDS})
+    checks = (
+        ("seq", 1 <= record.seq < 2**63),
+        ("id", re.fullmatch(RECORD_ID_PATTERN, record.id) is not None),
+        ("kind", record.kind in tuple(RecordKind)),
+        ("priority", 0 <= record.priority <= 9),
+        ("created_utc", re.fullmatch(UTC_PATTERN, record.created_utc) is not None),
+        ("boot_id", len(record.boot_id) <= 64),
+        ("prev_hash", re.fullmatch(SHA256_PATTERN, record.prev_hash) is not None),
+        ("hash", re.fullmatch(SHA256_PATTERN, record.hash) is not None),
+    )
+    for name, fits in checks:
+        if not fits:
+            raise WireError(Refusal.MALFORMED, f"record field {name!r} has a value that is not allowed")
+    try:
+        size_bytes = len(canonical_json(record.body).encode())
+    except (ValueError, RecursionError) as error:
+        raise WireError(Refusal.MALFORMED, "record field 'body' is not JSON in UTF-8") from error
+    if size_bytes > RECORD_BYTES_MAX:
+        raise WireError(Refusal.TOO_LARGE, f"a record body of {size_bytes} bytes is above {RECORD_BYTES_MAX}")
+    return record
+
+
+@dataclass(frozen=True, slots=True)
+class RecordResult:
+    """The centre's word on one record; results come in the order of the batch, one for each record."""
+
+    id: str
+    status: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What travels in POST /v1/records.
+
+    `records` are raw JSON: each is judged by itself, see `record_from`.
+    """
+
+    site_id: str
+    box_id: str
+    records: list[Json]
+
+
+def encode_batch(site_id: str, box_id: str, records: Sequence[Record]) -> bytes:
+    """A batch as gzip JSON (Content-Type application/json, Content-Encoding gzip).
+
+    The same input gives the same bytes.
+    """
+    document = {"site_id": site_id, "box_id": box_id, "records": [asdict(record) for record in records]}
+    return gzip.compress(canonical_json(document).encode(), compresslevel=6, mtime=0)
+
+
+def gunzip(data: bytes, limit_bytes: int) -> bytes:
+    """Inflate one gzip member to at most `limit_bytes`; raises WireError `bad_gzip` or `too_large`."""
+    inflater = zlib.decompressobj(wbits=31)
+    try:
+        plain = inflater.decompress(data, limit_bytes + 1)
+    except zlib.error as error:
+        raise WireError("bad_gzip", f"the body is not gzip: {error}") from error
+    if len(plain) > limit_bytes:
+        raise WireError(
+            "too_large", f"the body inflates to more than {limit_bytes} bytes", "Send smaller batches."
+        )
+    if not inflater.eof:
+        raise WireError("bad_gzip", "the gzip body ends early", "Send the batch again.")
+    return plain
+
+
+def decode_batch(data: bytes, *, gzipped: bool = True) -> Batch:
+    """A batch from the request body; raises WireError when it is no batch.
+
+    Its records are not judged here.
+    """
+    plain = gunzip(data, BATCH_BYTES_MAX) if gzipped else data
+    if len(plain) > BATCH_BYTES_MAX:
+        raise WireError("too_large", f"a batch of {len(plain)} bytes is above {BATCH_BYTES_MAX}")
+    value = parse_json(plain)
+    if not isinstance(value, dict) or not isinstance(value.get("records"), list):
+        raise WireError("malformed", "a batch must be an object with the list 'records'")
+    if not isinstance(value.get("site_id"), str) or not isinstance(value.get("box_id"), str):
+        raise WireError("malformed", "a batch must name 'site_id' and 'box_id'")
+    if len(value["records"]) > BATCH_RECORDS_MAX:
+        raise WireError(
+            "too_many_records",
+            f"a batch of {len(value['records'])} records is above {BATCH_RECORDS_MAX}",
+            "Send smaller batches.",
+        )
+    return Batch(value["site_id"], value["box_id"], value["records"])
+
+
+def parse_json(data: bytes) -> Json:
+    """Strict JSON in UTF-8 (no NaN); raises WireError `malformed`."""
+
+    def refuse_constant(name: str) -> Json:
+        raise ValueError(f"{name} is not JSON")
+
+    try:
+        return json.loads(data.decode("utf-8"), parse_constant=refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise WireError("malformed", f"the body is not JSON: {error}") from error
+
+
+def decode_results(data: bytes, expected: Sequence[str]) -> list[RecordResult]:
+    """The centre's answer to a batch whose record ids were `expected`.
+
+    Raises WireError unless it holds exactly one known word for each record in the same order: an answer that
+    is not certain (a proxy's page, a truncated body) must never count as an acknowledgement.
+    """
+    value = parse_json(data)
+    items = value.get("results") if isinstance(value, dict) else None
+    if not isinstance(items, list) or len(items) != len(expected):
+        raise WireError("malformed", f"expected {len(expected)} results")
+    results = []
+    for item, id_ in zip(items, expected, strict=True):
+        if not isinstance(item, dict) or item.get("id") != id_ or item.get("status") not in tuple(ItemStatus):
+            raise WireError("malformed", f"no usable result for record {id_!r}")
+        results.append(RecordResult(id_, item["status"], str(item.get("reason") or "")))
+    return results
+
+
+# -------------------------------------------------------------------------------- enrolment and access
+
+
+_CODE_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+"""Crockford's base32: no I, L, O, U, so that a code survives being read out over the telephone."""
+_CODE_LOOKALIKES = str.maketrans("ILO", "110")
+
+
+@dataclass(frozen=True, slots=True)
+class EnrolmentText:
+    """What an administrator hands over:
+    the one-time code, and the start of the CA's SHA-256 fingerprint (lower hex).
+    """
+
+    code: str
+    ca_fingerprint: str
+
+
+def code_from_bytes(random: bytes) -> str:
+    """A code of ENROLMENT_CODE_CHARACTERS from at least as many random bytes (5 bits of each are used)."""
+    return "".join(_CODE_ALPHABET[byte & 31] for byte in random[:ENROLMENT_CODE_CHARACTERS])
+
+
+def format_enrolment(code: str, ca_sha256: str) -> str:
+    """`KYU-<code>-<fingerprint>`, the text that `kyusai enrol` takes.
+
+    `ca_sha256`: hex SHA-256 of the CA's DER.
+    """
+    return f"KYU-{code}-{ca_sha256[:CA_FINGERPRINT_CHARACTERS].lower()}"
+
+
+def parse_enrolment(text: str) -> EnrolmentText:
+    """Inverse of `format_enrolment`, forgiving about case and blanks; raises WireError
+    `bad_enrolment_text`.
+    """
+    parts = "".join(text.split()).upper().split("-")
+    if len(parts) == 3 and parts[0] == "KYU":
+        code = parts[1].translate(_CODE_LOOKALIKES)
+        if (
+            len(code) == ENROLMENT_CODE_CHARACTERS
+            and all(c in _CODE_ALPHABET for c in code)
+            and re.fullmatch(rf"[0-9A-F]{{{CA_FINGERPRINT_CHARACTERS}}}", parts[2])
+        ):
+            return EnrolmentText(code, parts[2].lower())
+    raise WireError(
+        "bad_enrolment_text",
+        f"an enrolment text reads KYU-<{ENROLMENT_CODE_CHARACTERS} characters>"
+        f"-<{CA_FINGERPRINT_CHARACTERS} hex digits>",
+        "Copy the whole line that `kyusai centre site code SITE` printed.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigKey:
+    """A public key that may sign site documents and receipts (raw 32 bytes in base64)."""
+
+    key_id: str
+    public_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """The answer to POST /v1/enrol, and of GET /v1/enrolment at any later time (keys and recipients rotate).
+
+    A code works once. A box whose answer got lost is enrolled all the same: its key already opens
+    POST /v1/token, and GET /v1/enrolment then gives this again. `next_seq` and `last_hash` are where the site's
+    records go on when the box is a new one in an old one's place.
+    """
+
+    site_id: str
+    box_id: str
+    config_keys: tuple[ConfigKey, ...]
+    recording_recipients: tuple[str, ...]
+    server_time_utc: str
+    next_seq: int = 1
+    last_hash: str = GENESIS_HASH
+
+
+def enrolment_from(value: Json) -> Enrolment:
+    """An `Enrolment` from its JSON; raises WireError `malformed`."""
+    try:
+        return Enrolment(
+            site_id=str(value["site_id"]),
+            box_id=str(value["box_id"]),
+            config_keys=tuple(
+                ConfigKey(str(k["key_id"]), str(k["public_key"])) for k in value["config_keys"]
+            ),
+            recording_recipients=tuple(str(r) for r in value["recording_recipients"]),
+            server_time_utc=str(value["server_time_utc"]),
+            next_seq=int(value.get("next_seq", 1)),
+            last_hash=str(value.get("last_hash", GENESIS_HASH)),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise WireError("malformed", f"the enrolment answer lacks or spoils {error}") from error
+
+
+# ------------------------------------------------------------------------ configuration and recordings
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """A signed site document.
+
+    `document` is the exact JSON text; `signature` is Ed25519 over `envelope_signing_bytes`.
+    """
+
+    document: str
+    version: int
+    key_id: str
+    signature: str
+
+
+def envelope_from(value: Json) -> Envelope:
+    """An `Envelope` from its JSON; raises WireError `malformed`. The signature is not checked here."""
+    if (
+        isinstance(value, dict)
+        and all(isinstance(value.get(name), str) for name in ("document", "key_id", "signature"))
+        and isinstance(value.get("version"), int)
+        and not isinstance(value["version"], bool)
+    ):
+        return Envelope(value["document"], value["version"], value["key_id"], value["signature"])
+    raise WireError("malformed", "a configuration envelope has document, version, key_id and signature")
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingOffer:
+    """What the box says before it uploads.
+
+    `sha256` is of the plain audio, `cipher_sha256` and `bytes` of what travels.
+    """
+
+    id: str
+    call: str
+    sha256: str
+    cipher_sha256: str
+    bytes: int
+    started_utc: str
+    duration_s: float
+    format: str
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The centre's signed word that it holds a recording:
+    verified, fsynced. Only this lets the box delete.
+    """
+
+    site_id: str
+    id: str
+    sha256: str
+    cipher_sha256: str
+    bytes: int
+    stored_utc: str
+    key_id: str
+    signature: str = ""
+
+
+def receipt_from(value: Json) -> Receipt:
+    """A `Receipt` from its JSON; raises WireError `malformed`. The signature is not checked here."""
+    names = ("site_id", "id", "sha256", "cipher_sha256", "stored_utc", "key_id", "signature")
+    if (
+        isinstance(value, dict)
+        and all(isinstance(value.get(name), str) for name in names)
+        and isinstance(value.get("bytes"), int)
+    ):
+        return Receipt(bytes=value["bytes"], **{name: value[name] for name in names})
+    raise WireError("malformed", f"a receipt has {', '.join(names)} and bytes")
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorBody:
+    """What every 4xx and 5xx answer of the centre holds."""
+
+    key: str
+    message: str
+    hint: str = ""
+    problems: list[Json] = field(default_factory=list)
+
+
+def as_json(value: Json) -> dict[str, Json]:
+    """A dataclass of this module as the JSON object that travels."""
+    return asdict(value)
