@@ -13,7 +13,7 @@ SIP_PORT = 5060
 
 SIPS_PORT = 5061
 
-TRANSPORTS = ("udp", "tcp", "tls", "ws", "wss")
+TRANSPORTS = ("udp", "tcp", "tls")
 """Transports that a peer may be reached by."""
 
 PORT_MAX = 65535
@@ -25,7 +25,7 @@ _URI = re.compile(
 
 
 class AddressError(ValueError):
-    """Not an address in the wanted form. reason: "syntax", "name" (not a literal), "port" or "parameter"."""
+    """Not an address in the wanted form. reason: "syntax", "name" (not a literal), "unusable", "port", "parameter"."""
 
     def __init__(self, reason: str, value: str) -> None:
         super().__init__(f"{value!r}: {reason}")
@@ -71,6 +71,8 @@ def literal(value: str) -> str:
         raise AddressError("name", value) from None
     if getattr(address, "scope_id", None):
         raise AddressError("syntax", value)
+    if address.is_unspecified or address.is_multicast:
+        raise AddressError("unusable", value)
     return str(address)
 
 
@@ -100,7 +102,7 @@ def sip_address(value: str) -> SipAddress:
 
 
 def _default_port(transport: str) -> int:
-    return SIPS_PORT if transport in ("tls", "wss") else SIP_PORT
+    return SIPS_PORT if transport == "tls" else SIP_PORT
 
 
 def _port(digits: str | None, value: str) -> int:

@@ -12,8 +12,8 @@ from pathlib import Path
 from appliance import addresses
 from appliance.errors import KyusaiError
 from appliance.problems import DocumentError, Problem, Problems, shown
-from appliance.reader import REQUIRED, TEMPLATES, Document, Pattern, Table
-from appliance.words import is_id
+from appliance.reader import REQUIRED, TEMPLATES, Document, Table
+from appliance.words import ABSOLUTE_PATH, ID, ID_MAX_CHARS
 
 BOX_PATH = Path("/etc/kyusai/box.toml")
 """Where the settings lie unless `BOX_VARIABLE` says otherwise."""
@@ -73,7 +73,7 @@ class Sip:
 
 @dataclass(frozen=True, slots=True)
 class Rtp:
-    """rtpengine's addresses and ports. wan_advertise: address only, or "". ng: control socket, "addr:port"."""
+    """rtpengine's addresses and ports. wan_advertise: address only, or "". ng: its control socket."""
 
     lan: str
     wan: str
@@ -92,7 +92,7 @@ class Agent:
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """The settings of one box. id: unique in the site. state_dir, run_dir: absolute (see `appliance.layout`)."""
+    """The settings of one box. id: unique in the site. state_dir, run_dir: absolute folders."""
 
     id: str
     state_dir: Path
@@ -103,7 +103,7 @@ class Box:
     agent: Agent
 
 
-class BoxInvalid(DocumentError):  # noqa: N818 - a state of the document
+class BoxInvalid(DocumentError):
     """`box.toml` has faults; `problems` lists all of them."""
 
     def __init__(self, problems: tuple[Problem, ...], where: str = "box.toml") -> None:
@@ -171,15 +171,11 @@ def load(path: Path) -> Box:
     return parse(text, str(path))
 
 
-_ID = Pattern(is_id, "lower-case letters, digits and hyphens", "'tokyo-1-a'")
-_ABSOLUTE = Pattern(lambda path: path.startswith("/"), "an absolute path", "'/var/lib/kyusai'")
-
-
 def _read(root: Table) -> Box:
     own = root.table("box")
-    box_id = own.text("id", most=63, pattern=_ID)
-    state_dir = own.text("state_dir", "/var/lib/kyusai", most=PATH_MAX_CHARS, pattern=_ABSOLUTE)
-    run_dir = own.text("run_dir", "/run/kyusai", most=PATH_MAX_CHARS, pattern=_ABSOLUTE)
+    box_id = own.text("id", most=ID_MAX_CHARS, form=ID)
+    state_dir = own.text("state_dir", "/var/lib/kyusai", most=PATH_MAX_CHARS, form=ABSOLUTE_PATH)
+    run_dir = own.text("run_dir", "/run/kyusai", most=PATH_MAX_CHARS, form=ABSOLUTE_PATH)
     if len(run_dir.encode()) > RUN_DIR_MAX_BYTES:
         own.problem("run_dir", "box.run_dir_long", length=len(run_dir.encode()), most=RUN_DIR_MAX_BYTES)
     own.finish()
@@ -215,8 +211,8 @@ def _sip(table: Table) -> Sip:
         shared_memory_mb=table.integer(
             "shared_memory_mb", 256, low=SHARED_MEMORY_MIN_MB, high=SHARED_MEMORY_MAX_MB
         ),
-        tls_certificate=table.text("tls_certificate", "", most=PATH_MAX_CHARS, pattern=_ABSOLUTE),
-        tls_key=table.text("tls_key", "", most=PATH_MAX_CHARS, pattern=_ABSOLUTE),
+        tls_certificate=table.text("tls_certificate", "", most=PATH_MAX_CHARS, form=ABSOLUTE_PATH),
+        tls_key=table.text("tls_key", "", most=PATH_MAX_CHARS, form=ABSOLUTE_PATH),
     )
     _different_ports(table, sip)
     if bool(sip.tls_certificate) != bool(sip.tls_key):
@@ -270,15 +266,15 @@ def _port(table: Table, name: str, default: int, *, low: int = 0) -> int:
 
 def _literal(table: Table, name: str, default: str) -> str:
     return table.address(
-        name, default, addresses.literal, expected="a literal IPv4 or IPv6 address", example="'192.0.2.10'"
+        name, addresses.literal, default, expected="a literal IPv4 or IPv6 address", example="'192.0.2.10'"
     )
 
 
 def _endpoint(table: Table, name: str, default: str) -> str:
     return table.address(
         name,
-        default,
         _with_port,
+        default,
         expected="a literal address with a port",
         example="'127.0.0.1:9469'",
     )

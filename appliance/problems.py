@@ -13,6 +13,10 @@ SHOWN_CHARS = 48
 """A value is shown in a message up to this length; whoever wrote the document knows the rest."""
 
 
+PROBLEMS_MAX = 1000
+"""So many faults of one document are listed: more help nobody, and the list travels back to the centre."""
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One fault. path: where, as in `$.extensions[3].number`; key: stable; values: for translation."""
@@ -62,12 +66,15 @@ class Problems:
 
     def __init__(self, templates: Mapping[str, tuple[str, str]]) -> None:
         self._templates = templates
+        self.count = 0
         self.found: list[Problem] = []
         self.warnings: list[Problem] = []
 
     def add(self, path: str, key: str, **values: object) -> None:
-        """Note a fault that makes the document unusable."""
-        self.found.append(self._problem(path, key, values))
+        """Note a fault that makes the document unusable; beyond `PROBLEMS_MAX` they are only counted."""
+        self.count += 1
+        if self.count <= PROBLEMS_MAX:
+            self.found.append(self._problem(path, key, values))
 
     def warn(self, path: str, key: str, **values: object) -> None:
         """Note something the operator should know about a document that is usable."""

@@ -8,23 +8,30 @@ import difflib
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import TypeVar
 
 from appliance.addresses import AddressError
 from appliance.problems import Problems, shown, type_name
+from appliance.words import Form
 
 TEXT_MAX_CHARS = 128
 """Longest string of a field that states no limit of its own: fits every SIP header with room to spare."""
 
-E = TypeVar("E", bound=StrEnum)
+SECRET_NAMES = frozenset(
+    {"password", "passwd", "pass", "secret", "ha1", "pin", "auth_password", "sip_password"}
+)
+"""Field names that people use for clear passwords. They get a message of their own, and no value is shown."""
 
+_HEX_DIGITS = frozenset("0123456789abcdef")
 _BIDI_OVERRIDES = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _BAD_CATEGORIES = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
 TEMPLATES: dict[str, tuple[str, str]] = {
     "field.unknown": ("{name} is not a field here; known are {known}", "Remove it, or update this software."),
     "field.misspelt": ("{name} is not a field here", "Did you mean {suggestion}?"),
+    "field.secret": (
+        "a clear password has no place in a document; only its digests are kept",
+        "Remove it and give ha1_md5 and ha1_sha256, made from user name, realm and password.",
+    ),
     "field.missing": ("the field is missing", "Add it: {expected}."),
     "field.type": ("{value} is of type {found}; must be of type {expected}", "Write it as {expected}."),
     "field.range": (
@@ -38,6 +45,10 @@ TEMPLATES: dict[str, tuple[str, str]] = {
         "{value} holds the control character {character} at position {position}; none are allowed",
         "Type the text again; such characters come from copying out of other programs.",
     ),
+    "field.hex": (
+        "the text has {length} characters; must be exactly {digits} lower-case hexadecimal digits",
+        "Make it anew from user name, realm and password.",
+    ),
     "field.many": ("{count} entries; at most {most} are allowed", "Remove entries, or divide the site."),
     "field.doubled": ("{value} stands here twice", "Remove one of the two."),
     "field.pattern": ("{value} is not {expected}", "Write {expected}, such as {example}."),
@@ -45,23 +56,18 @@ TEMPLATES: dict[str, tuple[str, str]] = {
         "{value} is not a literal address",
         "Write the IPv4 or IPv6 address itself: names cannot be looked up while the line is down.",
     ),
+    "address.unusable": (
+        "{value} is an address that nobody can be reached at",
+        "Write the address of one machine: neither 0.0.0.0 or :: nor a multicast address.",
+    ),
     "address.syntax": ("{value} is not {expected}", "Write {expected}, such as {example}."),
     "address.port": ("{value} has a port out of range; must be 1 to 65535", "Correct the port."),
     "address.parameter": (
-        "{value} has an unknown parameter; only transport=udp, tcp, tls, ws or wss is allowed",
+        "{value} has an unknown parameter; only transport=udp, tcp or tls is allowed",
         "Remove the parameter.",
     ),
 }
 """Rules that any document can break: key -> (message, hint)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pattern:
-    """A rule for a text: test says whether it holds, expected and example say it to people."""
-
-    test: Callable[[str], object]
-    expected: str
-    example: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,35 +122,28 @@ class Table:
         default: str = REQUIRED,
         *,
         most: int = TEXT_MAX_CHARS,
-        pattern: Pattern | None = None,
+        form: Form | None = None,
     ) -> str:
-        """A string. "" is allowed only where it is the default; anything else must satisfy `pattern`."""
+        """A string. "" is allowed only where it is the default; anything else must have `form`."""
         given = self._ask(name, "string", None if default is REQUIRED else default)
         if given is _ABSENT:
-            return self._absent(name, default, pattern.expected if pattern else "a string")
+            return self._absent(name, default, form.expected if form else "a string")
         fallback = "" if default is REQUIRED else default
         if not isinstance(given, str):
             self._wrong_type(self.at(name), given, "string")
             return fallback
         if given == "" and default == "":
             return given
-        return given if self._good_text(self.at(name), given, most, pattern) else fallback
+        return given if self._good_text(self.at(name), given, most, form) else fallback
 
     def texts(
-        self, name: str, default: Iterable[str] | None = None, *, count_most: int, pattern: Pattern
+        self, name: str, default: Iterable[str] | None = None, *, count_most: int, form: Form
     ) -> tuple[str, ...]:
-        """An array of different strings, each satisfying `pattern`. Faulty entries are left out."""
+        """An array of different strings, each having `form`. A faulty entry is "", so that indices stay."""
         given = self._ask(name, "array of strings", None if default is None else list(default))
         good: list[str] = []
         for path, item in self._items(name, given, default is None, count_most):
-            if not isinstance(item, str):
-                self._wrong_type(path, item, "string")
-            elif not self._good_text(path, item, TEXT_MAX_CHARS, pattern):
-                continue
-            elif item in good:
-                self._document.problems.add(path, "field.doubled", value=shown(item))
-            else:
-                good.append(item)
+            good.append(self._entry(path, item, good, form))
         return tuple(default or ()) if given is _ABSENT else tuple(good)
 
     def integer(self, name: str, default: int | None = None, *, low: int, high: int) -> int:
@@ -200,11 +199,24 @@ class Table:
                 good.append(str(item))
         return tuple(default or ()) if given is _ABSENT else tuple(good)
 
+    def hexadecimal(self, name: str, digits: int) -> str:
+        """Exactly so many lower-case hexadecimal digits, or "". The value is a secret and never shown."""
+        given = self._ask(name, f"{digits} hexadecimal digits", "")
+        if given is _ABSENT or given == "":
+            return ""
+        if not isinstance(given, str):
+            self.problem(name, "field.type", value="the value", found=type_name(given), expected="string")
+        elif len(given) != digits or not set(given) <= _HEX_DIGITS:
+            self.problem(name, "field.hex", length=len(given), digits=digits)
+        else:
+            return given
+        return ""
+
     def address(
         self,
         name: str,
-        default: str,
         parse: Callable[[str], object],
+        default: str = REQUIRED,
         *,
         expected: str,
         example: str,
@@ -217,7 +229,8 @@ class Table:
             parse(value)
         except AddressError as error:
             key = f"address.{error.reason}"
-            self.problem(name, key, value=shown(value), expected=expected, example=example)
+            public = f"...@{value.rpartition('@')[2]}" if "@" in value else value
+            self.problem(name, key, value=shown(public), expected=expected, example=example)
             return "" if default is REQUIRED else default
         return value
 
@@ -241,6 +254,9 @@ class Table:
         """Note every field that nobody asked for. Call it after the last field was read."""
         for name in self._values:
             if name in self._names:
+                continue
+            if name.lower() in SECRET_NAMES:
+                self.problem(name, "field.secret")
                 continue
             near = difflib.get_close_matches(name[:TEXT_MAX_CHARS], self._names, n=1)
             if near:
@@ -284,6 +300,15 @@ class Table:
         for index, item in enumerate(given[:most]):
             yield f"{self.at(name)}[{index}]", item
 
+    def _entry(self, path: str, item: object, before: list[str], form: Form) -> str:
+        if not isinstance(item, str):
+            self._wrong_type(path, item, "string")
+        elif self._good_text(path, item, TEXT_MAX_CHARS, form):
+            if item not in before:
+                return item
+            self._document.problems.add(path, "field.doubled", value=shown(item))
+        return ""
+
     def _is_choice(self, path: str, given: object, names: list[str]) -> bool:
         if isinstance(given, str) and given in names:
             return True
@@ -293,7 +318,7 @@ class Table:
             self._wrong_type(path, given, "string")
         return False
 
-    def _good_text(self, path: str, given: str, most: int, pattern: Pattern | None) -> bool:
+    def _good_text(self, path: str, given: str, most: int, form: Form | None) -> bool:
         problems = self._document.problems
         if not given:
             problems.add(path, "field.empty", most=most)
@@ -307,9 +332,9 @@ class Table:
                 character=f"U+{ord(given[position]):04X}",
                 position=position + 1,
             )
-        elif pattern and not pattern.test(given):
+        elif form and not form.holds(given):
             problems.add(
-                path, "field.pattern", value=shown(given), expected=pattern.expected, example=pattern.example
+                path, "field.pattern", value=shown(given), expected=form.expected, example=form.example
             )
         else:
             return True

@@ -1,0 +1,296 @@
+"""What the fields of a site document must say together: numbers taken once, references that lead somewhere.
+
+Pure. Works on the values that `site_fields` read, whose order is the document's, so that an index is a path.
+A field that was already reported is "" here and is passed over.
+"""
+
+import ipaddress
+from collections.abc import Iterable, Iterator
+from itertools import chain
+
+from appliance.addresses import sip_address
+from appliance.digest import digest_ha1
+from appliance.kamailio.view import Peer, Policy
+from appliance.model import CallControl, NumberKind, UpstreamAuth
+from appliance.problems import Problems, shown
+from appliance.site_forwarding import check_forwarding
+from appliance.site_model import Site
+
+COUNTRY_EMERGENCY_NUMBERS = {
+    "81": ("110", "118", "119"),
+    "44": ("112", "999"),
+    "1": ("911",),
+}
+"""Numbers that every telephone of a country must reach. Japan: police, coast guard, fire and ambulance."""
+
+WEAK_PASSWORDS = ("", "0000", "1234", "12345678", "admin", "password", "secret")
+"""Tried first by every scanner, beside the extension's number and its user name."""
+
+NETWORK_MIN_PREFIX = {4: 8, 6: 32}
+"""A LAN wider than this is a typing error that would trust half the Internet."""
+
+SITE_TEMPLATES: dict[str, tuple[str, str]] = {
+    "site.number_taken": ("{value} is already taken by {other}", "Give one of the two another number."),
+    "site.username_taken": (
+        "{value} is already the user name of {other}",
+        "Give each phone its own user name.",
+    ),
+    "site.public_number_taken": (
+        "{value} already leads to {other}",
+        "A public number can lead to one extension or group; use a group to reach several.",
+    ),
+    "site.public_number_own": (
+        "{value} leads to {other} at this very site",
+        "Remove the entry: another site's extension needs that site's number.",
+    ),
+    "site.member_unknown": (
+        "{value} is not an extension of this site",
+        "Correct the number or add the extension.",
+    ),
+    "site.group_empty": ("the group has no members", "Name at least one extension."),
+    "site.gateway_unknown": ("{value} is not the id of a gateway; known are {known}", "Correct the id."),
+    "site.id_taken": ("{value} is already the id of {other}", "Give each upstream and gateway its own id."),
+    "site.address_taken": (
+        "{value} is already the address of {other}",
+        "The box knows a peer by its address: give each upstream and gateway its own address and port.",
+    ),
+    "site.upstream_missing": (
+        "{value} needs an upstream, but the document lists none",
+        "Add an upstream, or choose another setting.",
+    ),
+    "site.credential_missing": (
+        "extension {value} has neither ha1_md5 nor ha1_sha256, so its phone could not register",
+        "Give at least one of the two.",
+    ),
+    "site.password_weak": (
+        "the password of extension {value} is one of those that scanners try first",
+        "Give the phone a random password of 12 characters or more, and make both digests from it.",
+    ),
+    "site.emergency_required": (
+        "{value} is missing; country {country} requires {required}",
+        "Add the number.",
+    ),
+    "site.emergency_shadowed": (
+        "emergency number {value} cannot be dialled, because {other} stands in its way",
+        "Change {other}; an emergency number must reach the emergency service from every phone.",
+    ),
+    "site.emergency_kind": (
+        "gateway {value} is to carry emergency calls, but its kinds lack emergency",
+        "Add emergency to the gateway's kinds, or name another gateway.",
+    ),
+    "site.emergency_gateway_none": (
+        "no gateway is named, although the site has gateways",
+        "Name the gateways that carry emergency calls, first choice first.",
+    ),
+    "site.outside_prefix_shadows": (
+        "{value} begins with the outside prefix {prefix}, so that phones could not dial it",
+        "Choose another number or another outside prefix.",
+    ),
+    "site.network_wide": (
+        "{value} is wider than /{least}; such a network would trust strangers",
+        "Name the site's own networks.",
+    ),
+    "site.forward_self": ("{value} forwards to itself", "Name another number, or remove the forwarding."),
+    "site.forward_loop": ("the forwarding goes round for ever: {chain}", "Change one of these numbers."),
+    "site.forward_emergency": (
+        "{value} is an emergency number; calls must not be forwarded there",
+        "Name another number.",
+    ),
+    "site.forward_nobody": (
+        "{value} is neither a number of this site nor one that can be dialled outside",
+        "Correct the number; outside numbers begin with {prefixes}.",
+    ),
+    "site.no_gateway": (
+        "the site has no gateway: while the link is down nobody can call outside, not even for help",
+        "Add a local gateway or a second trunk.",
+    ),
+    "site.no_recipient": (
+        "calls are recorded, but the document names no recipient to encrypt the recordings for",
+        "Add recording.recipients, or make sure that enrolment brought one.",
+    ),
+}
+"""Rules about fields together: key -> (message, hint). The last two are warnings."""
+
+
+def check(site: Site, problems: Problems) -> None:
+    """Note every fault and warning of a document whose fields were read."""
+    _numbers(site, problems)
+    _public_numbers(site, problems)
+    _credentials(site, problems)
+    _groups(site, problems)
+    _peers(site.policy, problems)
+    _emergency(site, problems)
+    _outside_prefix(site, problems)
+    _networks(site.policy, problems)
+    check_forwarding(site, problems)
+    _warn(site, problems)
+
+
+def _own_numbers(site: Site) -> Iterator[tuple[str, str, str]]:
+    """(path, number, name in words) of everything that phones of the site dial."""
+    for index, extension in enumerate(site.extensions):
+        yield f"$.extensions[{index}].number", extension.number, f"extension {extension.number}"
+    for index, group in enumerate(site.groups):
+        yield f"$.groups[{index}].number", group.number, f"group {group.number}"
+    for index, remote in enumerate(site.remote_extensions):
+        yield f"$.remote_extensions[{index}].number", remote.number, f"remote extension {remote.number}"
+
+
+def _numbers(site: Site, problems: Problems) -> None:
+    taken: dict[str, str] = {}
+    for path, number, name in _own_numbers(site):
+        if number and number in taken:
+            problems.add(path, "site.number_taken", value=shown(number), other=taken[number])
+        taken.setdefault(number, f"{name} ({path.removesuffix('.number')})")
+
+
+def _public_numbers(site: Site, problems: Problems) -> None:
+    taken: dict[str, str] = {}
+    paths = _public_paths(site)
+    for path, e164, number in paths:
+        if e164 in taken:
+            problems.add(path, "site.public_number_taken", value=shown(e164), other=taken[e164])
+        taken.setdefault(e164, number)
+    for index, remote in enumerate(site.remote_extensions):
+        path = f"$.remote_extensions[{index}].public_number"
+        if remote.public_number in taken:
+            other = taken[remote.public_number]
+            problems.add(path, "site.public_number_own", value=shown(remote.public_number), other=other)
+
+
+def _public_paths(site: Site) -> Iterator[tuple[str, str, str]]:
+    """(path, E.164, number in words); a group's public number lies beside the group, not in its value."""
+    for index, extension in enumerate(site.extensions):
+        if extension.public_number:
+            path = f"$.extensions[{index}].public_number"
+            yield path, extension.public_number, f"extension {extension.number}"
+    for index, group in enumerate(site.groups):
+        if e164 := site.group_public_numbers[index]:
+            yield f"$.groups[{index}].public_number", e164, f"group {group.number}"
+
+
+def _credentials(site: Site, problems: Problems) -> None:
+    taken: dict[str, str] = {}
+    realm = site.policy.realm
+    for index, one in enumerate(site.credentials):
+        path = f"$.extensions[{index}]"
+        if one.username and one.username in taken:
+            other = f"extension {taken[one.username]}"
+            problems.add(f"{path}.username", "site.username_taken", value=shown(one.username), other=other)
+        taken.setdefault(one.username, one.number)
+        given = {one.ha1_md5, one.ha1_sha256} - {""}
+        if not given and site.policy.upstream_auth is UpstreamAuth.TRUSTED:
+            problems.add(path, "site.credential_missing", value=one.number)
+        elif any(
+            given & set(digest_ha1(one.username, realm, password))
+            for password in (*WEAK_PASSWORDS, one.number, one.username)
+        ):
+            field = "ha1_md5" if one.ha1_md5 else "ha1_sha256"
+            problems.add(f"{path}.{field}", "site.password_weak", value=one.number)
+
+
+def _groups(site: Site, problems: Problems) -> None:
+    extensions = {extension.number for extension in site.extensions}
+    for index, group in enumerate(site.groups):
+        path = f"$.groups[{index}].members"
+        if not group.members:
+            problems.add(path, "site.group_empty")
+        for position, member in enumerate(group.members):
+            if member and member not in extensions:
+                problems.add(f"{path}[{position}]", "site.member_unknown", value=shown(member))
+
+
+def _peers(policy: Policy, problems: Problems) -> None:
+    ids: dict[str, str] = {}
+    addresses: dict[tuple[str, int], str] = {}
+    for path, peer in _peer_paths(policy):
+        name = f"{peer.id} ({path})"
+        if peer.id and peer.id in ids:
+            problems.add(f"{path}.id", "site.id_taken", value=shown(peer.id), other=ids[peer.id])
+        ids.setdefault(peer.id, path)
+        if not peer.uri:
+            continue
+        where = sip_address(peer.uri)
+        if other := addresses.get((where.host, where.port)):
+            problems.add(f"{path}.uri", "site.address_taken", value=shown(peer.uri), other=other)
+        addresses.setdefault((where.host, where.port), name)
+    if policy.upstreams:
+        return
+    for field, value in (
+        ("call_control", policy.call_control if policy.call_control is CallControl.CLOUD else ""),
+        ("upstream_auth", policy.upstream_auth if policy.upstream_auth is UpstreamAuth.PASSTHROUGH else ""),
+    ):
+        if value:
+            problems.add(f"$.{field}", "site.upstream_missing", value=shown(str(value)))
+
+
+def _peer_paths(policy: Policy) -> Iterable[tuple[str, Peer]]:
+    return chain(
+        ((f"$.upstreams[{index}]", peer) for index, peer in enumerate(policy.upstreams)),
+        ((f"$.gateways[{index}]", peer) for index, peer in enumerate(policy.gateways)),
+    )
+
+
+def _emergency(site: Site, problems: Problems) -> None:
+    policy = site.policy
+    required = COUNTRY_EMERGENCY_NUMBERS.get(policy.country, ())
+    for number in required:
+        if number not in policy.emergency_numbers:
+            problems.add(
+                "$.emergency.numbers",
+                "site.emergency_required",
+                value=number,
+                country=policy.country,
+                required=", ".join(required),
+            )
+    protected = {*policy.emergency_numbers, *required} - {""}
+    for path, number, name in _own_numbers(site):
+        if number in protected:
+            problems.add(path, "site.emergency_shadowed", value=number, other=name)
+    for number in sorted(protected):
+        if policy.outside_prefix and number.startswith(policy.outside_prefix):
+            other = f"the outside prefix {policy.outside_prefix}"
+            path = "$.numbering.outside_prefix"
+            problems.add(path, "site.emergency_shadowed", value=number, other=other)
+    _emergency_gateways(policy, problems)
+
+
+def _emergency_gateways(policy: Policy, problems: Problems) -> None:
+    gateways = {gateway.id: gateway for gateway in policy.gateways}
+    if gateways and not policy.emergency_gateways:
+        problems.add("$.emergency.gateways", "site.emergency_gateway_none")
+    for index, gateway_id in enumerate(policy.emergency_gateways):
+        path = f"$.emergency.gateways[{index}]"
+        gateway = gateways.get(gateway_id)
+        if not gateway_id:
+            continue
+        if gateway is None:
+            known = ", ".join(filter(None, gateways)) or "none"
+            problems.add(path, "site.gateway_unknown", value=shown(gateway_id), known=known)
+        elif NumberKind.EMERGENCY not in gateway.kinds:
+            problems.add(path, "site.emergency_kind", value=gateway_id)
+
+
+def _outside_prefix(site: Site, problems: Problems) -> None:
+    prefix = site.policy.outside_prefix
+    for path, number, _ in _own_numbers(site):
+        if prefix and number.startswith(prefix):
+            problems.add(path, "site.outside_prefix_shadows", value=shown(number), prefix=prefix)
+
+
+def _networks(policy: Policy, problems: Problems) -> None:
+    for index, value in enumerate(policy.lan_networks):
+        if not value:
+            continue
+        network = ipaddress.ip_network(value)
+        least = NETWORK_MIN_PREFIX[network.version]
+        if network.prefixlen < least:
+            path = f"$.lan_networks[{index}]"
+            problems.add(path, "site.network_wide", value=shown(value), least=least)
+
+
+def _warn(site: Site, problems: Problems) -> None:
+    if not site.policy.gateways:
+        problems.warn("$.gateways", "site.no_gateway")
+    if not site.recipients and any(extension.record != "none" for extension in site.extensions):
+        problems.warn("$.recording.recipients", "site.no_recipient")

@@ -1,0 +1,61 @@
+"""What a valid site document says, as values. Owns no behaviour."""
+
+from dataclasses import dataclass, replace
+
+from appliance.kamailio.view import Extension, Group, Policy
+from appliance.problems import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """How a phone proves itself: digest user name, its extension, and the HA1 of each algorithm ("": not usable)."""
+
+    username: str
+    number: str
+    ha1_md5: str
+    ha1_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteExtension:
+    """An extension of another site, and the E.164 number it is reached by while the cloud is away."""
+
+    number: str
+    public_number: str
+    site: str
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One version of one site. version: grows with every publication. time_zone: IANA name.
+
+    group_public_numbers: E.164 or "", in the order of `groups`. recipients: age recipients of recordings.
+    warnings: what the operator should know although the document is usable.
+    """
+
+    version: int
+    id: str
+    name: str
+    tenant: str
+    time_zone: str
+    policy: Policy
+    extensions: tuple[Extension, ...]
+    credentials: tuple[Credential, ...]
+    groups: tuple[Group, ...]
+    group_public_numbers: tuple[str, ...]
+    remote_extensions: tuple[RemoteExtension, ...]
+    recipients: tuple[str, ...]
+    warnings: tuple[Problem, ...] = ()
+
+    @property
+    def public_numbers(self) -> tuple[tuple[str, str], ...]:
+        """(E.164, extension or group number) of every number that the site answers from outside."""
+        extensions = ((one.public_number, one.number) for one in self.extensions)
+        groups = (
+            (e164, group.number) for e164, group in zip(self.group_public_numbers, self.groups, strict=True)
+        )
+        return tuple(pair for pair in (*extensions, *groups) if pair[0])
+
+    def with_warnings(self, warnings: tuple[Problem, ...]) -> "Site":
+        """The same site with what its document's reading remarked."""
+        return replace(self, warnings=warnings)
