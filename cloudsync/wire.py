@@ -17,6 +17,7 @@ import re
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -148,6 +149,38 @@ class RecordingState(StrEnum):
     STORED = "stored"
 
 
+class ErrorKey(StrEnum):
+    """Stable keys of the centre's error answers that a box acts on; any other key is for people."""
+
+    TOKEN_INVALID = "token.invalid"  # noqa: S105 - an error key
+    """401: unknown or expired access token. Get a new one and repeat."""
+    TOKEN_REFUSED = "token.refused"  # noqa: S105 - an error key
+    """401: the challenge was not answered rightly, or the box is not known here."""
+    BOX_REVOKED = "box.revoked"
+    """403: stop talking to the centre until somebody enrols the box again. Calls go on."""
+    OTHER_SITE = "site.other"
+    """403: the credential belongs to another site or box."""
+    CODE_UNKNOWN = "enrol.code_unknown"
+    CODE_USED = "enrol.code_used"
+    CODE_EXPIRED = "enrol.code_expired"
+    TOO_MANY_ATTEMPTS = "enrol.too_many_attempts"
+    """429, with Retry-After."""
+    OFFSET_WRONG = "recording.offset_wrong"
+    """409: go on from the Upload-Offset header of this answer."""
+    RECORDING_CONFLICT = "recording.conflict"
+    """409: this id is stored with other audio."""
+    RECORDING_CORRUPT = "recording.corrupt"
+    """422: all bytes came and their hash is wrong; the offset is 0 again."""
+    RECORDING_UNKNOWN = "recording.unknown"
+    RECORDING_BUSY = "recording.busy"
+    """423: another connection is writing to this upload."""
+    TOO_LARGE = "body.too_large"
+    TOO_SLOW = "body.too_slow"
+    MALFORMED = "body.malformed"
+    UNAVAILABLE = "centre.unavailable"
+    """503 or 507, with Retry-After: the store is locked, full or broken. Nothing was taken."""
+
+
 class WireError(ValueError):
     """Something that the other side sent breaks the contract.
 
@@ -194,6 +227,21 @@ def canonical_json(value: Json) -> str:
 def to_base64(data: bytes) -> str:
     """Standard base64 with padding."""
     return base64.b64encode(data).decode("ascii")
+
+
+def format_utc(moment: datetime) -> str:
+    """A moment as `2026-11-21T09:30:00.123Z`. All times on the wire look so, and sort as text."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def parse_utc(text: str) -> datetime:
+    """Inverse of `format_utc`; raises WireError `malformed`."""
+    if re.fullmatch(UTC_PATTERN, text):
+        try:
+            return datetime.fromisoformat(text)
+        except ValueError:
+            pass
+    raise WireError("malformed", f"not a time in UTC: {text[:40]!r}", "Write 2026-11-21T09:30:00.123Z.")
 
 
 def ca_fingerprint(pem: str) -> str:

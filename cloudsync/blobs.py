@@ -1,0 +1,139 @@
+"""ADAPTER. Recordings as files: parts that grow by acknowledged pieces, and whole ones. Decides nothing.
+
+An offset is acknowledged only after `sync`; whatever lies behind it in the file (bytes that a crash left
+unsynced) is cut off before the next piece. A whole file appears under its final name by rename, after its hash was
+checked, with file and folder fsynced.
+"""
+
+import errno
+import fcntl
+import hashlib
+import os
+from pathlib import Path
+from typing import Self
+
+from cloudsync import durable
+from cloudsync.refusals import Refused
+from cloudsync.wire import ErrorKey
+
+READ_BYTES = 1024 * 1024
+"""Piece in which a file is hashed: large enough that the system call does not count."""
+
+
+class Part:
+    """An upload held open for writing by exactly one connection. `offset` counts bytes written."""
+
+    def __init__(self, path: Path, acknowledged_bytes: int) -> None:
+        """Open or create; raises Refused `recording.busy` when another connection holds it."""
+        self._path = path
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, durable.PRIVATE_FILE_MODE)
+        try:
+            self._lock()
+            self.offset = min(acknowledged_bytes, os.fstat(self._descriptor).st_size)
+            os.ftruncate(self._descriptor, self.offset)
+            os.lseek(self._descriptor, self.offset, os.SEEK_SET)
+            durable.sync_folder(path.parent)
+        except BaseException:
+            os.close(self._descriptor)
+            raise
+
+    def _lock(self) -> None:
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in (errno.EAGAIN, errno.EACCES):
+                raise
+            raise Refused(
+                423,
+                ErrorKey.RECORDING_BUSY,
+                "another connection is writing to this upload",
+                "Wait for a second, then ask for the offset.",
+                headers={"Retry-After": "1"},
+            ) from error
+
+    def write(self, data: bytes) -> None:
+        """Append; nothing is durable before `sync`. Blocks on the disk."""
+        view = memoryview(data)
+        while view:
+            written = os.write(self._descriptor, view)
+            self.offset += written
+            view = view[written:]
+
+    def sync(self) -> int:
+        """Make everything written durable and give the offset that may be acknowledged."""
+        os.fdatasync(self._descriptor)
+        return self.offset
+
+    def close(self) -> None:
+        """Let go of the lock."""
+        os.close(self._descriptor)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class BlobFolder:
+    """Recordings below two folders of one file system, one folder per site."""
+
+    def __init__(self, parts_dir: Path, whole_dir: Path) -> None:
+        self._parts_dir = parts_dir
+        self._whole_dir = whole_dir
+
+    def whole_path(self, site_id: str, blob_id: str) -> Path:
+        """Where a complete recording lies. Both ids have been checked by the wire's patterns."""
+        return self._whole_dir / site_id / f"{blob_id}.age"
+
+    def _part_path(self, site_id: str, blob_id: str) -> Path:
+        return self._parts_dir / site_id / f"{blob_id}.part"
+
+    def part_bytes(self, site_id: str, blob_id: str) -> int:
+        """Bytes in the part or in the whole file, 0 for none."""
+        for path in (self._part_path(site_id, blob_id), self.whole_path(site_id, blob_id)):
+            try:
+                return path.stat().st_size
+            except FileNotFoundError:
+                continue
+        return 0
+
+    def open_part(self, site_id: str, blob_id: str, acknowledged_bytes: int) -> Part:
+        """The part, cut back to what was acknowledged. Its offset is lower when the disk lost bytes."""
+        path = self._part_path(site_id, blob_id)
+        durable.make_folder(path.parent)
+        return Part(path, acknowledged_bytes)
+
+    def drop_part(self, site_id: str, blob_id: str) -> None:
+        """Forget an upload."""
+        self._part_path(site_id, blob_id).unlink(missing_ok=True)
+
+    def finish(self, site_id: str, blob_id: str, sha256: str, size_bytes: int) -> bool:
+        """Check size and hash, then move the part to its final name, durably. Blocks on the disk.
+
+        May be repeated after a crash at any point. False when the bytes are wrong; the part is gone then.
+        """
+        part, whole = self._part_path(site_id, blob_id), self.whole_path(site_id, blob_id)
+        source = part if part.exists() else whole
+        if not _fits(source, sha256, size_bytes):
+            source.unlink(missing_ok=True)
+            return False
+        if source is part:
+            durable.make_folder(whole.parent)
+            durable.sync_folder(self._whole_dir)
+            part.replace(whole)
+        durable.sync_folder(whole.parent)
+        return True
+
+
+def _fits(path: Path, sha256: str, size_bytes: int) -> bool:
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            if os.fstat(file.fileno()).st_size != size_bytes:
+                return False
+            while piece := file.read(READ_BYTES):
+                digest.update(piece)
+    except FileNotFoundError:
+        return False
+    return digest.hexdigest() == sha256

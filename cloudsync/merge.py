@@ -1,0 +1,108 @@
+"""CORE. What becomes of the records of a batch, given what the store holds: stored, duplicate or refused.
+
+Opens nothing and keeps nothing. The rule (DESIGN, principle 5): an id made at the source and a hash; the same id
+with the same hash has arrived before and is acknowledged again, the same id with another hash is refused; a
+refused record never stands in the way of those behind it.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from cloudsync.wire import (
+    GENESIS_HASH,
+    ItemStatus,
+    Json,
+    Record,
+    RecordResult,
+    Refusal,
+    WireError,
+    hash_fits,
+    record_from,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What the ledger knows of a record that it holds."""
+
+    seq: int
+    id: str
+    prev_hash: str
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """`results` answer the batch in its order; `to_store` are the records that are new."""
+
+    results: tuple[RecordResult, ...]
+    to_store: tuple[Record, ...]
+
+
+class Known:
+    """The part of a site's ledger that touches a batch; grows while the batch is walked."""
+
+    def __init__(self, held: Iterable[Held]) -> None:
+        self.by_id: dict[str, Held] = {}
+        self.by_seq: dict[int, Held] = {}
+        for item in held:
+            self.add(item)
+
+    def add(self, item: Held) -> None:
+        """Learn one record."""
+        self.by_id[item.id] = item
+        self.by_seq[item.seq] = item
+
+
+def parse_records(raw: Sequence[Json]) -> list[Record | RecordResult]:
+    """Each raw item as a record, or as the refusal of that one item; same order and length."""
+    return [_parse_record(item) for item in raw]
+
+
+def _parse_record(raw: Json) -> Record | RecordResult:
+    try:
+        record = record_from(raw)
+    except WireError as error:
+        id_ = raw.get("id") if isinstance(raw, dict) else None
+        return RecordResult(id_ if isinstance(id_, str) else "", ItemStatus.REFUSED, error.key)
+    if not hash_fits(record):
+        return RecordResult(record.id, ItemStatus.REFUSED, Refusal.BAD_HASH)
+    return record
+
+
+def merge(items: Sequence[Record | RecordResult], held: Iterable[Held]) -> Merged:
+    """Judge the items of `parse_records` against what the store holds under their ids and beside their numbers."""
+    known = Known(held)
+    results: list[RecordResult] = []
+    to_store: list[Record] = []
+    for item in items:
+        if isinstance(item, RecordResult):
+            results.append(item)
+            continue
+        result = judge(item, known)
+        results.append(result)
+        if result.status == ItemStatus.STORED:
+            to_store.append(item)
+            known.add(Held(item.seq, item.id, item.prev_hash, item.hash))
+    return Merged(tuple(results), tuple(to_store))
+
+
+def judge(record: Record, known: Known) -> RecordResult:
+    """The word on one record whose own hash fits."""
+    same = known.by_id.get(record.id)
+    if same is not None:
+        if same.hash == record.hash:
+            return RecordResult(record.id, ItemStatus.DUPLICATE)
+        return RecordResult(record.id, ItemStatus.REFUSED, Refusal.CONFLICT)
+    if record.seq in known.by_seq:
+        return RecordResult(record.id, ItemStatus.REFUSED, Refusal.SEQ_CONFLICT)
+    if not _chain_fits(record, known):
+        return RecordResult(record.id, ItemStatus.REFUSED, Refusal.BROKEN_CHAIN)
+    return RecordResult(record.id, ItemStatus.STORED)
+
+
+def _chain_fits(record: Record, known: Known) -> bool:
+    """Whether the neighbours that are known agree; records may come in any order, so one may be missing."""
+    before, after = known.by_seq.get(record.seq - 1), known.by_seq.get(record.seq + 1)
+    expected = GENESIS_HASH if record.seq == 1 else before.hash if before else record.prev_hash
+    return record.prev_hash == expected and (after is None or after.prev_hash == record.hash)

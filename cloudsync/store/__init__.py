@@ -1,0 +1,1 @@
+"""The centre's store: SQLAlchemy Core over SQLite now; statements that PostgreSQL takes as well."""

@@ -1,0 +1,62 @@
+"""Statements on published site documents. `serial` counts all publishes, so one look tells whether any is new."""
+
+from sqlalchemy import Connection, func, insert, select
+
+from cloudsync.store.tables import box, config_version
+from cloudsync.wire import Envelope
+
+
+def add(connection: Connection, site_id: str, envelope: Envelope, now_utc: str) -> None:
+    """Insert a signed version."""
+    connection.execute(
+        insert(config_version).values(
+            site_id=site_id,
+            version=envelope.version,
+            document=envelope.document,
+            key_id=envelope.key_id,
+            signature=envelope.signature,
+            published_utc=now_utc,
+        )
+    )
+
+
+def newest(connection: Connection, site_id: str, above: int = 0) -> Envelope | None:
+    """The site's newest version when it is above `above`."""
+    row = connection.execute(
+        select(
+            config_version.c.document,
+            config_version.c.version,
+            config_version.c.key_id,
+            config_version.c.signature,
+        )
+        .where(config_version.c.site_id == site_id, config_version.c.version > above)
+        .order_by(config_version.c.version.desc())
+        .limit(1)
+    ).one_or_none()
+    return None if row is None else Envelope(**row._mapping)
+
+
+def newest_version(connection: Connection, site_id: str) -> int:
+    """The number of the site's newest version, 0 for none."""
+    query = select(func.max(config_version.c.version)).where(config_version.c.site_id == site_id)
+    return connection.execute(query).scalar() or 0
+
+
+def highest_seen(connection: Connection, site_id: str) -> int:
+    """The highest version that the store or any box of the site knows; the next one must be above it.
+
+    A centre restored from a backup may have forgotten versions that boxes already run.
+    """
+    query = select(func.max(box.c.config_version)).where(box.c.site_id == site_id)
+    return max(newest_version(connection, site_id), connection.execute(query).scalar() or 0)
+
+
+def last_serial(connection: Connection) -> int:
+    """The serial of the last publish of any site."""
+    return connection.execute(select(func.max(config_version.c.serial))).scalar() or 0
+
+
+def sites_since(connection: Connection, serial: int) -> set[str]:
+    """Sites that got a version after the publish `serial`."""
+    query = select(config_version.c.site_id).where(config_version.c.serial > serial).distinct()
+    return set(connection.execute(query).scalars())

@@ -1,0 +1,97 @@
+"""Statements on recordings. `offset_bytes` is what the centre has acknowledged: never more than is fsynced."""
+
+from dataclasses import asdict, dataclass
+
+from sqlalchemy import Connection, func, select, update
+
+from cloudsync.store.tables import recording
+from cloudsync.store.upsert import insert_for
+from cloudsync.wire import RecordingState
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A recording on its way or stored. `receipt` is JSON text, set together with the state STORED."""
+
+    site_id: str
+    id: str
+    box_id: str
+    call: str
+    sha256: str
+    cipher_sha256: str
+    bytes: int
+    started_utc: str
+    duration_s: float
+    format: str
+    state: str
+    offset_bytes: int
+    offered_utc: str
+    stored_utc: str | None = None
+    receipt: str | None = None
+
+
+def find(connection: Connection, site_id: str, recording_id: str) -> Recording | None:
+    """The recording, or None."""
+    row = connection.execute(
+        select(recording).where(recording.c.site_id == site_id, recording.c.id == recording_id)
+    ).one_or_none()
+    return None if row is None else Recording(**row._mapping)
+
+
+def find_any_site(connection: Connection, recording_id: str) -> list[Recording]:
+    """Recordings of that id at any site, for an administrator."""
+    rows = connection.execute(select(recording).where(recording.c.id == recording_id))
+    return [Recording(**row._mapping) for row in rows]
+
+
+def put(connection: Connection, new: Recording) -> None:
+    """Insert an offer, or replace one of the same id; what may be replaced is decided by the caller."""
+    values = asdict(new)
+    connection.execute(
+        insert_for(connection, recording)
+        .values(values)
+        .on_conflict_do_update(index_elements=["site_id", "id"], set_=values)
+    )
+
+
+def moved(connection: Connection, site_id: str, recording_id: str, offset_bytes: int) -> None:
+    """Acknowledge bytes that are fsynced."""
+    connection.execute(
+        update(recording)
+        .where(recording.c.site_id == site_id, recording.c.id == recording_id)
+        .values(offset_bytes=offset_bytes)
+    )
+
+
+def stored(connection: Connection, site_id: str, recording_id: str, receipt: str, stored_utc: str) -> None:
+    """Mark as verified and on disk."""
+    connection.execute(
+        update(recording)
+        .where(recording.c.site_id == site_id, recording.c.id == recording_id)
+        .values(state=RecordingState.STORED, receipt=receipt, stored_utc=stored_utc)
+    )
+
+
+def receiving_count(connection: Connection, site_id: str) -> int:
+    """Uploads of the site that are open."""
+    query = select(func.count()).where(
+        recording.c.site_id == site_id, recording.c.state == RecordingState.RECEIVING
+    )
+    return connection.execute(query).scalar_one()
+
+
+def totals(connection: Connection, site_id: str) -> tuple[int, int]:
+    """Stored recordings of the site: number and bytes."""
+    query = select(func.count(), func.coalesce(func.sum(recording.c.bytes), 0)).where(
+        recording.c.site_id == site_id, recording.c.state == RecordingState.STORED
+    )
+    count, size_bytes = connection.execute(query).one()
+    return count, size_bytes
+
+
+def newest(connection: Connection, *, site_id: str = "", limit: int) -> list[Recording]:
+    """Recordings, the latest start first."""
+    query = select(recording).order_by(recording.c.started_utc.desc(), recording.c.id).limit(limit)
+    if site_id:
+        query = query.where(recording.c.site_id == site_id)
+    return [Recording(**row._mapping) for row in connection.execute(query)]
