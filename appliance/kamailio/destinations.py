@@ -1,0 +1,177 @@
+"""Where a number leads by the box's own means: extensions with their forwarding, groups, other sites, the outside.
+
+`route_to` is the table from kind of number to route. Forwarding comes back to it, so it ends by counting (`MAX_FORWARDS`)
+and by never visiting a number twice.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from appliance.kamailio import presentation
+from appliance.kamailio import reasons as no
+from appliance.kamailio.actions import PASS_OVER, Outcome, Step, StepKind
+from appliance.kamailio.call import MAX_FORWARDS, Call
+from appliance.kamailio.dialplan import Number, read_dialled, read_inbound
+from appliance.kamailio.reasons import Reason
+from appliance.kamailio.route import EVERY, UNREACHABLE, Route, branch, one, refused, series, then
+from appliance.kamailio.trunks import clouds, gateways, outside, refusal_of
+from appliance.kamailio.view import Extension, Group
+from appliance.model import NumberKind
+
+CONTACT_LIFE_MS = 4_000
+"""First sign of life from a telephone: three retransmissions (0.5, 1.5, 3.5 s), which a sleeping wireless phone needs."""
+
+RING_S = 120
+"""How long a telephone rings when nothing follows."""
+
+_FORWARD_BUSY = frozenset({Outcome.BUSY})
+_FORWARD_NO_ANSWER = UNREACHABLE | {Outcome.NO_ANSWER}
+"""A telephone that is not registered or does not react counts as one that nobody answers."""
+
+
+def route_to(call: Call, number: Number) -> Route:
+    """The box's own way to `number`."""
+    return _DESTINATIONS.get(number.kind, outside)(call, number)
+
+
+def extension(call: Call, number: Number) -> Route:
+    """A telephone of this site: forwarded always, do not disturb, or rung and then forwarded."""
+    called = call.view.extension(number.extension)
+    if called is None:
+        return refused(no.UNKNOWN_NUMBER)
+    if called.number in call.forwards:
+        return refused(no.FORWARD_LOOP)
+    if not call.features:
+        return _ring(call, called, RING_S, Reason.FROM_CLOUD)
+    if called.forward_always:
+        return _forwarded_always(call, called)
+    return _rung(call, called)
+
+
+def _forwarded_always(call: Call, called: Extension) -> Route:
+    """The forwarding's target; the telephone itself when the target cannot be reached or may not be called."""
+    away = _forward(call, called, called.forward_always, Reason.FORWARD_ALWAYS)
+    if away.refusal in (no.FORWARD_LOOP, no.TOO_MANY_FORWARDS):
+        return away
+    at_desk = _rung(call, called)
+    return replace(then(away, at_desk, UNREACHABLE), refusal=at_desk.refusal, left=at_desk.left)
+
+
+def _rung(call: Call, called: Extension) -> Route:
+    if called.do_not_disturb:
+        away = _forward(call, called, called.forward_busy, Reason.FORWARD_DO_NOT_DISTURB)
+        return away if away.steps else refused(no.DO_NOT_DISTURB)
+    ring_s = called.no_answer_s if called.forward_no_answer else RING_S
+    route = _ring(call, called, ring_s, Reason.EXTENSION)
+    busy = _forward(call, called, called.forward_busy, Reason.FORWARD_BUSY)
+    no_answer = _forward(call, called, called.forward_no_answer, Reason.FORWARD_NO_ANSWER)
+    return branch(branch(route, busy, _FORWARD_BUSY), no_answer, _FORWARD_NO_ANSWER)
+
+
+def _ring(call: Call, called: Extension, ring_s: int, reason: Reason) -> Route:
+    return one(_contacts(call, (called.number,), ring_s, reason))
+
+
+def _contacts(call: Call, users: tuple[str, ...], ring_s: int, reason: Reason) -> Step:
+    return Step(
+        StepKind.CONTACTS,
+        "",
+        users,
+        call.reason(reason),
+        caller=presentation.on_phone(call),
+        life_ms=CONTACT_LIFE_MS,
+        ring_s=ring_s,
+    )
+
+
+def _forward(call: Call, by: Extension, target: str, why: Reason) -> Route:
+    """The route to where extension `by` sends its calls; without steps when it sends them nowhere or must not."""
+    return _passed_on(call.forwarded(by.number, why, by), target) if target else Route()
+
+
+def _passed_on(call: Call, target: str) -> Route:
+    if len(call.forwards) > MAX_FORWARDS:
+        return refused(no.TOO_MANY_FORWARDS)
+    number = read_dialled(target, call.view)
+    if number.kind is NumberKind.EMERGENCY:
+        return refused(no.FORWARD_TO_EMERGENCY)
+    return route_to(call, number)
+
+
+def group(call: Call, number: Number) -> Route:
+    """A hunt group by its strategy, then its overflow. Members who do not want to be disturbed, and the caller, are left out.
+    Members' own forwarding does not count: the group decides where its calls go."""
+    called = call.view.group(number.extension)
+    if called is None:
+        return refused(no.UNKNOWN_NUMBER)
+    if called.number in call.forwards:
+        return refused(no.FORWARD_LOOP)
+    route = _STRATEGIES.get(called.strategy, _all)(call, called)
+    away = _overflow(call, called)
+    if away.steps:
+        return replace(then(route, away, EVERY), refusal=away.refusal, left=EVERY)
+    return replace(route, left=EVERY)
+
+
+def _overflow(call: Call, called: Group) -> Route:
+    if not called.overflow:
+        return Route()
+    return _passed_on(call.forwarded(called.number, Reason.OVERFLOW, None), called.overflow)
+
+
+def _members(call: Call, called: Group) -> tuple[str, ...]:
+    return tuple(member for member in called.members if member != _caller(call) and _is_free(call, member))
+
+
+def _caller(call: Call) -> str:
+    return call.caller.number if call.caller else ""
+
+
+def _is_free(call: Call, member: str) -> bool:
+    found = call.view.extension(member)
+    return found is not None and not found.do_not_disturb
+
+
+def _all(call: Call, called: Group) -> Route:
+    members = _members(call, called)
+    if not members:
+        return Route()
+    ring_s = called.ring_s if called.overflow else RING_S
+    return one(_contacts(call, members, ring_s, Reason.GROUP_ALL))
+
+
+def _turn(call: Call, called: Group) -> Route:
+    steps = (
+        _contacts(call, (member,), called.ring_s, Reason.GROUP_TURN) for member in _members(call, called)
+    )
+    return series(steps, EVERY, no.NOBODY_AVAILABLE)
+
+
+def remote_extension(call: Call, number: Number) -> Route:
+    """Another site's extension: by the cloud where it is a trunk, else as its public number. The site document names that
+    number, so the caller needs no class of service for it; the offline limits hold."""
+    public = replace(read_inbound(number.e164, call.view), withheld=None)
+    listed = replace(call, listed=True)
+    refusal = refusal_of(listed, public)
+    by_network = refused(refusal) if refusal else gateways(listed, public, Reason.PUBLIC_NUMBER)
+    if call.cloud_controls:
+        return by_network
+    route = then(clouds(call, number, True, Reason.CLOUD_TRUNK), by_network, PASS_OVER)
+    route = then(route, clouds(call, number, False, Reason.CLOUD_LAST_RESORT), PASS_OVER)
+    return replace(route, refusal=by_network.refusal)
+
+
+def nowhere(call: Call, number: Number) -> Route:
+    """A number that means nothing here."""
+    return refused(no.INCOMPLETE_NUMBER if number.incomplete else no.UNKNOWN_NUMBER)
+
+
+_STRATEGIES: dict[str, Callable[[Call, Group], Route]] = {"all": _all, "turn": _turn}
+
+_DESTINATIONS: dict[NumberKind, Callable[[Call, Number], Route]] = {
+    NumberKind.EXTENSION: extension,
+    NumberKind.GROUP: group,
+    NumberKind.REMOTE_EXTENSION: remote_extension,
+    NumberKind.UNKNOWN: nowhere,
+}
+"""Kinds that are not listed are outside numbers."""

@@ -1,0 +1,56 @@
+"""The words a plan gives for its steps and refusals. Stable: they go into call records and reports.
+
+A step of a forwarded call carries the forwarding first, joined by a dot: "forward_busy.gateway".
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why a step is in the plan."""
+
+    CLOUD_CONTROL = "cloud_control"  # call_control cloud: the cloud PBX decides
+    CLOUD_TRUNK = "cloud_trunk"  # call_control local: the cloud is one of the trunks
+    CLOUD_LAST_RESORT = "cloud_last_resort"  # the link looks down, nothing else is left
+    EXTENSION = "extension"
+    FROM_CLOUD = "from_cloud"  # the cloud asked for this extension: ring it, no features
+    GROUP_ALL = "group_all"
+    GROUP_TURN = "group_turn"
+    GATEWAY = "gateway"
+    PUBLIC_NUMBER = "public_number"  # another site's extension by way of the public network
+    EMERGENCY = "emergency"
+    EMERGENCY_OTHER = "emergency_other_gateway"
+    EMERGENCY_CLOUD = "emergency_cloud"
+    FORWARD_ALWAYS = "forward_always"
+    FORWARD_BUSY = "forward_busy"
+    FORWARD_NO_ANSWER = "forward_no_answer"
+    FORWARD_DO_NOT_DISTURB = "forward_do_not_disturb"
+    OVERFLOW = "overflow"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A reply that ends the call. final: a rule says so, hence nothing else may be tried before it."""
+
+    code: int
+    reason: str
+    final: bool = True
+
+
+STRANGER = Refusal(403, "stranger")
+NO_RELAY = Refusal(403, "no_relay")
+CLASS_OF_SERVICE = Refusal(403, "class_of_service")
+OFFLINE_INTERNATIONAL = Refusal(403, "offline_international")
+OFFLINE_CALLS_LIMIT = Refusal(403, "offline_calls_limit")
+EXTENSION_CALLS_LIMIT = Refusal(403, "extension_calls_limit")
+FORWARD_TO_EMERGENCY = Refusal(403, "forward_to_emergency")
+UNKNOWN_NUMBER = Refusal(404, "unknown_number")
+NOT_OF_THIS_SITE = Refusal(404, "not_of_this_site")
+INCOMPLETE_NUMBER = Refusal(484, "incomplete_number")
+DO_NOT_DISTURB = Refusal(480, "do_not_disturb")
+TOO_MANY_FORWARDS = Refusal(480, "too_many_forwards")
+FORWARD_LOOP = Refusal(482, "forward_loop")
+NOBODY_AVAILABLE = Refusal(480, "nobody_available", final=False)
+NO_GATEWAY = Refusal(503, "no_gateway", final=False)
+NO_EMERGENCY_ROUTE = Refusal(503, "no_emergency_route", final=False)
