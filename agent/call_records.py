@@ -1,0 +1,153 @@
+"""From the call journal to the spool: read a page, fold it, write everything that follows from it at once.
+
+The book of calls in memory is only a copy of what the spool holds. When a write fails it is thrown away and read back,
+so that nothing is known that is not on disk. Blocks on disk; the agent runs it in a thread of its own.
+"""
+
+import json
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from agent.call_doc import CallDoc, from_json, to_json
+from agent.cdr import CallBook
+from agent.cdr_fields import event_id
+from agent.journal_events import Moment
+from agent.journal_reader import Cursor, Damage, read_page
+from agent.records import NewRecord
+from agent.spool import Spool
+from appliance.kamailio.journal_mark import read_mark, write_mark
+from cloudsync.wire import Priority, RecordKind
+
+EVIDENCE_EVERY_MS = 10_000
+"""While calls are up, how often it is noted on disk that they were: what a power cut may cost a call's duration."""
+PAGES_MAX = 200
+"""Pages read in one go, 100,000 events: then the thread lets the caller look whether it should stop."""
+DAMAGE_NAMED_MAX = 50
+"""Damaged rows named in one event; the count is always told."""
+_JOURNAL = "journal"
+_EVIDENCE = "evidence"
+
+
+@dataclass(slots=True)
+class Counters:
+    """What has happened since the agent started, for metrics."""
+
+    events: int = 0
+    records: int = 0
+    damaged: int = 0
+    replaced: int = 0
+
+
+class CallRecords:
+    """The fold over the journal, resumed where the spool says. site, box: as enrolled. Not thread-safe."""
+
+    def __init__(self, spool: Spool, journal: Path, site: str, box: str) -> None:
+        self.spool = spool
+        self.journal = journal
+        self.site = site
+        self.box = box
+        self.counters = Counters()
+        self._book: CallBook | None = None
+        self._cursor = Cursor()
+        self._noted = Moment("", 0, 0)
+
+    @property
+    def open_calls(self) -> int:
+        """Calls whose end is not known yet; 0 before the first `read`."""
+        return self._book.open_calls if self._book else 0
+
+    @property
+    def orphans(self) -> list[str]:
+        """Call-IDs about which rtpengine should be asked, see `CallBook.orphans`."""
+        return self._book.orphans if self._book else []
+
+    def read(self, now: Moment, *, kamailio_alive: bool = True, media: frozenset[str] | None = None) -> int:
+        """Take in what the journal has, then let time pass; gives the number of new records.
+
+        Raises JournalUnreadable or SpoolError; what was taken in before it stays, the rest comes again next time.
+        """
+        try:
+            made = 0
+            for _ in range(PAGES_MAX):
+                count, more = self._page(now)
+                made += count
+                if not more:
+                    return made + self._tick(now, kamailio_alive, media)
+            return made
+        except BaseException:
+            self._book = None
+            raise
+
+    def _page(self, now: Moment) -> tuple[int, bool]:
+        book = self._load()
+        page = read_page(self.journal, self._cursor)
+        if page.cursor == self._cursor:
+            return 0, False
+        records = [record for event in page.events for record in book.apply(event)]
+        if page.damaged or page.replaced:
+            records.append(self._trouble(now, page.damaged, page.replaced, self._cursor))
+        made = self._write(book, records, page.cursor)
+        self.counters.events += len(page.events)
+        self.counters.damaged += len(page.damaged)
+        self.counters.replaced += page.replaced
+        return made, page.more
+
+    def _tick(self, now: Moment, kamailio_alive: bool, media: frozenset[str] | None) -> int:
+        book = self._load()
+        records = book.tick(now, kamailio_alive=kamailio_alive, media=media)
+        last = book.last
+        stale = last is not None and (
+            last.boot_id != self._noted.boot_id or last.mono_ms - self._noted.mono_ms >= EVIDENCE_EVERY_MS
+        )
+        if records or book.touched or (stale and book.open_calls):
+            return self._write(book, records, self._cursor)
+        return 0
+
+    def _write(self, book: CallBook, records: list[NewRecord], cursor: Cursor) -> int:
+        calls = {
+            call: None if doc is None else json.dumps(to_json(doc))
+            for call, doc in book.take_touched().items()
+        }
+        cursors = {_JOURNAL: cursor.to_json()}
+        if book.last is not None:
+            cursors[_EVIDENCE] = json.dumps(asdict(book.last))
+        added = self.spool.append(records, cursors=cursors, calls=calls)
+        if cursor != self._cursor:
+            self._cursor = cursor
+            with suppress(OSError):  # an older mark only means that old rows are deleted later
+                write_mark(self.journal, cursor.seq)
+        self._noted = book.last or self._noted
+        self.counters.records += len(added)
+        return len(added)
+
+    def _load(self) -> CallBook:
+        if self._book is None:
+            stored = self.spool.cursor(_JOURNAL)
+            self._cursor = Cursor(read_mark(self.journal)) if stored is None else Cursor.from_json(stored)
+            evidence = self.spool.cursor(_EVIDENCE)
+            last = Moment(**json.loads(evidence)) if evidence else None
+            self._book = CallBook(self.site, self.box, self._documents(), last)
+        return self._book
+
+    def _documents(self) -> list[CallDoc]:
+        """What the spool kept of open calls. A document that cannot be read is left out: its call's later events make
+        a CDR that says that it is incomplete."""
+        docs = []
+        for text in self.spool.open_calls().values():
+            try:
+                docs.append(from_json(json.loads(text)))
+            except (ValueError, TypeError, AttributeError):
+                self.counters.damaged += 1
+        return docs
+
+    def _trouble(self, now: Moment, damaged: tuple[Damage, ...], replaced: bool, before: Cursor) -> NewRecord:
+        name = "journal_replaced" if replaced else "journal_damaged"
+        body = {
+            "event": name,
+            "rows": len(damaged),
+            "named": [asdict(item) for item in damaged[:DAMAGE_NAMED_MAX]],
+            "after_seq": before.seq,
+        }
+        id_ = event_id(self.site, self.box, name, now.boot_id, str(before.seq), str(now.mono_ms))
+        return NewRecord(id_, RecordKind.EVENT, Priority.CDR, now.wall_ms, now.boot_id, body)

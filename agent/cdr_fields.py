@@ -1,0 +1,187 @@
+"""The call detail record: how its fields follow from a call's document. `docs/cdr.md` lists them for readers.
+
+All durations are differences of one monotonic clock. Wall times are those of the start and the end; when they
+disagree with the monotonic clock, the later reading is believed (clocks are set right, not wrong), the start is
+recomputed from it and `clock_ok` is false.
+"""
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from agent.call_doc import CallDoc, Step
+from appliance.model import LinkState, NumberKind
+
+FIELDS = (
+    "id",
+    "site",
+    "box",
+    "call_id",
+    "call",
+    "direction",
+    "origin",
+    "origin_id",
+    "caller",
+    "dialled",
+    "number",
+    "kind",
+    "start_utc",
+    "answer_utc",
+    "end_utc",
+    "clock_ok",
+    "ring_ms",
+    "billsec_ms",
+    "duration_ms",
+    "disposition",
+    "cause",
+    "sip_code",
+    "ended_by",
+    "route",
+    "answered_by",
+    "transfers",
+    "link_state",
+    "offline",
+    "codec",
+    "quality",
+    "recordings",
+    "emergency",
+    "incomplete",
+    "boot_id",
+)
+"""Every field of a CDR, in the order of `docs/cdr.md`. Fields are added at need, never renamed or given new meanings."""
+
+CLOCK_TOLERANCE_MS = 2_000
+"""Wall and monotonic clock may part by this much within a call: slewing at 500 ppm gives 1.8 s in an hour."""
+CLOCK_FLOOR_MS = 1_735_689_600_000
+"""2025-01-01 UTC. A box that believes in an earlier time has no clock (it booted without one and without NTP)."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_WALL_MAX_MS = 253_402_300_799_000
+"""The end of the year 9999, the last that RFC 3339 can write."""
+
+_DISPOSITION_BY_CAUSE = {
+    "originator_cancel": "cancelled",
+    "user_busy": "busy",
+    "no_answer": "no_answer",
+    "no_user_response": "no_answer",
+    "timeout": "no_answer",
+    "rejected": "rejected",
+    "call_rejected": "rejected",
+    "preempted": "failed",
+    "kamailio_restart": "unknown",
+    "box_restart": "unknown",
+}
+_DISPOSITION_BY_CODE = {
+    403: "rejected",
+    408: "no_answer",
+    480: "no_answer",
+    486: "busy",
+    487: "cancelled",
+    600: "busy",
+    603: "rejected",
+    607: "rejected",
+}
+
+
+def utc_text(wall_ms: int) -> str:
+    """RFC 3339 in UTC with milliseconds; times outside the years 1970 to 9999 are moved to the nearer end."""
+    moment = _EPOCH + timedelta(milliseconds=min(max(wall_ms, 0), _WALL_MAX_MS))
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def cdr_id(site: str, box: str, doc: CallDoc) -> str:
+    """The CDR's id: the same call read twice from the journal has the same one, on whatever spool."""
+    told = "\0".join((site, box, doc.boot_id, doc.call, str(doc.start_ms)))
+    return "cdr-" + hashlib.sha256(told.encode()).hexdigest()[:32]
+
+
+def event_id(site: str, box: str, name: str, *told: str) -> str:
+    """The id of an event record: the same for the same fact, whenever it is read."""
+    joined = "\0".join((site, box, name, *told))
+    return "event-" + hashlib.sha256(joined.encode()).hexdigest()[:32]
+
+
+def direction(doc: CallDoc) -> str:
+    """internal, out, in (from a gateway or a stranger) or in_cloud, from who called and what was dialled."""
+    if doc.origin == "phone":
+        inside = doc.kind in (NumberKind.EXTENSION, NumberKind.GROUP)
+        return "internal" if inside else "out"
+    return "in_cloud" if doc.origin == "upstream" else "in"
+
+
+def disposition(doc: CallDoc) -> str:
+    """How the call came out, in the words that `docs/cdr.md` defines."""
+    if doc.answered:
+        return "answered"
+    by_cause = _DISPOSITION_BY_CAUSE.get(doc.cause) or _DISPOSITION_BY_CODE.get(doc.sip_code)
+    return by_cause or ("failed" if doc.sip_code >= 300 else "unknown")
+
+
+def build(site: str, box: str, doc: CallDoc) -> dict[str, Any]:
+    """The CDR of an ended call: a dict with exactly `FIELDS`."""
+    duration_ms = max(doc.end_ms - doc.start_ms, 0)
+    start_wall_ms, clock_ok = _start_wall(doc, duration_ms)
+    answer_after_ms = min(max(doc.answer_ms - doc.start_ms, 0), duration_ms) if doc.answered else duration_ms
+    return {
+        "id": cdr_id(site, box, doc),
+        "site": site,
+        "box": box,
+        "call_id": doc.call_id,
+        "call": doc.call,
+        "direction": direction(doc),
+        "origin": doc.origin,
+        "origin_id": doc.origin_id,
+        "caller": doc.caller,
+        "dialled": doc.dialled,
+        "number": doc.number,
+        "kind": doc.kind,
+        "start_utc": utc_text(start_wall_ms),
+        "answer_utc": utc_text(start_wall_ms + answer_after_ms) if doc.answered else None,
+        "end_utc": utc_text(start_wall_ms + duration_ms),
+        "clock_ok": clock_ok,
+        "ring_ms": answer_after_ms,
+        "billsec_ms": duration_ms - answer_after_ms,
+        "duration_ms": duration_ms,
+        "disposition": disposition(doc),
+        "cause": doc.cause or "unknown",
+        "sip_code": doc.sip_code or (200 if doc.answered else 0),
+        "ended_by": doc.ended_by,
+        "route": [_route_entry(doc, index, step) for index, step in _steps(doc)],
+        "answered_by": doc.answered_by,
+        "transfers": [
+            {"kind": t["kind"], "by": t["by"], "to": t["to"], "after_ms": max(t["at_ms"] - doc.start_ms, 0)}
+            for t in doc.transfers
+        ],
+        "link_state": doc.link_state or str(LinkState.UNKNOWN),
+        "offline": doc.link_state != LinkState.UP,
+        "codec": doc.codec,
+        "quality": doc.quality,
+        "recordings": list(doc.recordings),
+        "emergency": doc.emergency,
+        "incomplete": doc.incomplete,
+        "boot_id": doc.boot_id,
+    }
+
+
+def _start_wall(doc: CallDoc, duration_ms: int) -> tuple[int, bool]:
+    """The start's wall time and whether both wall readings can be believed."""
+    drift_ms = (doc.end_wall_ms - doc.start_wall_ms) - duration_ms
+    if abs(drift_ms) > CLOCK_TOLERANCE_MS:
+        return doc.end_wall_ms - duration_ms, False
+    return doc.start_wall_ms, doc.start_wall_ms >= CLOCK_FLOOR_MS and not doc.across_boots
+
+
+def _steps(doc: CallDoc) -> list[tuple[int, Step]]:
+    return sorted((int(index), step) for index, step in doc.steps.items())
+
+
+def _route_entry(doc: CallDoc, index: int, step: Step) -> dict[str, Any]:
+    """One step as the CDR shows it; the one that the answer came from has the outcome `answered`."""
+    connected = doc.answered and index == doc.answer_index
+    end_ms = step.end_ms or (doc.answer_ms if connected else doc.end_ms)
+    return {
+        "kind": step.kind,
+        "target": step.target,
+        "reason": step.reason,
+        "outcome": "answered" if connected else step.outcome,
+        "ms": max(end_ms - step.begin_ms, 0) if step.begin_ms else 0,
+    }

@@ -1,0 +1,276 @@
+"""The spool: what must reach the centre, on disk before anybody else hears of it (SQLite, WAL, synchronous=FULL).
+
+A CDR, the journal position it came from and the call's document move in one transaction, so that after a crash at any
+point a call is either still to be read or already there, never both and never neither. Records get the next number of
+the site's sequence and the next link of its hash chain here. A record leaves only by `settle`, with the centre's word.
+
+One process owns the file (`spool_files.open_spool` takes the lock). Every method blocks on disk and may be called
+from any thread; each is one transaction and raises a `SpoolError` with nothing half done.
+"""
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from agent.cdr_fields import utc_text
+from agent.records import NewRecord, Settlement
+from agent.spool_errors import spool_error
+from cloudsync.wire import GENESIS_HASH, Record, canonical_json, chain_record, hash_fits
+
+WAITING = "waiting"
+PARKED = "parked"
+DAMAGED_REASON = "damaged on the box's disk"
+"""Why a record is parked whose hash no longer fits what is stored of it."""
+BUSY_MS = 5_000
+"""How long a statement waits for a lock. The spool has one user; only a person's sqlite3 shell can be in the way."""
+WAL_KEPT_BYTES = 16 * 1024 * 1024
+"""The write-ahead log shrinks back to this after a burst."""
+_CHAIN = "chain"
+_RECORD_COLUMNS = "seq, id, kind, priority, created_utc, boot_id, body, prev_hash, hash"
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """Where the site's sequence goes on. confirmed: the centre agreed on it (a new or repaired spool cannot know)."""
+
+    next_seq: int = 1
+    last_hash: str = GENESIS_HASH
+    confirmed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """What is in the spool. oldest_utc: creation of the oldest waiting record, "" for none."""
+
+    waiting: int
+    parked: int
+    oldest_utc: str
+    next_seq: int
+
+
+class Spool:
+    """An open spool. `path`: its file; connect with `spool_files.open_spool`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.RLock()
+        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._db.execute("PRAGMA synchronous = FULL")
+        self._db.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+        self._db.execute(f"PRAGMA journal_size_limit = {WAL_KEPT_BYTES}")
+
+    def close(self) -> None:
+        """Close the file. The spool cannot be used afterwards."""
+        with self._lock:
+            self._db.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """One transaction, committed and synced when the block ends; rolled back when it raises."""
+        with self._lock:
+            try:
+                self._db.execute("BEGIN IMMEDIATE")
+                yield self._db
+                self._db.execute("COMMIT")
+            except sqlite3.Error as error:
+                self._rollback()
+                raise spool_error(self.path, error) from error
+            except BaseException:
+                self._rollback()
+                raise
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """The connection for reading; sqlite3's errors become SpoolErrors."""
+        with self._lock:
+            try:
+                yield self._db
+            except sqlite3.Error as error:
+                raise spool_error(self.path, error) from error
+
+    def _rollback(self) -> None:
+        if self._db.in_transaction:
+            self._db.execute("ROLLBACK")
+
+    def append(
+        self,
+        records: Sequence[NewRecord] = (),
+        *,
+        cursors: Mapping[str, str] | None = None,
+        calls: Mapping[str, str | None] | None = None,
+    ) -> list[Record]:
+        """Write records, cursors and call documents (JSON; None deletes) together. Gives the records that are new:
+        one whose id is already in the spool is left out and uses up no number."""
+        with self.transaction() as db:
+            added = self._add(db, records)
+            db.executemany("INSERT OR REPLACE INTO cursor VALUES (?, ?)", (cursors or {}).items())
+            for call, doc in (calls or {}).items():
+                if doc is None:
+                    db.execute("DELETE FROM open_call WHERE call = ?", (call,))
+                else:
+                    db.execute("INSERT OR REPLACE INTO open_call VALUES (?, ?)", (call, doc))
+        return added
+
+    def _add(self, db: sqlite3.Connection, records: Sequence[NewRecord]) -> list[Record]:
+        chain = self._chain(db)
+        next_seq, last_hash = chain.next_seq, chain.last_hash
+        added = []
+        for new in records:
+            if db.execute("SELECT 1 FROM record WHERE id = ?", (new.id,)).fetchone():
+                continue
+            record = chain_record(
+                last_hash,
+                seq=next_seq,
+                record_id=new.id,
+                kind=str(new.kind),
+                priority=new.priority,
+                created_utc=utc_text(new.created_wall_ms),
+                boot_id=new.boot_id,
+                body=dict(new.body),
+            )
+            insert_row(db, record)
+            next_seq, last_hash = next_seq + 1, record.hash
+            added.append(record)
+        if added:
+            set_chain(db, Chain(next_seq, last_hash, chain.confirmed))
+        return added
+
+    def _chain(self, db: sqlite3.Connection) -> Chain:
+        row = db.execute("SELECT value FROM cursor WHERE name = ?", (_CHAIN,)).fetchone()
+        return Chain(*json.loads(row[0])) if row else Chain()
+
+    def chain(self) -> Chain:
+        """Where the sequence stands."""
+        with self.reading() as db:
+            return self._chain(db)
+
+    def rechain(self, next_seq: int, last_hash: str) -> None:
+        """Give all records here numbers from `next_seq` on, linked to `last_hash`, in their present order: what the
+        centre says of a box that cannot know (a new or repaired spool). Damaged ones keep out of the sequence."""
+        with self.transaction() as db:
+            rows = db.execute(f"SELECT {_RECORD_COLUMNS} FROM record WHERE seq > 0 ORDER BY seq").fetchall()  # noqa: S608
+            below = min(db.execute("SELECT min(seq) FROM record").fetchone()[0] or 0, 0)
+            db.execute("UPDATE record SET seq = ? - seq WHERE seq > 0", (below,))
+            for row in rows:
+                old = decode_row(row)
+                if old is None:
+                    continue
+                fresh = chain_record(
+                    last_hash,
+                    seq=next_seq,
+                    record_id=old.id,
+                    kind=old.kind,
+                    priority=old.priority,
+                    created_utc=old.created_utc,
+                    boot_id=old.boot_id,
+                    body=old.body,
+                )
+                db.execute(
+                    "UPDATE record SET seq = ?, prev_hash = ?, hash = ? WHERE seq = ?",
+                    (fresh.seq, fresh.prev_hash, fresh.hash, below - old.seq),
+                )
+                next_seq, last_hash = next_seq + 1, fresh.hash
+            set_chain(db, Chain(next_seq, last_hash, True))
+
+    def waiting(self, limit: int) -> list[Record]:
+        """Up to `limit` records that wait, most urgent first, then in sequence. One that was damaged on disk is parked
+        on the way, so that it never holds up the rest."""
+        with self.reading() as db:
+            query = (
+                f"SELECT {_RECORD_COLUMNS} FROM record WHERE state = 'waiting' ORDER BY priority, seq LIMIT ?"  # noqa: S608
+            )
+            rows = db.execute(query, (limit,)).fetchall()
+        records = [(row[0], decode_row(row)) for row in rows]
+        spoilt = [seq for seq, record in records if record is None]
+        if spoilt:
+            with self.transaction() as db:
+                for seq in spoilt:
+                    _park(db, "seq", seq, DAMAGED_REASON)
+        return [record for _, record in records if record is not None]
+
+    def settle(self, settlement: Settlement) -> None:
+        """Do to each record what the centre's answer means: delete or park."""
+        with self.transaction() as db:
+            db.executemany("DELETE FROM record WHERE id = ?", [(id_,) for id_ in settlement.delete])
+            for id_, reason in settlement.park.items():
+                _park(db, "id", id_, reason)
+
+    def retry_parked(self) -> int:
+        """Let all parked records wait again, but for damaged ones; gives how many."""
+        with self.transaction() as db:
+            query = "UPDATE record SET state = 'waiting', reason = '' WHERE state = 'parked' AND reason != ?"
+            return db.execute(query, (DAMAGED_REASON,)).rowcount
+
+    def parked(self, limit: int = 100) -> list[tuple[int, str, str, str]]:
+        """Parked records as (seq, id, kind, reason), oldest first."""
+        with self.reading() as db:
+            query = "SELECT seq, id, kind, reason FROM record WHERE state = 'parked' ORDER BY seq LIMIT ?"
+            return db.execute(query, (limit,)).fetchall()
+
+    def depth(self) -> Depth:
+        """How much is waiting, for status and metrics."""
+        with self.reading() as db:
+            counts = dict(db.execute("SELECT state, count(*) FROM record GROUP BY state").fetchall())
+            oldest = db.execute(
+                "SELECT created_utc FROM record WHERE state = 'waiting' ORDER BY seq LIMIT 1"
+            ).fetchone()
+            chain = self._chain(db)
+        return Depth(
+            counts.get(WAITING, 0), counts.get(PARKED, 0), oldest[0] if oldest else "", chain.next_seq
+        )
+
+    def cursor(self, name: str) -> str | None:
+        """The value stored under `name`, None for none."""
+        with self.reading() as db:
+            row = db.execute("SELECT value FROM cursor WHERE name = ?", (name,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def open_calls(self) -> dict[str, str]:
+        """All call documents (JSON) by call."""
+        with self.reading() as db:
+            return dict(db.execute("SELECT call, doc FROM open_call").fetchall())
+
+
+def insert_row(db: sqlite3.Connection, record: Record) -> None:
+    """Insert a finished record within the caller's transaction."""
+    db.execute(
+        f"INSERT INTO record ({_RECORD_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+        (
+            record.seq,
+            record.id,
+            record.kind,
+            record.priority,
+            record.created_utc,
+            record.boot_id,
+            canonical_json(record.body),
+            record.prev_hash,
+            record.hash,
+        ),
+    )
+
+
+def decode_row(row: Sequence[Any]) -> Record | None:
+    """A row as a record; None when what is stored no longer fits its hash."""
+    seq, record_id, kind, priority, created_utc, boot_id, body, prev_hash, digest = row
+    try:
+        record = Record(
+            seq, record_id, kind, priority, created_utc, boot_id, json.loads(body), prev_hash, digest
+        )
+        return record if hash_fits(record) else None
+    except (ValueError, TypeError, RecursionError):
+        return None
+
+
+def _park(db: sqlite3.Connection, column: str, key: object, reason: str) -> None:
+    db.execute(f"UPDATE record SET state = 'parked', reason = ? WHERE {column} = ?", (reason, key))  # noqa: S608
+
+
+def set_chain(db: sqlite3.Connection, chain: Chain) -> None:
+    """Note within the caller's transaction where the sequence goes on."""
+    value = json.dumps([chain.next_seq, chain.last_hash, chain.confirmed])
+    db.execute("INSERT OR REPLACE INTO cursor VALUES (?, ?)", (_CHAIN, value))

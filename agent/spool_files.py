@@ -1,0 +1,244 @@
+"""Opens the spool's file: one owner, pages checked, a damaged file set aside with all that can be read saved from it.
+
+A damaged spool is never overwritten and never silently begun anew. Every record whose hash still fits goes into a new
+file, together with an event that tells the centre how many there were; when that file is complete and synced the
+damaged one is renamed to `spool.sqlite.damaged-<time>` and the new one takes its place. A power cut at any step is
+taken up where it happened: a file `.rebuilt` is complete by its name, anything unfinished is made anew. The new spool
+does not know where the site's sequence goes on; the centre tells it (`Spool.rechain`).
+"""
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from agent import spool_schema
+from agent.cdr_fields import utc_text
+from agent.journal_events import Moment
+from agent.records import NewRecord
+from agent.spool import Chain, Spool, decode_row, insert_row, set_chain
+from agent.spool_errors import locked, spool_error
+from cloudsync.wire import Priority, Record, RecordKind
+
+LOCK_SUFFIX = ".lock"
+REBUILT_SUFFIX = ".rebuilt"
+_COMPANIONS = ("-wal", "-shm", "")
+"""The main file moves last: as long as it is there the exchange is not finished."""
+_SMALL_TABLES = ("cursor", "open_call", "recording")
+_ROW = "seq, id, kind, priority, created_utc, boot_id, body, prev_hash, hash, state, reason"
+_NAME_SAFE = {ord(":"): None, ord("-"): None, ord("."): None}
+
+
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """What became of a damaged spool. problem: what SQLite said; saved, lost: records; lost counts rows seen unreadable."""
+
+    path: Path
+    problem: str
+    saved: int
+    lost: int
+
+
+@dataclass(slots=True)
+class OpenedSpool:
+    """An open spool and the lock that makes it ours. set_aside: a damaged one was found, None when all was well."""
+
+    spool: Spool
+    set_aside: SetAside | None = None
+    _lock: int = field(default=-1, repr=False)
+
+    def close(self) -> None:
+        """Close the spool and let go of the lock."""
+        self.spool.close()
+        os.close(self._lock)
+
+
+def open_spool(path: Path, now: Moment) -> OpenedSpool:
+    """Open or create the spool at `path`. now: names a damaged file that is set aside, dates the event about it.
+
+    Blocks (all pages are read: some seconds for a million records). Raises SpoolLocked when another agent holds it,
+    SpoolError when the folder or the disk cannot be used.
+    """
+    lock = _take_lock(path)
+    try:
+        _finish_exchange(path, now)
+        found = None
+        problem = _problem(path)
+        if problem is not None:
+            found = _rebuild(path, problem, now)
+            _finish_exchange(path, now)
+        _create_private(path)
+        spool_schema.migrate(str(path))
+        return OpenedSpool(Spool(path), found, lock)
+    except sqlite3.Error as error:
+        os.close(lock)
+        raise spool_error(path, error) from error
+    except BaseException:
+        os.close(lock)
+        raise
+
+
+def _take_lock(path: Path) -> int:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = os.open(_beside(path, LOCK_SUFFIX), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        raise locked(path) from None
+    return lock
+
+
+def _beside(path: Path, suffix: str) -> Path:
+    return path.with_name(path.name + suffix)
+
+
+def _create_private(path: Path) -> None:
+    """An empty file is a new database; made here so that it is never readable by others."""
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+
+
+def _problem(path: Path) -> str | None:
+    """What is wrong with the file's pages, None when nothing is. Raises sqlite3.Error when it cannot be said."""
+    if not path.exists():
+        return None
+    try:
+        with closing(sqlite3.connect(path)) as db:
+            answer = db.execute("PRAGMA quick_check(5)").fetchall()
+    except sqlite3.OperationalError:
+        raise
+    except sqlite3.DatabaseError as error:
+        return str(error)
+    return None if answer == [("ok",)] else "; ".join(str(row[0]) for row in answer)
+
+
+def _finish_exchange(path: Path, now: Moment) -> None:
+    """Put a complete rebuilt file in the damaged one's place, keeping that one."""
+    rebuilt = _beside(path, REBUILT_SUFFIX)
+    if not rebuilt.exists():
+        return
+    aside = _aside(path, now)
+    for suffix in _COMPANIONS:
+        if _beside(path, suffix).exists():
+            _beside(path, suffix).rename(_beside(aside, suffix))
+    rebuilt.rename(path)
+    _sync_folder(path.parent)
+
+
+def _aside(path: Path, now: Moment) -> Path:
+    return _beside(path, f".damaged-{utc_text(now.wall_ms).translate(_NAME_SAFE)}")
+
+
+def _rebuild(path: Path, problem: str, now: Moment) -> SetAside:
+    """Write all that can be read of the damaged file into a new one, which is complete once it has its name."""
+    unfinished = _beside(path, ".unfinished")
+    for suffix in _COMPANIONS:
+        _beside(unfinished, suffix).unlink(missing_ok=True)
+    _create_private(unfinished)
+    spool_schema.migrate(str(unfinished))
+    spool = Spool(unfinished)
+    try:
+        saved, lost = _save(path, spool)
+        found = SetAside(_aside(path, now), problem, saved, lost)
+        spool.append([_event(found, now)])
+    finally:
+        spool.close()
+    unfinished.rename(_beside(path, REBUILT_SUFFIX))
+    _sync_folder(path.parent)
+    return found
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _event(found: SetAside, now: Moment) -> NewRecord:
+    """What the centre is told of a damaged spool."""
+    body = {
+        "event": "spool_damaged",
+        "problem": found.problem[:500],
+        "saved": found.saved,
+        "lost": found.lost,
+        "file": found.path.name,
+    }
+    id_ = f"event-spool-{now.boot_id[:8]}-{now.mono_ms}"
+    return NewRecord(id_, RecordKind.EVENT, Priority.CDR, now.wall_ms, now.boot_id, body)
+
+
+def _save(damaged: Path, spool: Spool) -> tuple[int, int]:
+    """Copy what can be read; gives the numbers of records saved and of rows that could not be."""
+    saved = lost = 0
+    with closing(sqlite3.connect(damaged)) as db, spool.transaction() as new:
+        next_seq = 1
+        for row in _readable_rows(db):
+            record = decode_row(row[:9]) if row is not None else None
+            if record is None:
+                lost += 1
+            elif _keep(new, record, row):
+                saved += 1
+                next_seq = max(next_seq, record.seq + 1)
+        for table in _SMALL_TABLES:
+            _copy_small(db, new, table)
+        set_chain(new, Chain(next_seq))
+    return saved, lost
+
+
+def _keep(new: sqlite3.Connection, record: Record, row: Any) -> bool:
+    try:
+        insert_row(new, record)
+    except (
+        sqlite3.IntegrityError
+    ):  # the same record twice: one of the damaged file's own pages showed up again
+        return False
+    new.execute("UPDATE record SET state = ?, reason = ? WHERE seq = ?", (row[9], row[10], record.seq))
+    return True
+
+
+def _readable_rows(db: sqlite3.Connection) -> Iterator[Any]:
+    """All record rows that can be read, None for each that cannot; comes from both ends up to a damaged page."""
+    seen: set[int] = set()
+    for order in ("ASC", "DESC"):
+        try:
+            for row in db.execute(f"SELECT {_ROW} FROM record NOT INDEXED ORDER BY seq {order}"):  # noqa: S608
+                if row[0] in seen:
+                    break
+                seen.add(row[0])
+                yield row
+            else:
+                return
+        except sqlite3.DatabaseError:
+            continue
+    if seen:
+        yield from _rows_between(db, seen)
+
+
+def _rows_between(db: sqlite3.Connection, seen: set[int]) -> Iterator[Any]:
+    for seq in range(min(seen), max(seen)):
+        if seq in seen:
+            continue
+        try:
+            query = f"SELECT {_ROW} FROM record NOT INDEXED WHERE seq = ?"  # noqa: S608
+            row = db.execute(query, (seq,)).fetchone()
+        except sqlite3.DatabaseError:
+            yield None
+            continue
+        if row is not None:
+            yield row
+
+
+def _copy_small(db: sqlite3.Connection, new: sqlite3.Connection, table: str) -> None:
+    try:
+        rows = db.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608
+    except sqlite3.DatabaseError:
+        return
+    for row in rows:
+        marks = ", ".join("?" * len(row))
+        new.execute(f"INSERT OR REPLACE INTO {table} VALUES ({marks})", row)  # noqa: S608

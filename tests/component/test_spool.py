@@ -1,0 +1,334 @@
+"""The spool on a real disk: one transaction or nothing, one owner, a chain without gaps, damage contained."""
+
+import json
+import multiprocessing
+import os
+import signal
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from agent.journal_events import Moment
+from agent.records import NewRecord, Settlement
+from agent.spool import DAMAGED_REASON, Spool
+from agent.spool_errors import SpoolError, SpoolFull, SpoolLocked
+from agent.spool_files import OpenedSpool, open_spool
+from cloudsync.wire import GENESIS_HASH, hash_fits
+
+NOW = Moment("boot-a", 5_000, 1_790_000_000_000)
+
+
+def new(name: str, priority: int = 1, kind: str = "cdr", **body: Any) -> NewRecord:
+    return NewRecord(name, kind, priority, 1_790_000_000_000, "boot-a", {"id": name, **body})
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "spool.sqlite"
+
+
+@pytest.fixture
+def opened(path: Path) -> Any:
+    spool = open_spool(path, NOW)
+    yield spool
+    spool.close()
+
+
+@pytest.fixture
+def spool(opened: OpenedSpool) -> Spool:
+    return opened.spool
+
+
+def test_records_get_numbers_without_gaps_and_a_chain(spool: Spool) -> None:
+    spool.append([new("a"), new("b")])
+    spool.append([new("b"), new("c")])
+    records = spool.waiting(10)
+    assert [(r.seq, r.id) for r in records] == [(1, "a"), (2, "b"), (3, "c")]
+    assert [r.prev_hash for r in records] == [GENESIS_HASH, records[0].hash, records[1].hash]
+    assert all(hash_fits(r) for r in records)
+
+
+def test_urgent_records_come_first_then_in_sequence(spool: Spool) -> None:
+    spool.append([new("stat", 2, "stat"), new("cdr1"), new("help", 0, "event"), new("cdr2")])
+    assert [r.id for r in spool.waiting(10)] == ["help", "cdr1", "cdr2", "stat"]
+
+
+def test_numbers_go_on_after_everything_was_acknowledged(path: Path) -> None:
+    with closing(open_spool(path, NOW)) as opened:
+        (first,) = opened.spool.append([new("a")])
+        opened.spool.settle(Settlement(("a",)))
+    with closing(open_spool(path, NOW)) as opened:
+        (second,) = opened.spool.append([new("b")])
+    assert (second.seq, second.prev_hash) == (2, first.hash)
+
+
+def test_refused_record_is_parked_with_its_reason_and_holds_up_nobody(spool: Spool) -> None:
+    spool.append([new("bad"), new("good")])
+    spool.settle(Settlement((), {"bad": "conflict"}))
+    assert [r.id for r in spool.waiting(10)] == ["good"]
+    assert spool.parked() == [(1, "bad", "cdr", "conflict")]
+    assert spool.retry_parked() == 1
+    assert [r.id for r in spool.waiting(10)] == ["bad", "good"]
+
+
+def test_records_cursor_and_call_documents_move_together_or_not_at_all(spool: Spool) -> None:
+    spool.append([new("a")], cursors={"journal": "7"}, calls={"c1": "{}", "c2": "{}"})
+    with pytest.raises(ValueError, match="JSON"):
+        spool.append([new("b"), new("c", x=float("nan"))], cursors={"journal": "9"}, calls={"c1": None})
+    assert [r.id for r in spool.waiting(10)] == ["a"]
+    assert (spool.cursor("journal"), set(spool.open_calls())) == ("7", {"c1", "c2"})
+    spool.append([], cursors={"journal": "9"}, calls={"c1": None})
+    assert (spool.cursor("journal"), set(spool.open_calls())) == ("9", {"c2"})
+
+
+def test_full_disk_is_a_typed_error_and_nothing_half_written(spool: Spool) -> None:
+    spool.append([new("a")], cursors={"journal": "1"})
+    with spool.reading() as db:
+        pages = db.execute("PRAGMA page_count").fetchone()[0]
+        db.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(SpoolFull) as caught:
+        spool.append([new(f"r{n}", text="x" * 5_000) for n in range(50)], cursors={"journal": "2"})
+    assert caught.value.key == "spool.full"
+    assert ([r.id for r in spool.waiting(99)], spool.cursor("journal")) == (["a"], "1")
+    with spool.reading() as db:
+        db.execute("PRAGMA max_page_count = 1000000")
+    assert [r.seq for r in spool.append([new("b")])] == [2]
+
+
+def test_second_agent_on_the_same_spool_is_refused(opened: OpenedSpool, path: Path) -> None:
+    with pytest.raises(SpoolLocked) as caught:
+        open_spool(path, NOW)
+    assert caught.value.key == "spool.locked"
+    opened.spool.append([new("a")])
+
+
+def test_spool_is_readable_by_its_owner_only(opened: OpenedSpool, path: Path) -> None:
+    opened.spool.append([new("a")])
+    modes = {p.name: p.stat().st_mode & 0o777 for p in path.parent.iterdir()}
+    assert set(modes.values()) == {0o600}, modes
+
+
+def test_folder_that_cannot_be_written_is_an_error_a_person_can_act_on(tmp_path: Path) -> None:
+    (tmp_path / "spool.sqlite").mkdir()
+    with pytest.raises((SpoolError, IsADirectoryError)):
+        open_spool(tmp_path / "spool.sqlite", NOW)
+
+
+# ------------------------------------------------------------------------------------------------------- damage
+
+
+def _filled(path: Path, count: int = 400) -> None:
+    with closing(open_spool(path, NOW)) as opened:
+        for n in range(0, count, 100):
+            opened.spool.append([new(f"r{n + k}", text="x" * 300) for k in range(100)])
+        opened.spool.append([], cursors={"journal": "77"}, calls={"c": "{}"})
+        opened.spool.settle(Settlement((), {"r5": "conflict"}))
+
+
+def test_flipped_bit_in_a_record_is_found_parked_and_never_sent(path: Path) -> None:
+    _filled(path, 100)
+    raw = bytearray(path.read_bytes())
+    place = raw.index(b"x" * 300)
+    raw[place + 9] ^= 0x01
+    path.write_bytes(raw)
+    with closing(open_spool(path, NOW)) as opened:
+        assert opened.set_aside is None, "the pages are sound, one record is not"
+        assert len(opened.spool.waiting(1000)) == 98
+        assert DAMAGED_REASON in [reason for *_, reason in opened.spool.parked()]
+        assert opened.spool.retry_parked() == 1, "a damaged record does not come back by command"
+
+
+@pytest.mark.parametrize("page", [12, 20, 30])
+def test_damaged_page_loses_its_own_records_alone_and_is_reported(path: Path, page: int) -> None:
+    _filled(path)
+    raw = bytearray(path.read_bytes())
+    raw[page * 4096 : page * 4096 + 200] = b"\xff" * 200
+    path.write_bytes(raw)
+    with closing(open_spool(path, NOW)) as opened:
+        found = opened.set_aside
+        assert found is not None
+        assert found.path.read_bytes()[:16] == b"SQLite format 3\0"
+        assert found.saved >= 350
+        records = opened.spool.waiting(1000)
+        (told,) = [r for r in records if r.kind == "event"]
+        assert (told.body["event"], told.body["saved"]) == ("spool_damaged", found.saved)
+        assert not opened.spool.chain().confirmed
+        opened.spool.rechain(1001, "a" * 64)
+        chain = [r for r in opened.spool.waiting(1000) if r.id != "r5"]
+        assert all(hash_fits(r) for r in chain)
+        assert sorted(r.seq for r in chain)[0] >= 1001
+
+
+def test_file_that_is_no_database_is_kept_and_replaced(path: Path) -> None:
+    path.write_bytes(b"not a database" * 1000)
+    with closing(open_spool(path, NOW)) as opened:
+        assert opened.set_aside is not None
+        assert opened.set_aside.path.read_bytes() == b"not a database" * 1000
+        assert [r.body["event"] for r in opened.spool.waiting(9)] == ["spool_damaged"]
+
+
+@pytest.mark.parametrize("step", ["unfinished", "rebuilt", "aside"])
+def test_power_cut_while_a_damaged_spool_is_exchanged_loses_nothing(path: Path, step: str) -> None:
+    _filled(path, 100)
+    whole = path.read_bytes()
+    if step == "unfinished":
+        path.with_name("spool.sqlite.unfinished").write_bytes(b"half")
+        raw = bytearray(whole)
+        raw[20 * 4096 : 20 * 4096 + 200] = b"\xff" * 200
+        path.write_bytes(raw)
+    else:
+        path.with_name("spool.sqlite.rebuilt").write_bytes(whole)
+        path.unlink()
+        if step == "rebuilt":
+            path.write_bytes(b"damaged")
+    with closing(open_spool(path, NOW)) as opened:
+        saved = {r.id for r in opened.spool.waiting(1000)} | {row[1] for row in opened.spool.parked()}
+        assert len([id_ for id_ in saved if id_.startswith("r")]) >= 85
+    assert not path.with_name("spool.sqlite.rebuilt").exists()
+
+
+def test_new_numbers_from_the_centre_relink_everything_that_waits(spool: Spool) -> None:
+    spool.append([new("a"), new("b"), new("c")])
+    spool.settle(Settlement(("a",)))
+    spool.rechain(41, "f" * 64)
+    (b, c) = spool.waiting(10)
+    assert [(b.seq, b.prev_hash), (c.seq, c.prev_hash)] == [(41, "f" * 64), (42, b.hash)]
+    (d,) = spool.append([new("d")])
+    assert (d.seq, d.prev_hash) == (43, c.hash)
+    assert spool.chain().confirmed
+    spool.rechain(2, "e" * 64)
+    assert [r.seq for r in spool.waiting(10)] == [2, 3, 4]
+
+
+# ------------------------------------------------------------------------------------------------- kill at any time
+
+
+def _append_for_ever(path: Path, told: int) -> None:
+    """Child: append, then say on the pipe what is now durable."""
+    with closing(open_spool(path, NOW)) as opened:
+        number = opened.spool.chain().next_seq
+        while True:
+            opened.spool.append(
+                [new(f"r{number}"), new(f"r{number + 1}")], cursors={"journal": str(number + 1)}
+            )
+            os.write(told, f"{number + 1}\n".encode())
+            number += 2
+
+
+@pytest.mark.parametrize("run", range(4))
+def test_kill_9_at_any_moment_keeps_what_was_told_and_no_half_transaction(path: Path, run: int) -> None:
+    read_end, write_end = os.pipe()
+    child = multiprocessing.get_context("fork").Process(target=_append_for_ever, args=(path, write_end))
+    child.start()
+    os.close(write_end)
+    time.sleep(0.15 + 0.07 * run)
+    os.kill(child.pid or 0, signal.SIGKILL)
+    child.join()
+    with os.fdopen(read_end) as stream:
+        told = [int(line) for line in stream.read().split()]
+    with closing(open_spool(path, NOW)) as opened:
+        records = opened.spool.waiting(1_000_000)
+        journal = int(opened.spool.cursor("journal") or 0)
+    assert opened.set_aside is None
+    assert [r.seq for r in records] == list(range(1, journal + 1))
+    assert journal >= max(told, default=0)
+    assert told, "the child wrote nothing: the test proves nothing"
+
+
+# -------------------------------------------------------------------------------------------------- against a model
+
+
+class SpoolModel(RuleBasedStateMachine):
+    """The spool beside a list and a dict; a reopened file must be the same as one that was never closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        import tempfile
+
+        self.folder = tempfile.TemporaryDirectory(prefix="kyusai-spool-")
+        self.path = Path(self.folder.name) / "spool.sqlite"
+        self.opened = open_spool(self.path, NOW)
+        self.waiting: dict[str, tuple[int, int]] = {}
+        self.parked: dict[str, tuple[int, int]] = {}
+        self.next_seq = 1
+        self.count = 0
+        self.journal: str | None = None
+
+    def teardown(self) -> None:
+        self.opened.close()
+        self.folder.cleanup()
+
+    @rule(priorities=st.lists(st.integers(0, 2), max_size=4), again=st.booleans())
+    def append(self, priorities: list[int], again: bool) -> None:
+        known = [new(name) for name in (*self.waiting, *self.parked)][:2] if again else []
+        fresh = []
+        for priority in priorities:
+            self.count += 1
+            fresh.append(new(f"r{self.count}", priority))
+            self.waiting[f"r{self.count}"] = (priority, self.next_seq)
+            self.next_seq += 1
+        self.journal = str(self.count)
+        self.opened.spool.append([*known, *fresh], cursors={"journal": self.journal})
+
+    @rule(count=st.integers(1, 5))
+    def acknowledge(self, count: int) -> None:
+        batch = [record.id for record in self.opened.spool.waiting(count)]
+        self.opened.spool.settle(Settlement(tuple(batch)))
+        for name in batch:
+            del self.waiting[name]
+
+    @precondition(lambda self: self.waiting)
+    @rule(data=st.data())
+    def refuse(self, data: st.DataObject) -> None:
+        name = data.draw(st.sampled_from(sorted(self.waiting)))
+        self.opened.spool.settle(Settlement((), {name: "conflict"}))
+        self.parked[name] = self.waiting.pop(name)
+
+    @rule()
+    def retry(self) -> None:
+        assert self.opened.spool.retry_parked() == len(self.parked)
+        self.waiting |= self.parked
+        self.parked = {}
+
+    @rule()
+    def reopen(self) -> None:
+        self.opened.close()
+        self.opened = open_spool(self.path, NOW)
+
+    @rule()
+    def crash_without_closing(self) -> None:
+        other = sqlite3.connect(self.path)  # keeps the log from being folded in, as a killed process does
+        self.opened.close()
+        self.opened = open_spool(self.path, NOW)
+        other.close()
+
+    @invariant()
+    def same_as_the_model(self) -> None:
+        spool = self.opened.spool
+        expected = sorted(self.waiting, key=lambda name: self.waiting[name])
+        records = spool.waiting(10_000)
+        assert [r.id for r in records] == expected
+        assert [r.seq for r in records] == [self.waiting[name][1] for name in expected]
+        assert {row[1]: row[0] for row in spool.parked(10_000)} == {n: s for n, (_, s) in self.parked.items()}
+        assert spool.depth().waiting == len(self.waiting)
+        assert spool.chain().next_seq == self.next_seq
+        assert spool.cursor("journal") == self.journal
+
+
+SpoolModel.TestCase.settings = settings(max_examples=15, stateful_step_count=20, deadline=None)
+test_spool_against_a_simple_model = SpoolModel.TestCase
+
+
+def test_stored_body_is_the_exact_canonical_text(spool: Spool, path: Path) -> None:
+    spool.append([new("a", display="佐藤", n=1.5)])
+    with closing(sqlite3.connect(path)) as db:
+        (body,) = db.execute("SELECT body FROM record").fetchone()
+    assert body == '{"display":"佐藤","id":"a","n":1.5}'
+    assert json.loads(body) == spool.waiting(1)[0].body
