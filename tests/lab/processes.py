@@ -180,6 +180,12 @@ def start_time(pid: int) -> int | None:
     return int(fields[19]) if fields else None
 
 
+def alive(pid: int) -> bool:
+    """Whether process ``pid`` exists and is more than an unreaped remainder."""
+    fields = _stat(pid)
+    return fields is not None and fields[0] != "Z"
+
+
 def clean_up(folder: Path) -> list[str]:
     """Stop every process recorded in a lab's folder that still runs; returns their names. Blocks up to ``TERM_S``.
 

@@ -1,0 +1,97 @@
+"""Children of a lab are waited for, stopped, and cleaned up after a lab that crashed."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.lab import addresses, processes
+
+SLEEP = [sys.executable, "-c", "print('up', flush=True); import time; time.sleep(60)"]
+FAMILY = [
+    sys.executable,
+    "-c",
+    "import subprocess, sys, time; p = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']);"
+    "print('child', p.pid, flush=True); time.sleep(60)",
+]
+
+
+async def test_child_that_ends_early_is_reported_with_its_log(tmp_path: Path) -> None:
+    child = processes.Process(
+        "child", [sys.executable, "-c", "print('no licence'); raise SystemExit(3)"], tmp_path
+    )
+    await child.start()
+    with pytest.raises(processes.StateNotReached, match="no licence"):
+        await child.wait_log("ready", 5)
+    assert await child.stop() == 3
+
+
+async def test_kill_takes_the_child_s_own_children_with_it(tmp_path: Path) -> None:
+    child = processes.Process("family", FAMILY, tmp_path)
+    await child.start()
+    await child.wait_log(r"child \d+")
+    grandchild = int(child.log.read_text().split()[1])
+    await child.kill()
+    assert not processes.alive(grandchild)
+
+
+async def test_stopped_child_starts_again(tmp_path: Path) -> None:
+    child = processes.Process("again", SLEEP, tmp_path)
+    await child.start()
+    await child.wait_log("up")
+    first = child.pid
+    assert await child.stop() == -signal.SIGTERM
+    await child.start()
+    assert child.running
+    assert child.pid != first
+    await child.stop()
+
+
+def test_next_lab_stops_what_a_crashed_one_left(tmp_path: Path) -> None:
+    script = (
+        "import asyncio, os, sys; from pathlib import Path\n"
+        "from tests.lab import addresses, processes\n"
+        "held = addresses.claim(Path(sys.argv[1]))\n"
+        "child = processes.Process('left', sys.argv[2:], held.folder)\n"
+        "async def main():\n"
+        "    await child.start(); await child.wait_log('up'); print(child.pid, flush=True); os._exit(1)\n"
+        "asyncio.run(main())\n"
+    )
+    crashed = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path), *SLEEP],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=20,
+    )
+    left = int(crashed.stdout)
+    assert processes.alive(left)
+    held = addresses.claim(tmp_path)
+    held.release()
+    assert not processes.alive(left)
+
+
+def test_cleaning_up_spares_a_stranger_with_a_recorded_number(tmp_path: Path) -> None:
+    stranger = subprocess.Popen(SLEEP, stdout=subprocess.DEVNULL, start_new_session=True)
+    (tmp_path / "processes.jsonl").write_text(f'{{"name": "x", "pid": {stranger.pid}, "start": 1}}\n')
+    assert processes.clean_up(tmp_path) == []
+    assert stranger.poll() is None
+    os.kill(stranger.pid, signal.SIGKILL)
+    stranger.wait()
+
+
+def test_two_labs_stand_side_by_side(tmp_path: Path) -> None:
+    one, two = addresses.claim(tmp_path), addresses.claim(tmp_path)
+    assert one.addresses.network != two.addresses.network
+    one.release()
+    two.release()
+
+
+async def test_awaited_state_that_never_comes_names_itself() -> None:
+    with pytest.raises(processes.StateNotReached, match="moon is full"):
+        await processes.wait_until(lambda: False, "moon is full", 0.05)
+    assert await asyncio.wait_for(processes.wait_until(lambda: 7, "seven"), 1) == 7
