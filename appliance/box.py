@@ -142,10 +142,10 @@ def parse(text: str, where: str = "box.toml") -> Box:
         document: Mapping[str, object] = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         problems.add("", "box.toml", detail=str(error))
-        raise BoxInvalid(tuple(problems.found), where) from None
+        raise BoxInvalid(problems.listed(), where) from None
     box = _read(Table(document, "", Document(problems)))
     if problems.found:
-        raise BoxInvalid(tuple(problems.found), where)
+        raise BoxInvalid(problems.listed(), where)
     return box
 
 

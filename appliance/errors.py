@@ -4,6 +4,8 @@ One line says the value, the rule and the allowed range; the hint, apart from it
 stable: user interfaces translate by it (`appliance.text.explain`) and tests and alarms refer to it.
 """
 
+from collections.abc import Mapping
+
 
 class KyusaiError(Exception):
     """An error with a stable key.
@@ -17,7 +19,7 @@ class KyusaiError(Exception):
         self.key = key
         self.message = message
         self.hint = hint
-        self.values = values
+        self.values: Mapping[str, object] = values
 
     def __str__(self) -> str:
         return self.message

@@ -13,6 +13,9 @@ SHOWN_CHARS = 48
 """A value is shown in a message up to this length; whoever wrote the document knows the rest."""
 
 
+SHOWN_BITS = 64
+"""Python refuses to print integers of thousands of digits; nobody needs to read them either."""
+
 PROBLEMS_MAX = 1000
 """So many faults of one document are listed: more help nobody, and the list travels back to the centre."""
 
@@ -45,6 +48,8 @@ class DocumentError(KyusaiError):
 
 def shown(value: object) -> str:
     """A value for a message: its repr, cut to `SHOWN_CHARS`. Printable by construction."""
+    if isinstance(value, int) and value.bit_length() > SHOWN_BITS:
+        return "the number"
     text = ascii(value) if isinstance(value, str) and not value.isprintable() else repr(value)
     return text if len(text) <= SHOWN_CHARS else f"{text[: SHOWN_CHARS - 3]}..."
 
@@ -55,7 +60,9 @@ def type_name(value: object) -> str:
         return "null"
     if isinstance(value, bool):
         return "boolean"
-    if isinstance(value, int | float):
+    if isinstance(value, float):
+        return "fraction"
+    if isinstance(value, int):
         return "number"
     names: dict[type, str] = {str: "string", list: "array", tuple: "array", dict: "object"}
     return names.get(type(value), type(value).__name__)
@@ -79,6 +86,11 @@ class Problems:
     def warn(self, path: str, key: str, **values: object) -> None:
         """Note something the operator should know about a document that is usable."""
         self.warnings.append(self._problem(path, key, values))
+
+    def listed(self) -> tuple[Problem, ...]:
+        """The faults found, and as the last one how many more there are."""
+        more = self.count - len(self.found)
+        return (*self.found, *([self._problem("", "field.more", {"count": more})] if more else []))
 
     def _problem(self, path: str, key: str, values: Mapping[str, object]) -> Problem:
         message, hint = self._templates[key]

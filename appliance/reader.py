@@ -50,7 +50,9 @@ TEMPLATES: dict[str, tuple[str, str]] = {
         "Make it anew from user name, realm and password.",
     ),
     "field.many": ("{count} entries; at most {most} are allowed", "Remove entries, or divide the site."),
+    "field.few": ("{count} entries; at least {least} are needed", "Add entries."),
     "field.doubled": ("{value} stands here twice", "Remove one of the two."),
+    "field.more": ("{count} more problems are not listed", "Correct those above first."),
     "field.pattern": ("{value} is not {expected}", "Write {expected}, such as {example}."),
     "address.name": (
         "{value} is not a literal address",
@@ -86,6 +88,9 @@ class Document:
     asked: dict[str, Asked] = field(default_factory=dict)
 
 
+LOST = object()
+"""Stands for an object whose absence was reported: its fields are not reported missing one by one."""
+
 REQUIRED: str = "\x00required"
 """Stands for "no default" where a string is read."""
 
@@ -99,9 +104,11 @@ class Table:
         self._document = document
         self._names: list[str] = []
         self._values: dict[str, object] = {}
+        self._lost = value is LOST
         if isinstance(value, dict):
             self._values = {str(name): item for name, item in value.items()}
-        else:
+        elif not self._lost:
+            self._lost = True
             self._wrong_type(path, value, "object")
 
     def at(self, name: str) -> str:
@@ -127,7 +134,7 @@ class Table:
         """A string. "" is allowed only where it is the default; anything else must have `form`."""
         given = self._ask(name, "string", None if default is REQUIRED else default)
         if given is _ABSENT:
-            return self._absent(name, default, form.expected if form else "a string")
+            return self._absent(name, default, form.expected if form else "string")
         fallback = "" if default is REQUIRED else default
         if not isinstance(given, str):
             self._wrong_type(self.at(name), given, "string")
@@ -137,12 +144,18 @@ class Table:
         return given if self._good_text(self.at(name), given, most, form) else fallback
 
     def texts(
-        self, name: str, default: Iterable[str] | None = None, *, count_most: int, form: Form
+        self,
+        name: str,
+        default: Iterable[str] | None = None,
+        *,
+        count_least: int = 0,
+        count_most: int,
+        form: Form,
     ) -> tuple[str, ...]:
         """An array of different strings, each having `form`. A faulty entry is "", so that indices stay."""
         given = self._ask(name, "array of strings", None if default is None else list(default))
         good: list[str] = []
-        for path, item in self._items(name, given, default is None, count_most):
+        for path, item in self._items(name, given, default is None, (count_least, count_most)):
             good.append(self._entry(path, item, good, form))
         return tuple(default or ()) if given is _ABSENT else tuple(good)
 
@@ -152,15 +165,13 @@ class Table:
         fallback = low if default is None else default
         if given is _ABSENT:
             if default is None:
-                self.problem(name, "field.missing", expected=f"a whole number from {low} to {high}")
+                self._missing(name, f"{low}–{high}")
             return fallback
         if isinstance(given, bool) or not isinstance(given, int):
             self._wrong_type(self.at(name), given, "whole number")
             return fallback
         if not low <= given <= high:
-            # A number of thousands of digits would be slow to print, and Python refuses to.
-            value = shown(given) if given.bit_length() <= 64 else "the number"
-            self.problem(name, "field.range", value=value, low=low, high=high)
+            self.problem(name, "field.range", value=shown(given), low=low, high=high)
             return fallback
         return given
 
@@ -181,16 +192,18 @@ class Table:
         fallback = names[0] if default is None else default
         if given is _ABSENT:
             if default is None:
-                self.problem(name, "field.missing", expected=f"one of {', '.join(names)}")
+                self._missing(name, " | ".join(names))
             return fallback
         return str(given) if self._is_choice(self.at(name), given, names) else fallback
 
-    def choices(self, name: str, default: Iterable[str] | None, allowed: Iterable[str]) -> tuple[str, ...]:
+    def choices(
+        self, name: str, default: Iterable[str] | None, allowed: Iterable[str], *, count_least: int = 0
+    ) -> tuple[str, ...]:
         """An array of different strings out of the allowed ones."""
         names = [str(one) for one in allowed]
         given = self._ask(name, f"array of {', '.join(names)}", None if default is None else list(default))
         good: list[str] = []
-        for path, item in self._items(name, given, default is None, len(names)):
+        for path, item in self._items(name, given, default is None, (count_least, len(names))):
             if not self._is_choice(path, item, names):
                 continue
             if item in good:
@@ -238,16 +251,17 @@ class Table:
         """A nested object; an empty one where it is missing."""
         given = self._ask(name, "object", None if required else {})
         if given is _ABSENT:
-            if required:
-                self.problem(name, "field.missing", expected="an object")
             given = {}
+            if required:
+                self._missing(name, "object")
+                given = LOST
         return Table(given, self.at(name), self._document, self._pattern_of(name))
 
     def tables(self, name: str, *, count_most: int) -> list["Table"]:
         """An array of objects; empty where it is missing."""
         given = self._ask(name, "array of objects", [])
         pattern = f"{self._pattern_of(name)}[]"
-        rows = self._items(name, given, False, count_most)
+        rows = self._items(name, given, False, (0, count_most))
         return [Table(item, path, self._document, pattern) for path, item in rows]
 
     def finish(self) -> None:
@@ -284,17 +298,26 @@ class Table:
     def _absent(self, name: str, default: str, expected: str) -> str:
         if default is not REQUIRED:
             return default
-        self.problem(name, "field.missing", expected=expected)
+        self._missing(name, expected)
         return ""
 
-    def _items(self, name: str, given: object, required: bool, most: int) -> Iterator[tuple[str, object]]:
+    def _missing(self, name: str, expected: str) -> None:
+        if not self._lost:
+            self.problem(name, "field.missing", expected=expected)
+
+    def _items(
+        self, name: str, given: object, required: bool, count: tuple[int, int]
+    ) -> Iterator[tuple[str, object]]:
         if given is _ABSENT:
             if required:
-                self.problem(name, "field.missing", expected="an array")
+                self._missing(name, "array")
             return
         if not isinstance(given, list | tuple):
             self._wrong_type(self.at(name), given, "array")
             return
+        least, most = count
+        if len(given) < least:
+            self.problem(name, "field.few", count=len(given), least=least)
         if len(given) > most:
             self.problem(name, "field.many", count=len(given), most=most)
         for index, item in enumerate(given[:most]):

@@ -59,7 +59,7 @@ def loads(text: str | bytes) -> Site:
     problems = Problems(ALL_TEMPLATES)
     document = _json(text, problems)
     if problems.found:
-        raise SiteInvalid(tuple(problems.found))
+        raise SiteInvalid(problems.listed())
     return parse(document)
 
 
@@ -88,7 +88,7 @@ def _examine(document: object) -> tuple[Site, tuple[SiteProblem, ...]]:
     problems = Problems(ALL_TEMPLATES)
     site = read(Table(document, "$", Document(problems)))
     check(site, problems)
-    return site.with_warnings(tuple(problems.warnings)), tuple(problems.found)
+    return site.with_warnings(tuple(problems.warnings)), problems.listed()
 
 
 def _json(text: str | bytes, problems: Problems) -> object:

@@ -47,7 +47,6 @@ SITE_TEMPLATES: dict[str, tuple[str, str]] = {
         "{value} is not an extension of this site",
         "Correct the number or add the extension.",
     ),
-    "site.group_empty": ("the group has no members", "Name at least one extension."),
     "site.gateway_unknown": ("{value} is not the id of a gateway; known are {known}", "Correct the id."),
     "site.id_taken": ("{value} is already the id of {other}", "Give each upstream and gateway its own id."),
     "site.address_taken": (
@@ -126,31 +125,30 @@ def check(site: Site, problems: Problems) -> None:
     _warn(site, problems)
 
 
-def _own_numbers(site: Site) -> Iterator[tuple[str, str, str]]:
-    """(path, number, name in words) of everything that phones of the site dial."""
+def _own_numbers(site: Site) -> Iterator[tuple[str, str]]:
+    """(path, number) of everything that phones of the site dial."""
     for index, extension in enumerate(site.extensions):
-        yield f"$.extensions[{index}].number", extension.number, f"extension {extension.number}"
+        yield f"$.extensions[{index}].number", extension.number
     for index, group in enumerate(site.groups):
-        yield f"$.groups[{index}].number", group.number, f"group {group.number}"
+        yield f"$.groups[{index}].number", group.number
     for index, remote in enumerate(site.remote_extensions):
-        yield f"$.remote_extensions[{index}].number", remote.number, f"remote extension {remote.number}"
+        yield f"$.remote_extensions[{index}].number", remote.number
 
 
 def _numbers(site: Site, problems: Problems) -> None:
     taken: dict[str, str] = {}
-    for path, number, name in _own_numbers(site):
+    for path, number in _own_numbers(site):
         if number and number in taken:
             problems.add(path, "site.number_taken", value=shown(number), other=taken[number])
-        taken.setdefault(number, f"{name} ({path.removesuffix('.number')})")
+        taken.setdefault(number, path)
 
 
 def _public_numbers(site: Site, problems: Problems) -> None:
     taken: dict[str, str] = {}
-    paths = _public_paths(site)
-    for path, e164, number in paths:
+    for path, e164 in _public_paths(site):
         if e164 in taken:
             problems.add(path, "site.public_number_taken", value=shown(e164), other=taken[e164])
-        taken.setdefault(e164, number)
+        taken.setdefault(e164, path.removesuffix(".public_number"))
     for index, remote in enumerate(site.remote_extensions):
         path = f"$.remote_extensions[{index}].public_number"
         if remote.public_number in taken:
@@ -158,15 +156,14 @@ def _public_numbers(site: Site, problems: Problems) -> None:
             problems.add(path, "site.public_number_own", value=shown(remote.public_number), other=other)
 
 
-def _public_paths(site: Site) -> Iterator[tuple[str, str, str]]:
-    """(path, E.164, number in words); a group's public number lies beside the group, not in its value."""
+def _public_paths(site: Site) -> Iterator[tuple[str, str]]:
+    """(path, E.164) of every public number that leads to this site."""
     for index, extension in enumerate(site.extensions):
         if extension.public_number:
-            path = f"$.extensions[{index}].public_number"
-            yield path, extension.public_number, f"extension {extension.number}"
-    for index, group in enumerate(site.groups):
-        if e164 := site.group_public_numbers[index]:
-            yield f"$.groups[{index}].public_number", e164, f"group {group.number}"
+            yield f"$.extensions[{index}].public_number", extension.public_number
+    for index, e164 in enumerate(site.group_public_numbers):
+        if e164:
+            yield f"$.groups[{index}].public_number", e164
 
 
 def _credentials(site: Site, problems: Problems) -> None:
@@ -175,9 +172,9 @@ def _credentials(site: Site, problems: Problems) -> None:
     for index, one in enumerate(site.credentials):
         path = f"$.extensions[{index}]"
         if one.username and one.username in taken:
-            other = f"extension {taken[one.username]}"
+            other = taken[one.username]
             problems.add(f"{path}.username", "site.username_taken", value=shown(one.username), other=other)
-        taken.setdefault(one.username, one.number)
+        taken.setdefault(one.username, path)
         given = {one.ha1_md5, one.ha1_sha256} - {""}
         if not given and site.policy.upstream_auth is UpstreamAuth.TRUSTED:
             problems.add(path, "site.credential_missing", value=one.number)
@@ -193,8 +190,6 @@ def _groups(site: Site, problems: Problems) -> None:
     extensions = {extension.number for extension in site.extensions}
     for index, group in enumerate(site.groups):
         path = f"$.groups[{index}].members"
-        if not group.members:
-            problems.add(path, "site.group_empty")
         for position, member in enumerate(group.members):
             if member and member not in extensions:
                 problems.add(f"{path}[{position}]", "site.member_unknown", value=shown(member))
@@ -204,7 +199,6 @@ def _peers(policy: Policy, problems: Problems) -> None:
     ids: dict[str, str] = {}
     addresses: dict[tuple[str, int], str] = {}
     for path, peer in _peer_paths(policy):
-        name = f"{peer.id} ({path})"
         if peer.id and peer.id in ids:
             problems.add(f"{path}.id", "site.id_taken", value=shown(peer.id), other=ids[peer.id])
         ids.setdefault(peer.id, path)
@@ -213,7 +207,7 @@ def _peers(policy: Policy, problems: Problems) -> None:
         where = sip_address(peer.uri)
         if other := addresses.get((where.host, where.port)):
             problems.add(f"{path}.uri", "site.address_taken", value=shown(peer.uri), other=other)
-        addresses.setdefault((where.host, where.port), name)
+        addresses.setdefault((where.host, where.port), path)
     if policy.upstreams:
         return
     for field, value in (
@@ -235,7 +229,7 @@ def _emergency(site: Site, problems: Problems) -> None:
     policy = site.policy
     required = COUNTRY_EMERGENCY_NUMBERS.get(policy.country, ())
     for number in required:
-        if number not in policy.emergency_numbers:
+        if policy.emergency_numbers and number not in policy.emergency_numbers:
             problems.add(
                 "$.emergency.numbers",
                 "site.emergency_required",
@@ -244,14 +238,13 @@ def _emergency(site: Site, problems: Problems) -> None:
                 required=", ".join(required),
             )
     protected = {*policy.emergency_numbers, *required} - {""}
-    for path, number, name in _own_numbers(site):
+    for path, number in _own_numbers(site):
         if number in protected:
-            problems.add(path, "site.emergency_shadowed", value=number, other=name)
+            problems.add(path, "site.emergency_shadowed", value=number, other=path)
     for number in sorted(protected):
         if policy.outside_prefix and number.startswith(policy.outside_prefix):
-            other = f"the outside prefix {policy.outside_prefix}"
             path = "$.numbering.outside_prefix"
-            problems.add(path, "site.emergency_shadowed", value=number, other=other)
+            problems.add(path, "site.emergency_shadowed", value=number, other=path)
     _emergency_gateways(policy, problems)
 
 
@@ -267,13 +260,13 @@ def _emergency_gateways(policy: Policy, problems: Problems) -> None:
         if gateway is None:
             known = ", ".join(filter(None, gateways)) or "none"
             problems.add(path, "site.gateway_unknown", value=shown(gateway_id), known=known)
-        elif NumberKind.EMERGENCY not in gateway.kinds:
+        elif gateway.kinds and NumberKind.EMERGENCY not in gateway.kinds:
             problems.add(path, "site.emergency_kind", value=gateway_id)
 
 
 def _outside_prefix(site: Site, problems: Problems) -> None:
     prefix = site.policy.outside_prefix
-    for path, number, _ in _own_numbers(site):
+    for path, number in _own_numbers(site):
         if prefix and number.startswith(prefix):
             problems.add(path, "site.outside_prefix_shadows", value=shown(number), prefix=prefix)
 

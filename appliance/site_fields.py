@@ -112,7 +112,7 @@ def _policy(root: Table, own: Table, site_id: str, version: int) -> Policy:
         international_prefix=numbering.text("international_prefix", form=words.PREFIX),
         outside_prefix=numbering.text("outside_prefix", "", form=words.PREFIX),
         emergency_numbers=emergency.texts(
-            "numbers", count_most=EMERGENCY_NUMBERS_MAX, form=words.EMERGENCY_NUMBER
+            "numbers", count_least=1, count_most=EMERGENCY_NUMBERS_MAX, form=words.EMERGENCY_NUMBER
         ),
         emergency_caller=emergency.text("caller", form=words.E164),
         emergency_gateways=emergency.texts("gateways", (), count_most=GATEWAYS_MAX, form=words.ID),
@@ -159,7 +159,9 @@ def _group(table: Table) -> tuple[Group, str]:
         number=number,
         name=table.text("name", number, most=64, form=words.NAME),
         strategy=table.choice("strategy", "all", ("all", "turn")),
-        members=table.texts("members", count_most=GROUP_MEMBERS_MAX, form=words.INTERNAL_NUMBER),
+        members=table.texts(
+            "members", count_least=1, count_most=GROUP_MEMBERS_MAX, form=words.INTERNAL_NUMBER
+        ),
         ring_s=table.integer("ring_s", 20, low=RING_MIN_S, high=RING_MAX_S),
         overflow=table.text("overflow", "", form=words.DIALLED),
     )
@@ -185,7 +187,7 @@ def _upstream(table: Table) -> Peer:
 
 
 def _gateway(table: Table) -> Peer:
-    kinds = table.choices("kinds", None, OUTSIDE_KINDS)
+    kinds = table.choices("kinds", None, OUTSIDE_KINDS, count_least=1)
     peer = _peer(table, "lan", "e164", kinds)
     table.finish()
     return peer

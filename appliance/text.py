@@ -8,7 +8,7 @@ import functools
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 from appliance.errors import KyusaiError
 
@@ -21,11 +21,29 @@ LANGUAGE_VARIABLES = ("KYUSAI_LANG", "LC_ALL", "LC_MESSAGES", "LANG")
 """Asked in this order, as POSIX orders the locale variables; the first that is set decides."""
 
 
+WORD_PREFIX = "word."
+"""Entries that name types and forms of values; they fill placeholders of other entries."""
+
+
+class Fault(Protocol):
+    """What `explain` can say: a `KyusaiError`, or one `Problem` of a document."""
+
+    @property
+    def key(self) -> str: ...
+    @property
+    def message(self) -> str: ...
+    @property
+    def hint(self) -> str: ...
+    @property
+    def values(self) -> Mapping[str, object]: ...
+
+
 class Catalogue:
     """Texts of one or more `texts.toml`: key -> language -> template."""
 
     def __init__(self, entries: Mapping[str, Mapping[str, str]]) -> None:
         self._entries = dict(entries)
+        self._words = {entry["en"]: entry for key, entry in entries.items() if key.startswith(WORD_PREFIX)}
 
     @classmethod
     def load(cls, *paths: Path) -> "Catalogue":
@@ -54,11 +72,18 @@ class Catalogue:
         """The text of `key`, filled in. Raises `KeyError` for an unknown key or a value that is missing."""
         return self.template(key, lang).format(**values)
 
-    def explain(self, error: KyusaiError, lang: Lang = "en") -> tuple[str, str]:
-        """Message and hint of an error; its own English ones where the catalogue has none. Never raises."""
+    def explain(self, fault: "Fault", lang: Lang = "en") -> tuple[str, str]:
+        """Message and hint of an error or problem; its own English ones where there are none. Never raises."""
+        values = {name: self._word(value, lang) for name, value in fault.values.items()}
         return (
-            self._or_own(error.key, error.message, lang, error.values),
-            self._or_own(f"{error.key}.hint", error.hint, lang, error.values),
+            self._or_own(fault.key, fault.message, lang, values),
+            self._or_own(f"{fault.key}.hint", fault.hint, lang, values),
+        )
+
+    def _word(self, value: object, lang: Lang) -> object:
+        """A value that is itself one of the catalogue's words ("word." entries), in `lang`."""
+        return (
+            self._words[value].get(lang, value) if isinstance(value, str) and value in self._words else value
         )
 
     def _or_own(self, key: str, own: str, lang: Lang, values: Mapping[str, object]) -> str:
@@ -91,9 +116,9 @@ def text(key: str, lang: Lang = "en", **values: object) -> str:
     return catalogue().text(key, lang, **values)
 
 
-def explain(error: KyusaiError, lang: Lang = "en") -> tuple[str, str]:
-    """(message, hint) of an error in `lang`; its own English where the catalogue has none."""
-    return catalogue().explain(error, lang)
+def explain(fault: Fault, lang: Lang = "en") -> tuple[str, str]:
+    """(message, hint) of an error or a problem in `lang`; its own English where the catalogue has none."""
+    return catalogue().explain(fault, lang)
 
 
 def language(env: Mapping[str, str]) -> Lang:
