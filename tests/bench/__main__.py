@@ -23,7 +23,9 @@ NAMES = {
 
 def machine() -> dict[str, object]:
     """What the figures were measured on."""
-    version = subprocess.run(["kamailio", "-v"], capture_output=True, text=True, check=False).stdout.split("\n")[0]
+    version = subprocess.run(["kamailio", "-v"], capture_output=True, text=True, check=False).stdout.split(
+        "\n"
+    )[0]
     return {
         "cores": os.cpu_count(),
         "machine": platform.machine(),
@@ -37,7 +39,9 @@ def main() -> int:
     """Exit code 0 when the benchmark ran, whatever its figures."""
     parser = argparse.ArgumentParser(prog="bin/bench", description="Runs a benchmark.")
     parser.add_argument("name", nargs="?", choices=NAMES, metavar="NAME", help=", ".join(NAMES))
-    parser.add_argument("--quick", action="store_true", help="fewer rounds: shows that it works, not what it gives")
+    parser.add_argument(
+        "--quick", action="store_true", help="fewer rounds: shows that it works, not what it gives"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
     arguments = parser.parse_args()
     if arguments.name is None:
