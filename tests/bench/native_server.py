@@ -1,6 +1,5 @@
 """The yardstick: a plain kamailio.cfg doing what the box does for a registration and a call."""
 
-import hashlib
 import os
 import signal
 import sqlite3
@@ -8,6 +7,7 @@ import subprocess
 import time
 from pathlib import Path
 
+from appliance.digest import digest_ha1
 from tests.bench.sipp import SCENARIOS, User
 
 SCHEMAS = Path("/usr/share/kamailio/db_sqlite")
@@ -57,10 +57,7 @@ def _tables(folder: Path, users: list[User]) -> None:
             database.executescript(schema)
         database.execute("PRAGMA journal_mode=WAL")
     database.close()
-    ha1 = {
-        user.number: hashlib.md5(f"{user.number}:{REALM}:{user.password}".encode()).hexdigest()
-        for user in users
-    }  # noqa: S324
+    ha1 = {user.number: digest_ha1(user.number, REALM, user.password)[0] for user in users}
     with sqlite3.connect(folder / "users.sqlite") as database:
         for path in ("standard", "auth_db", "htable"):
             database.executescript((SCHEMAS / f"{path}-create.sql").read_text())
