@@ -17,6 +17,9 @@ __all__ = ["Number", "clean", "is_emergency", "read_dialled", "read_inbound", "r
 DIALLED_MAX = 32
 """Characters of a dialled number that are looked at: 15 of E.164, prefixes, a carrier code, with room. Longer is no number."""
 
+INTERNAL_DIGITS_MAX = 10
+"""Digits of the longest extension or group (the site document's rule); longer numbers are not looked up as such."""
+
 UNPREFIXED_DIGITS_MIN = 9
 """Where outside calls need a prefix, a number without it is read as an outside number from this length on, so that a
 caller's number can be called back from the phone's list. Shorter strings stay inside the company."""
@@ -137,6 +140,8 @@ def _emergency(digits: str, readings: tuple[tuple[str, bool | None], ...], polic
 
 
 def _internal(digits: str, view: View) -> Number | None:
+    if len(digits) > INTERNAL_DIGITS_MAX:
+        return None
     extension = view.extension(digits)
     if extension is not None:
         return Number(NumberKind.EXTENSION, dialled=digits, extension=digits, e164=extension.public_number)
@@ -150,15 +155,22 @@ def _internal(digits: str, view: View) -> Number | None:
 
 def _outside(readings: tuple[tuple[str, bool | None], ...], policy: Policy) -> Number:
     """The first reading that makes a number; where none does, whether the documented one is the start of a number."""
-    whole = readings[-1][0]
-    for reading, withheld in readings:
-        unprefixed = bool(policy.outside_prefix) and reading == whole and not reading.startswith("+")
-        if unprefixed and len(reading) < UNPREFIXED_DIGITS_MIN:
-            continue
+    *documented, (whole, _) = readings
+    if whole.startswith("+") or not policy.outside_prefix:
+        documented = list(readings)
+    for reading, withheld in documented:
         number = read(reading, policy)
         if number.kind is not NumberKind.UNKNOWN:
             return replace(number, withheld=withheld)
-    return read(readings[0][0], policy) if len(readings) > 1 or not policy.outside_prefix else UNKNOWN
+    return _called_back(whole, policy) or (read(documented[0][0], policy) if documented else UNKNOWN)
+
+
+def _called_back(whole: str, policy: Policy) -> Number | None:
+    """A number taken from the list of calls, where no outside prefix stands before it: only in full, as lists show it."""
+    if len(whole) < UNPREFIXED_DIGITS_MIN:
+        return None
+    number = read(whole, policy)
+    return number if number.e164 and number.national == whole else None
 
 
 def _public(digits: str, policy: Policy) -> Number:
