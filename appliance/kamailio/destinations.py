@@ -14,7 +14,7 @@ from appliance.kamailio.call import MAX_FORWARDS, Call
 from appliance.kamailio.dialplan import Number, read_dialled, read_inbound
 from appliance.kamailio.reasons import Reason
 from appliance.kamailio.route import EVERY, UNREACHABLE, Route, branch, one, refused, series, then
-from appliance.kamailio.trunks import clouds, gateways, outside, refusal_of
+from appliance.kamailio.trunks import clouds, gateways, last_resort, outside, refusal_of
 from appliance.kamailio.view import Extension, Group
 from appliance.model import NumberKind
 
@@ -157,7 +157,7 @@ def remote_extension(call: Call, number: Number) -> Route:
     if call.cloud_controls:
         return by_network
     route = then(clouds(call, number, True, Reason.CLOUD_TRUNK), by_network, PASS_OVER)
-    route = then(route, clouds(call, number, False, Reason.CLOUD_LAST_RESORT), PASS_OVER)
+    route = then(route, last_resort(call, number), PASS_OVER)
     return replace(route, refusal=by_network.refusal)
 
 

@@ -23,7 +23,7 @@ from appliance.kamailio.emergency import emergency
 from appliance.kamailio.reasons import Reason
 from appliance.kamailio.request import CallFacts, Origin
 from appliance.kamailio.route import UNREACHABLE, Route, close, refused, then
-from appliance.kamailio.trunks import clouds
+from appliance.kamailio.trunks import clouds, last_resort
 from appliance.kamailio.view import View
 from appliance.model import NumberKind
 
@@ -106,7 +106,7 @@ def _around(call: Call, number: Number, own: Route) -> Route:
         return own
     route = then(clouds(call, number, True, Reason.CLOUD_CONTROL), own, PASS_OVER)
     if own.steps or not own.refusal.final:
-        route = then(route, clouds(call, number, False, Reason.CLOUD_LAST_RESORT), UNREACHABLE)
+        route = then(route, last_resort(call, number), UNREACHABLE)
     return replace(route, refusal=own.refusal, left=own.left)
 
 

@@ -55,8 +55,13 @@ def outside(call: Call, number: Number) -> Route:
     ways = gateways(call, number, Reason.GATEWAY)
     if not call.cloud_controls:
         ways = then(ways, clouds(call, number, True, Reason.CLOUD_TRUNK), PASS_OVER)
-        ways = then(ways, clouds(call, number, False, Reason.CLOUD_LAST_RESORT), PASS_OVER)
+        ways = then(ways, last_resort(call, number), PASS_OVER)
     return ways
+
+
+def last_resort(call: Call, number: Number) -> Route:
+    """Clouds that look down, for a call that has no other way. A forwarded one has: the telephone it was meant for."""
+    return Route() if call.is_forwarded else clouds(call, number, False, Reason.CLOUD_LAST_RESORT)
 
 
 def gateways(call: Call, number: Number, reason: Reason) -> Route:
