@@ -23,19 +23,23 @@ READ_BYTES = 1024 * 1024
 class Part:
     """An upload held open for writing by exactly one connection. `offset` counts bytes written."""
 
-    def __init__(self, path: Path, acknowledged_bytes: int) -> None:
+    def __init__(self, path: Path) -> None:
         """Open or create; raises Refused `recording.busy` when another connection holds it."""
-        self._path = path
+        self.offset = 0
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, durable.PRIVATE_FILE_MODE)
         try:
             self._lock()
-            self.offset = min(acknowledged_bytes, os.fstat(self._descriptor).st_size)
-            os.ftruncate(self._descriptor, self.offset)
-            os.lseek(self._descriptor, self.offset, os.SEEK_SET)
             durable.sync_folder(path.parent)
         except BaseException:
             os.close(self._descriptor)
             raise
+
+    def resume(self, acknowledged_bytes: int) -> int:
+        """Cut back to what was acknowledged and go on there; gives the offset, lower when the disk lost bytes."""
+        self.offset = min(acknowledged_bytes, os.fstat(self._descriptor).st_size)
+        os.ftruncate(self._descriptor, self.offset)
+        os.lseek(self._descriptor, self.offset, os.SEEK_SET)
+        return self.offset
 
     def _lock(self) -> None:
         try:
@@ -98,11 +102,11 @@ class BlobFolder:
                 continue
         return 0
 
-    def open_part(self, site_id: str, blob_id: str, acknowledged_bytes: int) -> Part:
-        """The part, cut back to what was acknowledged. Its offset is lower when the disk lost bytes."""
+    def open_part(self, site_id: str, blob_id: str) -> Part:
+        """The part, locked. Read the acknowledged offset after this and hand it to `Part.resume`."""
         path = self._part_path(site_id, blob_id)
         durable.make_folder(path.parent)
-        return Part(path, acknowledged_bytes)
+        return Part(path)
 
     def drop_part(self, site_id: str, blob_id: str) -> None:
         """Forget an upload."""

@@ -50,8 +50,8 @@ RECORD_BYTES_MAX = 64 * 1024
 """The canonical JSON of one record's body: a CDR has about 1 KiB, statistics of a day below 32 KiB."""
 JSON_BYTES_MAX = 256 * 1024
 """Any other JSON request body (heartbeat, enrolment, configuration status)."""
-DOCUMENT_BYTES_MAX = 16 * 1024 * 1024
-"""A site document: 20,000 extensions of about 500 bytes, with room."""
+DOCUMENT_BYTES_MAX = 32 * 1024 * 1024
+"""A site document: 20,000 extensions of 500 bytes are 10 MB; the same limit as `appliance.site` has."""
 LONG_POLL_MAX_S = 50
 """The longest that the centre holds a configuration poll:
 below the 60 s after which proxies and NATs cut in.
@@ -394,7 +394,7 @@ def record_from(value: Json) -> Record:
         ("kind", record.kind in tuple(RecordKind)),
         ("priority", 0 <= record.priority <= 9),
         ("created_utc", re.fullmatch(UTC_PATTERN, record.created_utc) is not None),
-        ("boot_id", len(record.boot_id) <= 64),
+        ("boot_id", re.fullmatch(r"[\x20-\x7e]{0,64}", record.boot_id) is not None),
         ("prev_hash", re.fullmatch(SHA256_PATTERN, record.prev_hash) is not None),
         ("hash", re.fullmatch(SHA256_PATTERN, record.hash) is not None),
     )

@@ -1,0 +1,132 @@
+"""The one place where the centre's process is put together. Nothing imports it but the command line."""
+
+import asyncio
+import contextlib
+import ipaddress
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+import uvicorn
+
+from appliance.errors import KyusaiError
+from cloudsync import logs
+from cloudsync.http.api import create_app
+from cloudsync.http.protocol import ImpatientProtocol
+from cloudsync.service.centre import Centre, open_centre
+
+KEEP_ALIVE_S = 65
+"""Boxes keep their connection between heartbeats and polls; a new TLS handshake costs more than an idle one."""
+SHUTDOWN_S = 3
+"""How long a stop waits for requests; held polls are let go, boxes ask again."""
+HEAD_BYTES_MAX = 16 * 1024
+"""A request head; a box sends below 1 KiB."""
+CONNECTIONS_MAX = 20_000
+"""Above this new requests get 503: two connections for each of 10,000 boxes."""
+CERTIFICATE_CHECK_S = 24 * 3600
+"""The server certificate is looked at daily; it is renewed with 275 days left."""
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the command line says."""
+
+    data_dir: Path
+    listen: str
+    addresses: Sequence[str] = ()
+    metrics_from: Sequence[str] = ("127.0.0.0/8", "::1/128")
+
+
+def serve(settings: Settings) -> None:
+    """Run until SIGTERM or SIGINT. Raises KyusaiError `centre.bad_listen`, `centre.bad_network`."""
+    host, port = parse_listen(settings.listen)
+    networks = [_network(text) for text in settings.metrics_from]
+    logs.configure()
+    centre = open_centre(settings.data_dir)
+    names = _names(host, settings.addresses)
+    centre.tls.ensure(names, centre.clock())
+    config = uvicorn.Config(
+        create_app(centre, networks),
+        host=host,
+        port=port,
+        loop="asyncio",
+        http=ImpatientProtocol,
+        ws="none",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=SHUTDOWN_S,
+        h11_max_incomplete_event_size=HEAD_BYTES_MAX,
+        limit_concurrency=CONNECTIONS_MAX,
+        ssl_certfile=str(centre.tls.server_pem),
+    )
+    config.load()
+    if config.ssl is not None:
+        config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
+    log.info("centre.start", data=str(settings.data_dir), listen=settings.listen, certificate_for=names)
+    try:
+        with contextlib.suppress(KeyboardInterrupt):
+            asyncio.run(_run(config, centre, names))
+    finally:
+        centre.database.close()
+        log.info("centre.stop")
+
+
+async def _run(config: uvicorn.Config, centre: Centre, names: list[str]) -> None:
+    renewal = asyncio.create_task(_renew(config, centre, names))
+    try:
+        await uvicorn.Server(config).serve()
+    finally:
+        renewal.cancel()
+
+
+async def _renew(config: uvicorn.Config, centre: Centre, names: list[str]) -> None:
+    """Renew the certificate of the running server; connections in use keep the old one."""
+    while True:
+        await asyncio.sleep(CERTIFICATE_CHECK_S)
+        try:
+            if await asyncio.to_thread(centre.tls.ensure, names, centre.clock()) and config.ssl is not None:
+                config.ssl.load_cert_chain(centre.tls.server_pem)
+                log.info("centre.certificate_renewed")
+        except (OSError, ValueError, ssl.SSLError) as error:
+            log.error("centre.certificate_renewal_failed", error=str(error))
+
+
+def parse_listen(text: str) -> tuple[str, int]:
+    """`ADDRESS:PORT` with a literal address, IPv6 in brackets. Raises KyusaiError `centre.bad_listen`."""
+    host, _, port = text.rpartition(":")
+    host = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    try:
+        ipaddress.ip_address(host)
+        number = int(port)
+    except ValueError:
+        number = -1
+    if not 0 <= number <= 65535:
+        raise KyusaiError(
+            "centre.bad_listen",
+            f"{text!r}: listen needs a literal address and a port from 0 to 65535",
+            "Write 127.0.0.1:8443 or [::1]:8443.",
+            value=text,
+        )
+    return host, number
+
+
+def _names(host: str, addresses: Sequence[str]) -> list[str]:
+    """What the certificate has to name: the address listened on unless it is a wildcard, and what was added."""
+    wildcard = ipaddress.ip_address(host).is_unspecified
+    return sorted({*([] if wildcard else [host]), *addresses} or {"127.0.0.1"})
+
+
+def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    try:
+        return ipaddress.ip_network(text)
+    except ValueError as error:
+        raise KyusaiError(
+            "centre.bad_network", f"{text!r} is not a network: {error}", "Write 10.0.0.0/8.", value=text
+        ) from error

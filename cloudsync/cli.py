@@ -1,0 +1,317 @@
+"""The centre's part of the command `kyusai`. Administration works directly on the data folder, with or without a server.
+
+Only typer, rich and the texts are imported at the top: a box without the centre's packages can still show help.
+"""
+
+import contextlib
+import getpass
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from appliance.errors import KyusaiError
+from cloudsync import cli_output as out
+from cloudsync.cli_output import said
+
+if TYPE_CHECKING:
+    from cloudsync.service.centre import Centre
+
+DATA_DIR_DEFAULT = Path("/var/lib/kyusai-centre")
+LISTEN_DEFAULT = "127.0.0.1:8443"
+"""Nothing outside this machine, until somebody says so."""
+LIMIT_DEFAULT = 50
+DOCUMENT_FROM_STDIN = "-"
+
+app = typer.Typer(no_args_is_help=True, add_completion=False)
+centre_app = typer.Typer(help=said("centre.help.root"), invoke_without_command=True)
+site_app = typer.Typer(help=said("centre.help.site"), no_args_is_help=True)
+recordings_app = typer.Typer(help=said("centre.help.recordings"), invoke_without_command=True)
+app.add_typer(centre_app, name="centre")
+app.add_typer(recordings_app, name="recordings")
+centre_app.add_typer(site_app, name="site")
+
+Data = Annotated[Path, typer.Option("--data", envvar="KYUSAI_CENTRE_DATA", help=said("centre.option.data"))]
+Listen = Annotated[str, typer.Option("--listen", help=said("centre.option.listen"))]
+Addresses = Annotated[list[str] | None, typer.Option("--address", help=said("centre.option.address"))]
+MetricsFrom = Annotated[
+    list[str] | None, typer.Option("--metrics-from", help=said("centre.option.metrics_from"))
+]
+AsJson = Annotated[bool, typer.Option("--json", help=said("centre.option.json"))]
+Limit = Annotated[int, typer.Option("--limit", min=1, max=100_000, help=said("centre.option.limit"))]
+OfSite = Annotated[str, typer.Option("--site", help=said("centre.option.site"))]
+
+
+@contextlib.contextmanager
+def _reported() -> Iterator[None]:
+    """Errors of ours as one line and a hint, exit code 1; a missing package as what to install."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        out.print_error(
+            KyusaiError(
+                "centre.not_installed",
+                f"the centre's packages are not installed here ({error.name} is missing)",
+                "Install them: pip install 'kyusai[centre]'",
+                package=error.name,
+            )
+        )
+        raise typer.Exit(1) from None
+    except KyusaiError as error:
+        out.print_error(error)
+        raise typer.Exit(1) from None
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(1) from None
+    except OSError as error:
+        out.print_error(KyusaiError("centre.os_error", str(error)))
+        raise typer.Exit(1) from None
+
+
+@contextlib.contextmanager
+def _centre(data: Path, *, create: bool = False) -> Iterator["Centre"]:
+    """The centre on `data`, errors reported. Unless `create`, it must be there already."""
+    with _reported():
+        from sqlalchemy.exc import DBAPIError
+
+        from cloudsync.layout import CentreLayout
+        from cloudsync.service.centre import open_centre
+
+        if not create and not CentreLayout(data).database.exists():
+            raise KyusaiError(
+                "centre.no_store",
+                f"{data} holds no centre",
+                "Name the data folder with --data or KYUSAI_CENTRE_DATA.",
+                data=data,
+            )
+        opened = open_centre(data)
+        try:
+            yield opened
+        except DBAPIError as error:
+            raise KyusaiError(
+                "centre.store_failed", f"{data}: {error.orig}", data=data, detail=error.orig
+            ) from error
+        finally:
+            opened.database.close()
+
+
+def _hand_down(context: typer.Context, data: Path) -> None:
+    """Let `kyusai centre --data D site add` mean D, and not the default of `site add`."""
+    if context.invoked_subcommand is not None:
+        os.environ["KYUSAI_CENTRE_DATA"] = os.fspath(data)
+
+
+def _actor() -> str:
+    return f"admin:{getpass.getuser()}"
+
+
+def _serve(data: Path, listen: str, addresses: list[str] | None, metrics_from: list[str] | None) -> None:
+    with _reported():
+        from cloudsync.app import Settings, serve
+
+        networks = {"metrics_from": tuple(metrics_from)} if metrics_from else {}
+        settings = Settings(data, listen, tuple(addresses or ()), **networks)
+        if sys.stdout.isatty():
+            out.say("centre.said.listening", listen=listen, data=data)
+        serve(settings)
+
+
+@centre_app.callback()
+def centre(
+    context: typer.Context,
+    data: Data = DATA_DIR_DEFAULT,
+    listen: Listen = LISTEN_DEFAULT,
+    address: Addresses = None,
+    metrics_from: MetricsFrom = None,
+) -> None:
+    """`kyusai centre` alone serves. A data folder named here holds for the command behind it as well."""
+    _hand_down(context, data)
+    if context.invoked_subcommand is None:
+        _serve(data, listen, address, metrics_from)
+
+
+@centre_app.command(help=said("centre.help.serve"))
+def serve(
+    data: Data = DATA_DIR_DEFAULT,
+    listen: Listen = LISTEN_DEFAULT,
+    address: Addresses = None,
+    metrics_from: MetricsFrom = None,
+) -> None:
+    """Run the HTTPS server."""
+    _serve(data, listen, address, metrics_from)
+
+
+@centre_app.command(help=said("centre.help.revoke"))
+def revoke(box: str, data: Data = DATA_DIR_DEFAULT) -> None:
+    """Shut a box out."""
+    with _centre(data) as opened:
+        from cloudsync.service.sites import revoke_box
+
+        revoke_box(opened, box, _actor())
+        out.say("centre.said.revoked", box=box)
+
+
+@centre_app.command(help=said("centre.help.audit"))
+def audit(data: Data = DATA_DIR_DEFAULT, limit: Limit = LIMIT_DEFAULT, as_json: AsJson = False) -> None:
+    """Show the audit trail."""
+    with _centre(data) as opened:
+        from cloudsync.store import audit as trail
+
+        with opened.database.read() as connection:
+            rows = trail.newest(connection, limit)
+        if as_json:
+            out.print_json([{**row, "detail": json.loads(str(row["detail"]))} for row in rows])
+        else:
+            out.print_audit(rows)
+
+
+@site_app.command("add", help=said("centre.help.site_add"))
+def site_add(
+    site: str,
+    tenant: Annotated[str, typer.Option("--tenant", help=said("centre.option.tenant"))],
+    name: Annotated[str, typer.Option("--name", help=said("centre.option.name"))] = "",
+    recipient: Annotated[
+        list[str] | None, typer.Option("--recipient", help=said("centre.option.recipient"))
+    ] = None,
+    data: Data = DATA_DIR_DEFAULT,
+) -> None:
+    """Add a site."""
+    with _centre(data, create=True) as opened:
+        from cloudsync.service.sites import add_site
+
+        recipients = add_site(opened, site, name, tenant, recipient or [], _actor())
+        out.say("centre.said.site_added", site=site, tenant=tenant, recipients=", ".join(recipients))
+
+
+@site_app.command("publish", help=said("centre.help.site_publish"))
+def site_publish(file: str, data: Data = DATA_DIR_DEFAULT, as_json: AsJson = False) -> None:
+    """Publish a site document."""
+    with _centre(data) as opened:
+        from cloudsync.service.configuration import publish
+
+        text = sys.stdin.buffer.read() if file == DOCUMENT_FROM_STDIN else Path(file).read_bytes()
+        envelope, warnings = publish(opened, text, _actor())
+        site = json.loads(envelope.document)["site"]["id"]
+        if as_json:
+            out.print_json({"site": site, "version": envelope.version, "key_id": envelope.key_id})
+            return
+        for warning in warnings:
+            out.say("centre.said.warning", path=warning.path, message=warning.message)
+        out.say("centre.said.published", site=site, version=envelope.version)
+
+
+@site_app.command("code", help=said("centre.help.site_code"))
+def site_code(
+    site: str,
+    hours: Annotated[float, typer.Option("--hours", help=said("centre.option.hours"))] = 24.0,
+    data: Data = DATA_DIR_DEFAULT,
+    as_json: AsJson = False,
+) -> None:
+    """Print an enrolment text on standard output, the explanation on standard error."""
+    with _centre(data) as opened:
+        from cloudsync.service.enrolment import make_code
+
+        code, expires_utc = make_code(opened, site, hours, _actor())
+        if as_json:
+            out.print_json({"site": site, "code": code, "expires_utc": expires_utc})
+            return
+        print(code)
+        print(said("centre.said.code", code=code, expires=expires_utc), file=sys.stderr)
+
+
+@site_app.command("list", help=said("centre.help.site_list"))
+def site_list(data: Data = DATA_DIR_DEFAULT, as_json: AsJson = False) -> None:
+    """List the sites."""
+    _sites(data, as_json)
+
+
+@app.command(help=said("centre.help.sites"))
+def sites(data: Data = DATA_DIR_DEFAULT, as_json: AsJson = False) -> None:
+    """List the sites."""
+    _sites(data, as_json)
+
+
+def _sites(data: Path, as_json: bool) -> None:
+    with _centre(data) as opened:
+        from cloudsync.service.sites import list_sites
+
+        views = list_sites(opened)
+        if as_json:
+            out.print_json(out.sites_as_json(views))
+        else:
+            out.print_sites(views)
+
+
+@app.command(help=said("centre.help.records"))
+def records(
+    site: OfSite = "",
+    kind: Annotated[str, typer.Option("--kind", help=said("centre.option.kind"))] = "",
+    refused: Annotated[bool, typer.Option("--refused", help=said("centre.option.refused"))] = False,
+    limit: Limit = LIMIT_DEFAULT,
+    as_json: AsJson = False,
+    data: Data = DATA_DIR_DEFAULT,
+) -> None:
+    """List records."""
+    with _centre(data) as opened:
+        from cloudsync.store import records as store
+
+        with opened.database.read() as connection:
+            if refused:
+                rows = store.refused(connection, site_id=site, limit=limit)
+            else:
+                rows = store.newest(connection, site_id=site, kind=kind, limit=limit)
+        if as_json:
+            out.print_json(rows if refused else out.records_as_json(rows))
+        elif refused:
+            out.print_refused(rows)
+        else:
+            out.print_records(rows)
+
+
+@recordings_app.callback()
+def recordings(
+    context: typer.Context,
+    site: OfSite = "",
+    limit: Limit = LIMIT_DEFAULT,
+    as_json: AsJson = False,
+    data: Data = DATA_DIR_DEFAULT,
+) -> None:
+    """List recordings."""
+    _hand_down(context, data)
+    if context.invoked_subcommand is not None:
+        return
+    with _centre(data) as opened:
+        from cloudsync.store import recordings as store
+
+        with opened.database.read() as connection:
+            rows = store.newest(connection, site_id=site, limit=limit)
+        if as_json:
+            out.print_json(out.recordings_as_json(rows))
+        else:
+            out.print_recordings(rows)
+
+
+@recordings_app.command("fetch", help=said("centre.help.fetch"))
+def fetch(
+    recording: str,
+    output: Annotated[Path, typer.Option("--output", "-o", help=said("centre.option.output"))],
+    site: OfSite = "",
+    data: Data = DATA_DIR_DEFAULT,
+) -> None:
+    """Decrypt one recording; exit code 1 when its audio is not what the box recorded."""
+    with _centre(data) as opened:
+        from cloudsync.service.listening import fetch as fetch_recording
+
+        opened_recording = fetch_recording(opened, recording, site, output, _actor())
+        if not opened_recording.sha256_fits:
+            raise KyusaiError(
+                "recording.altered",
+                f"{output} was written, but its audio does not have the hash that the box recorded",
+                "Do not rely on this recording; compare it with the call record's.",
+                path=output,
+            )
+        out.say("centre.said.fetched", path=os.fspath(output))

@@ -1,0 +1,176 @@
+"""What the centre's commands print: tables for people, JSON for programs. Decides nothing."""
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from appliance.errors import KyusaiError
+from appliance.problems import DocumentError
+from appliance.text import catalogue, explain, language, text
+
+if TYPE_CHECKING:
+    from cloudsync.service.sites import BoxView, SiteView
+    from cloudsync.store.recordings import Recording
+
+LANG = language(os.environ)
+PIPE_WIDTH = 200
+"""Columns where the output is no terminal: lines are not to be cut for `grep`."""
+
+
+def said(key: str, **values: object) -> str:
+    """A text of the catalogue in the user's language."""
+    return text(key, LANG, **values)
+
+
+def say(key: str, **values: object) -> None:
+    """Print one line."""
+    print(said(key, **values))
+
+
+def print_json(value: Any) -> None:
+    """Print JSON, indented."""
+    print(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def print_error(error: KyusaiError) -> None:
+    """One line, the hint apart, and every problem of a document with its path; to standard error."""
+    console = _console(stderr=True)
+    message, hint = explain(error, LANG)
+    console.print(escape(message), style="bold red", soft_wrap=True)
+    if hint:
+        console.print(escape(hint), soft_wrap=True)
+    if isinstance(error, DocumentError):
+        for problem in error.problems:
+            told = KyusaiError(problem.key, problem.message, problem.hint, **problem.values)
+            line, what_to_do = explain(told, LANG)
+            console.print(f"  {problem.path}: {line}", markup=False, highlight=False, soft_wrap=True)
+            if what_to_do:
+                console.print(
+                    f"      {what_to_do}", markup=False, highlight=False, style="dim", soft_wrap=True
+                )
+
+
+def print_sites(sites: Iterable["SiteView"]) -> None:
+    """The table of `kyusai sites`."""
+    rows = [
+        (
+            site.id,
+            site.name,
+            site.tenant,
+            str(site.version or "-"),
+            _records(site),
+            str(site.recordings),
+            "\n".join(_box(box) for box in site.boxes) or "-",
+        )
+        for site in sites
+    ]
+    _print_table(("site", "name", "tenant", "version", "records", "recordings", "boxes"), rows)
+
+
+def _records(site: "SiteView") -> str:
+    """`4,411 of 4,411`, with what was refused."""
+    refused = f" (!{site.records_refused})" if site.records_refused else ""
+    return f"{site.records:,} / {site.records + site.records_missing:,}{refused}"
+
+
+def _box(box: "BoxView") -> str:
+    version = f" v{box.config_version} {box.config_state}" if box.config_version is not None else ""
+    return f"{box.id} {box.state}{version}"
+
+
+def print_records(rows: Iterable[dict[str, Any]]) -> None:
+    """The table of `kyusai records`."""
+    _print_table(
+        ("start", "site", "seq", "kind", "what"),
+        [(r["created_utc"], r["site_id"], str(r["seq"]), r["kind"], _summary(r)) for r in rows],
+    )
+
+
+def _summary(row: dict[str, Any]) -> str:
+    """A CDR as a sentence, anything else as its JSON."""
+    body = json.loads(row["body"])
+    if row["kind"] != "cdr":
+        return json.dumps(body, ensure_ascii=False)
+    seconds = f"{(body.get('billsec_ms') or 0) / 1000:.1f} s"
+    parts = [
+        f"{body.get('caller', '?')} -> {body.get('dialled', '?')}",
+        body.get("disposition", "?"),
+        seconds,
+    ]
+    return " ".join(str(part) for part in parts)
+
+
+def print_refused(rows: Iterable[dict[str, Any]]) -> None:
+    """The table of `kyusai records --refused`."""
+    _print_table(
+        ("start", "site", "id", "reason", "times"),
+        [(r["last_utc"], r["site_id"], r["id"], r["reason"], str(r["times"])) for r in rows],
+    )
+
+
+def print_recordings(rows: Iterable["Recording"]) -> None:
+    """The table of `kyusai recordings`."""
+    _print_table(
+        ("start", "site", "id", "call", "duration", "size", "state"),
+        [
+            (
+                row.started_utc,
+                row.site_id,
+                row.id,
+                row.call,
+                f"{row.duration_s:.1f}",
+                f"{row.bytes / 1024:.0f}",
+                row.state
+                if row.state == "stored"
+                else f"{row.state} {100 * row.offset_bytes // row.bytes} %",
+            )
+            for row in rows
+        ],
+    )
+
+
+def print_audit(rows: Iterable[dict[str, Any]]) -> None:
+    """The table of `kyusai centre audit`."""
+    _print_table(
+        ("start", "actor", "action", "subject", "what"),
+        [(r["at_utc"], r["actor"], r["action"], r["subject"], r["detail"]) for r in rows],
+    )
+
+
+def sites_as_json(sites: Iterable["SiteView"]) -> list[dict[str, Any]]:
+    """The sites as `kyusai sites --json` prints them."""
+    return [asdict(site) for site in sites]
+
+
+def records_as_json(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows with their body decoded."""
+    return [{**row, "body": json.loads(row["body"])} for row in rows]
+
+
+def recordings_as_json(rows: Iterable["Recording"]) -> list[dict[str, Any]]:
+    """The recordings with their receipt decoded."""
+    return [{**asdict(row), "receipt": json.loads(row.receipt) if row.receipt else None} for row in rows]
+
+
+def _print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    table = Table(*(said(f"centre.column.{column}") for column in columns))
+    for row in rows:
+        table.add_row(*(escape(cell) for cell in row))
+    _console().print(table)
+
+
+def _console(*, stderr: bool = False) -> Console:
+    stream = sys.stderr if stderr else sys.stdout
+    return Console(stderr=stderr, width=None if stream.isatty() else PIPE_WIDTH)
+
+
+def knows(key: str) -> bool:
+    """Whether the catalogue has a text for `key`."""
+    return key in catalogue()

@@ -1,0 +1,53 @@
+"""The application: routes, limits, errors and the task that watches for publishes, put together."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from functools import partial
+from ipaddress import IPv4Network, IPv6Network
+
+from fastapi import FastAPI
+
+from cloudsync.http import config_routes, enrol_routes, own_routes, record_routes, recording_routes
+from cloudsync.http.context import Parts
+from cloudsync.http.counting import Counting
+from cloudsync.http.errors import ErrorAnswers
+from cloudsync.http.limits import BodyLimits
+from cloudsync.metrics import CentreMetrics
+from cloudsync.publishwatch import PublishWatch
+from cloudsync.service import configuration
+from cloudsync.service.centre import Centre
+
+API_VERSION = "1"
+
+
+def create_app(centre: Centre, metrics_networks: Sequence[IPv4Network | IPv6Network]) -> FastAPI:
+    """The ASGI application on one centre. `metrics_networks`: who may read /metrics."""
+    metrics = CentreMetrics(centre)
+    watch = PublishWatch(
+        partial(configuration.last_serial, centre), partial(configuration.sites_since, centre)
+    )
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        task = asyncio.create_task(watch.run())
+        yield
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+    app = FastAPI(
+        title="Kyusai centre",
+        version=API_VERSION,
+        description="What site boxes and the centre say to each other. Boxes always call.",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.parts = Parts(centre, metrics, watch, tuple(metrics_networks))
+    for routes in (enrol_routes, config_routes, record_routes, recording_routes, own_routes):
+        app.include_router(routes.router)
+    ErrorAnswers(metrics).install(app)
+    app.add_middleware(BodyLimits)
+    app.add_middleware(Counting, metrics=metrics)
+    return app

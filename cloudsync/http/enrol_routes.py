@@ -1,0 +1,67 @@
+"""Routes: CA certificate, enrolment, access tokens."""
+
+import time
+from dataclasses import asdict
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import PlainTextResponse
+
+from cloudsync import wire
+from cloudsync.http.context import Box, PartsOf, check_attempts, source
+from cloudsync.http.errors import ERROR_RESPONSES
+from cloudsync.http.models import (
+    ChallengeAnswer,
+    ChallengeBody,
+    EnrolAnswer,
+    EnrolBody,
+    TokenAnswer,
+    TokenBody,
+)
+from cloudsync.http.strict import StrictRoute
+from cloudsync.refusals import Refused
+from cloudsync.service import access, enrolment
+
+router = APIRouter(route_class=StrictRoute, tags=["access"], responses=ERROR_RESPONSES)
+
+
+@router.get(wire.PATH_CA, response_class=PlainTextResponse)
+def ca_certificate(parts: PartsOf) -> str:
+    """The centre's CA in PEM. Check it against the enrolment text before trusting it."""
+    return parts.centre.tls.ca_certificate()
+
+
+@router.post(wire.PATH_ENROL, response_model=EnrolAnswer)
+def enrol(request: Request, parts: PartsOf, body: EnrolBody) -> dict[str, Any]:
+    """Take a one-time code and enrol the box with its public key."""
+    check_attempts(parts, request)
+    try:
+        answer = enrolment.enrol(
+            parts.centre, body.code, body.box_id, body.public_key, body.versions, source(request)
+        )
+    except Refused:
+        parts.attempts.failed(source(request), time.monotonic())
+        raise
+    parts.metrics.enrolments.inc()
+    return asdict(answer)
+
+
+@router.get(wire.PATH_ENROLMENT, response_model=EnrolAnswer)
+def enrolment_again(parts: PartsOf, who: Box) -> dict[str, Any]:
+    """What enrolment said, as it is now: keys and recipients rotate."""
+    return asdict(enrolment.enrolment_of(parts.centre, who.site_id, who.box_id))
+
+
+@router.post(wire.PATH_TOKEN_CHALLENGE, response_model=ChallengeAnswer)
+def challenge(parts: PartsOf, body: ChallengeBody) -> dict[str, Any]:
+    """A nonce to sign; unknown boxes get one too."""
+    return {"nonce": access.make_challenge(parts.centre, body.box_id)}
+
+
+@router.post(wire.PATH_TOKEN, response_model=TokenAnswer)
+def token(request: Request, parts: PartsOf, body: TokenBody) -> dict[str, Any]:
+    """An access token for a signed nonce."""
+    issued, life_s = access.issue_token(
+        parts.centre, body.box_id, body.nonce, body.signature, source(request)
+    )
+    return {"token": issued, "expires_in_s": life_s}

@@ -1,0 +1,185 @@
+"""The JSON bodies of the API as pydantic models: they validate requests and make the OpenAPI description.
+
+The words and limits are those of `cloudsync.wire`; unknown fields are ignored, so newer boxes can talk to this.
+"""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from cloudsync import wire
+
+Id = Annotated[str, StringConstraints(pattern=f"^{wire.ID_PATTERN}$")]
+Sha256 = Annotated[str, StringConstraints(pattern=f"^{wire.SHA256_PATTERN}$")]
+Utc = Annotated[str, StringConstraints(pattern=f"^{wire.UTC_PATTERN}$")]
+Short = Annotated[str, StringConstraints(max_length=256)]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+
+class EnrolBody(_Model):
+    """POST /v1/enrol."""
+
+    code: Short
+    box_id: Short
+    public_key: Annotated[Short, Field(description="Ed25519, raw 32 bytes in base64")]
+    versions: dict[str, Any] = Field(default_factory=dict)
+
+
+class ConfigKeyModel(_Model):
+    """A public key that signs site documents and receipts."""
+
+    key_id: str
+    public_key: str
+
+
+class EnrolAnswer(_Model):
+    """What an enrolled box has to know."""
+
+    site_id: str
+    box_id: str
+    config_keys: list[ConfigKeyModel]
+    recording_recipients: list[str]
+    server_time_utc: str
+    next_seq: int
+    last_hash: str
+
+
+class ChallengeBody(_Model):
+    """POST /v1/token/challenge."""
+
+    box_id: Short
+
+
+class ChallengeAnswer(_Model):
+    """A nonce to sign within 60 seconds."""
+
+    nonce: str
+
+
+class TokenBody(_Model):
+    """POST /v1/token; the signature is over `kyusai-token-v1`, NUL, box id, NUL, nonce."""
+
+    box_id: Short
+    nonce: Short
+    signature: Short
+
+
+class TokenAnswer(_Model):
+    """A bearer token."""
+
+    token: str
+    expires_in_s: int
+
+
+class EnvelopeModel(_Model):
+    """A signed site document; `document` is the exact text."""
+
+    document: str
+    version: int
+    key_id: str
+    signature: str
+
+
+class ConfigStatusBody(_Model):
+    """POST /v1/config/status."""
+
+    version: Annotated[int, Field(ge=0, lt=2**31)]
+    state: Annotated[str, StringConstraints(pattern="^(applied|refused|rolled_back)$")]
+    problems: Annotated[list[Any], Field(max_length=wire.PROBLEMS_MAX)] = Field(default_factory=list)
+
+
+class RecordModel(_Model):
+    """One record of the site's sequence."""
+
+    seq: int
+    id: str
+    kind: str
+    priority: int
+    created_utc: str
+    boot_id: str
+    body: dict[str, Any]
+    prev_hash: str
+    hash: str
+
+
+class BatchBody(_Model):
+    """POST /v1/records, commonly with Content-Encoding gzip."""
+
+    site_id: str
+    box_id: str
+    records: Annotated[list[RecordModel], Field(max_length=wire.BATCH_RECORDS_MAX)]
+
+
+class RecordResultModel(_Model):
+    """stored and duplicate both acknowledge; refused has a reason."""
+
+    id: str
+    status: str
+    reason: str
+
+
+class BatchAnswer(_Model):
+    """One result per record, in the order of the batch; committed."""
+
+    results: list[RecordResultModel]
+
+
+class RecordingBody(_Model):
+    """POST /v1/recordings."""
+
+    id: Annotated[str, StringConstraints(pattern=f"^{wire.RECORDING_ID_PATTERN}$")]
+    call: Short
+    sha256: Sha256
+    cipher_sha256: Sha256
+    bytes: Annotated[int, Field(ge=1, le=wire.RECORDING_BYTES_MAX)]
+    started_utc: Utc
+    duration_s: Annotated[float, Field(ge=0, le=30 * 86400, strict=False)]
+    format: Annotated[str, StringConstraints(max_length=64)]
+
+
+class OffsetAnswer(_Model):
+    """Where the upload stands."""
+
+    offset: int
+
+
+class ReceiptModel(_Model):
+    """The centre's signed word that it holds the recording."""
+
+    site_id: str
+    id: str
+    sha256: str
+    cipher_sha256: str
+    bytes: int
+    stored_utc: str
+    key_id: str
+    signature: str
+
+
+class RecordingAnswer(_Model):
+    """GET /v1/recordings/{id}; `receipt` is there once the state is stored."""
+
+    id: str
+    state: str
+    offset: int
+    receipt: ReceiptModel | None
+
+
+class HeartbeatAnswer(_Model):
+    """POST /v1/heartbeat. A revoked box gets 403 `box.revoked` instead."""
+
+    server_time_utc: str
+    revoked: bool
+    config_version: int
+
+
+class ErrorAnswer(_Model):
+    """Every answer of 400 and above."""
+
+    key: str
+    message: str
+    hint: str
+    problems: list[Any] = Field(default_factory=list)

@@ -1,0 +1,68 @@
+"""Routes: records and heartbeats."""
+
+import json
+from collections import Counter
+from dataclasses import asdict
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Request, Response
+from fastapi.concurrency import run_in_threadpool
+
+from cloudsync import wire
+from cloudsync.http.context import Box, Parts, PartsOf
+from cloudsync.http.errors import ERROR_RESPONSES
+from cloudsync.http.limits import BodyRefused
+from cloudsync.http.models import BatchAnswer, BatchBody, HeartbeatAnswer
+from cloudsync.http.strict import StrictRoute
+from cloudsync.refusals import Refused
+from cloudsync.service import records as record_rules
+from cloudsync.service import telemetry
+from cloudsync.service.access import BoxIdentity
+
+router = APIRouter(route_class=StrictRoute, tags=["records"], responses=ERROR_RESPONSES)
+
+
+@router.post(
+    wire.PATH_RECORDS,
+    response_model=BatchAnswer,
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": BatchBody.model_json_schema()}},
+            "description": "JSON, commonly with Content-Encoding: gzip. Each record is judged by itself.",
+        }
+    },
+)
+async def records(request: Request, parts: PartsOf, who: Box) -> Response:
+    """Store a batch; the answer comes after the commit, one result for each record."""
+    encoding = request.headers.get("content-encoding", "identity").lower()
+    if encoding not in ("identity", "gzip"):
+        raise Refused(415, "body.encoding", f"Content-Encoding {encoding[:40]!r}", "Send gzip or plain JSON.")
+    body = await request.body()
+    gzipped = encoding == "gzip"
+    if gzipped and len(body) > wire.BATCH_GZIP_BYTES_MAX:
+        raise BodyRefused(
+            Refused(
+                413,
+                wire.ErrorKey.TOO_LARGE,
+                f"a batch of {len(body)} compressed bytes is above {wire.BATCH_GZIP_BYTES_MAX}",
+                "Send smaller batches.",
+            )
+        )
+    return await run_in_threadpool(_take, parts, who, body, gzipped)
+
+
+def _take(parts: Parts, who: BoxIdentity, body: bytes, gzipped: bool) -> Response:
+    batch = wire.decode_batch(body, gzipped=gzipped)
+    results = record_rules.take(parts.centre, who, batch)
+    for status, count in Counter(str(result.status) for result in results).items():
+        parts.metrics.records.labels(status).inc(count)
+    answer = json.dumps({"results": [asdict(result) for result in results]})
+    return Response(answer, media_type="application/json")
+
+
+@router.post(wire.PATH_HEARTBEAT, response_model=HeartbeatAnswer)
+def heartbeat(parts: PartsOf, who: Box, body: Annotated[dict[str, Any], Body()]) -> dict[str, Any]:
+    """Keep the newest telemetry of the box."""
+    server_time_utc, version = telemetry.heartbeat(parts.centre, who, body)
+    return {"server_time_utc": server_time_utc, "revoked": False, "config_version": version}

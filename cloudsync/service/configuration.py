@@ -1,0 +1,98 @@
+"""Site documents: validated as a whole, numbered upwards only, signed, handed out, and what boxes say of them."""
+
+import json
+
+from appliance import site as site_document
+from appliance.errors import KyusaiError
+from cloudsync.service.access import BoxIdentity
+from cloudsync.service.centre import Centre
+from cloudsync.service.sites import require_site
+from cloudsync.store import audit, boxes, configs, sites
+from cloudsync.wire import ConfigState, Envelope, Json, canonical_json
+
+
+def publish(
+    centre: Centre, text: str | bytes, actor: str
+) -> tuple[Envelope, tuple[site_document.SiteProblem, ...]]:
+    """Validate, number, sign and store a site document; gives the envelope and the document's warnings.
+
+    Filled in here: `version` (one above any that the store or a box knows) and `recording.recipients`, if the
+    document names none. Raises `appliance.site.SiteInvalid` with all problems, NotFound `site.unknown`,
+    KyusaiError `site.other_tenant`; nothing is stored then.
+    """
+    document = _decode(text)
+    site_id = _site_id(document)
+    now_utc = centre.now_utc()
+    with centre.database.write() as connection:
+        if site_id is not None:
+            known = require_site(sites.find(connection, site_id), site_id)
+            document["version"] = configs.highest_seen(connection, site_id) + 1
+            _fill_recipients(document, sites.recipients(connection, known.tenant_id))
+        parsed = site_document.parse(document)
+        known = require_site(sites.find(connection, parsed.id), parsed.id)
+        if parsed.tenant != known.tenant_id:
+            raise KyusaiError(
+                "site.other_tenant",
+                f"$.site.tenant: {parsed.tenant!r}, but the site belongs to {known.tenant_id!r}",
+                "Correct the document; a site cannot change its tenant.",
+                tenant=parsed.tenant,
+                known=known.tenant_id,
+            )
+        envelope = centre.keys.sign_document(canonical_json(document), parsed.version)
+        configs.add(connection, parsed.id, envelope, now_utc)
+        audit.add(connection, now_utc, actor, "site.publish", parsed.id, version=parsed.version)
+    return envelope, parsed.warnings
+
+
+def newest(centre: Centre, site_id: str, have: int) -> Envelope | None:
+    """The site's newest document if it is above `have`."""
+    with centre.database.read() as connection:
+        return configs.newest(connection, site_id, above=have)
+
+
+def report(centre: Centre, who: BoxIdentity, version: int, state: ConfigState, problems: list[Json]) -> None:
+    """Keep what became of a version on the box."""
+    now_utc = centre.now_utc()
+    with centre.database.write() as connection:
+        boxes.configured(connection, who.box_id, version, state, canonical_json(problems), now_utc)
+        audit.add(connection, now_utc, f"box:{who.box_id}", f"config.{state}", who.site_id, version=version)
+
+
+def last_serial(centre: Centre) -> int:
+    """Counts publishes of all sites; also those of other processes."""
+    with centre.database.read() as connection:
+        return configs.last_serial(connection)
+
+
+def sites_since(centre: Centre, serial: int) -> set[str]:
+    """Sites that got a new version after publish number `serial`."""
+    with centre.database.read() as connection:
+        return configs.sites_since(connection, serial)
+
+
+def _decode(text: str | bytes) -> Json:
+    """The decoded document. Raises SiteInvalid when the text itself is at fault, duplicates of names included."""
+    try:
+        return json.loads(text, object_pairs_hook=_without_doubles)
+    except (ValueError, RecursionError):
+        site_document.loads(text)
+        raise
+
+
+def _without_doubles(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+    table = dict(pairs)
+    if len(table) != len(pairs):
+        raise ValueError("a name stands twice in one object")
+    return table
+
+
+def _site_id(document: Json) -> str | None:
+    own = document.get("site") if isinstance(document, dict) else None
+    site_id = own.get("id") if isinstance(own, dict) else None
+    return site_id if isinstance(site_id, str) and site_id else None
+
+
+def _fill_recipients(document: dict[str, Json], recipients: tuple[str, ...]) -> None:
+    recording = document.setdefault("recording", {})
+    if isinstance(recording, dict) and not recording.get("recipients"):
+        recording["recipients"] = list(recipients)

@@ -1,0 +1,178 @@
+"""Recordings: offered, received in pieces, verified, receipted. A box may delete only what has a receipt.
+
+The acknowledged offset lives in the store and never exceeds what is fsynced in the file. Every step may be cut
+off by a crash and repeated: an offer, a piece, the move to the final name.
+"""
+
+from dataclasses import replace
+
+from cloudsync.blobs import Part
+from cloudsync.refusals import Refused
+from cloudsync.service.access import BoxIdentity
+from cloudsync.service.centre import Centre
+from cloudsync.store import audit, recordings
+from cloudsync.store.recordings import Recording
+from cloudsync.wire import ErrorKey, Receipt, RecordingOffer, RecordingState, as_json, canonical_json
+
+OPEN_UPLOADS_MAX = 1000
+"""Offered and not complete, per site. A box uploads a few at a time; this bounds the folder."""
+
+
+def offer(centre: Centre, who: BoxIdentity, new: RecordingOffer) -> tuple[Recording, bool]:
+    """Begin or resume an upload; the recording as it stands, and whether it is new.
+
+    The same audio under the same id goes on where it was; encrypted anew (other `cipher_sha256`) it starts over;
+    once stored it is only confirmed. Raises Refused `recording.conflict`, `recording.too_many`.
+    """
+    now_utc = centre.now_utc()
+    with centre.database.write() as connection:
+        known = recordings.find(connection, who.site_id, new.id)
+        if known is None:
+            if recordings.receiving_count(connection, who.site_id) >= OPEN_UPLOADS_MAX:
+                raise Refused(
+                    429,
+                    "recording.too_many",
+                    f"{OPEN_UPLOADS_MAX} uploads of this site are open",
+                    "Finish some of them first.",
+                    headers={"Retry-After": "60"},
+                )
+        elif known.state == RecordingState.STORED:
+            if known.sha256 == new.sha256:
+                return known, False
+            audit.add(
+                connection, now_utc, f"box:{who.box_id}", "recording.conflict", new.id, site=who.site_id
+            )
+        elif (known.sha256, known.cipher_sha256, known.bytes) == (new.sha256, new.cipher_sha256, new.bytes):
+            return known, False
+        if known is None or known.state != RecordingState.STORED:
+            fresh = Recording(
+                site_id=who.site_id,
+                box_id=who.box_id,
+                state=RecordingState.RECEIVING,
+                offset_bytes=0,
+                offered_utc=now_utc,
+                **as_json(new),
+            )
+            recordings.put(connection, fresh)
+            return fresh, True
+    raise Refused(
+        409,
+        ErrorKey.RECORDING_CONFLICT,
+        f"recording {new.id!r} is stored with other audio",
+        "The box keeps its copy; look at both before deleting either.",
+        id=new.id,
+    )
+
+
+def find(centre: Centre, who: BoxIdentity, recording_id: str) -> Recording:
+    """The recording with the offset that really holds. Raises Refused `recording.unknown` (404)."""
+    with centre.database.read() as connection:
+        known = recordings.find(connection, who.site_id, recording_id)
+    if known is None:
+        raise Refused(
+            404,
+            ErrorKey.RECORDING_UNKNOWN,
+            f"recording {recording_id[:128]!r} was not offered",
+            "Offer it first.",
+        )
+    if known.state == RecordingState.STORED:
+        return replace(known, offset_bytes=known.bytes)
+    on_disk = centre.blobs.part_bytes(who.site_id, recording_id)
+    return replace(known, offset_bytes=min(known.offset_bytes, on_disk))
+
+
+def open_part(
+    centre: Centre, who: BoxIdentity, recording_id: str, offset_bytes: int
+) -> tuple[Part, Recording]:
+    """The part, locked and ready to go on at `offset_bytes`, and what it belongs to. The caller closes it.
+
+    Raises Refused `recording.unknown` (404), `recording.busy` (423), or `recording.offset_wrong` (409), which
+    also answers a write to a recording that is stored.
+    """
+    find(centre, who, recording_id)
+    part = centre.blobs.open_part(who.site_id, recording_id)
+    try:
+        known = find(centre, who, recording_id)
+        stored = known.state == RecordingState.STORED
+        stands_at = known.bytes if stored else part.resume(known.offset_bytes)
+        if stored:
+            centre.blobs.drop_part(who.site_id, recording_id)
+        if stored or stands_at != offset_bytes:
+            raise Refused(
+                409,
+                ErrorKey.OFFSET_WRONG,
+                f"the upload stands at {stands_at}, not at {offset_bytes}",
+                "Go on from the offset in the Upload-Offset header.",
+                headers={"Upload-Offset": str(stands_at)},
+                offset=stands_at,
+            )
+    except BaseException:
+        part.close()
+        raise
+    return part, known
+
+
+def append(part: Part, known: Recording, data: bytes) -> None:
+    """Write a piece. Raises Refused `recording.too_long` (400) beyond the size that was offered."""
+    if part.offset + len(data) > known.bytes:
+        raise Refused(
+            400, "recording.too_long", f"more than the {known.bytes} bytes that were offered", id=known.id
+        )
+    part.write(data)
+
+
+def acknowledge(centre: Centre, part: Part, known: Recording) -> int:
+    """Make what was written durable, then remember it; gives the offset that now holds for ever."""
+    offset_bytes = part.sync()
+    with centre.database.write() as connection:
+        recordings.moved(connection, known.site_id, known.id, offset_bytes)
+    return offset_bytes
+
+
+def settle(centre: Centre, known: Recording) -> Recording:
+    """Complete a recording of which all bytes are acknowledged but a crash came before the receipt."""
+    if known.state == RecordingState.RECEIVING and known.offset_bytes == known.bytes:
+        return complete(centre, known)
+    return known
+
+
+def complete(centre: Centre, known: Recording) -> Recording:
+    """Verify, store and receipt an upload of which all bytes are there; one that is stored stays as it is.
+
+    Raises Refused `recording.corrupt` (422): the hash is wrong, the upload is back at 0.
+    """
+    if known.state == RecordingState.STORED:
+        return known
+    fits = centre.blobs.finish(known.site_id, known.id, known.cipher_sha256, known.bytes)
+    now_utc = centre.now_utc()
+    with centre.database.write() as connection:
+        if not fits:
+            recordings.moved(connection, known.site_id, known.id, 0)
+            audit.add(connection, now_utc, f"box:{known.box_id}", "recording.corrupt", known.id)
+        else:
+            receipt = canonical_json(as_json(_receipt(centre, known, now_utc)))
+            recordings.stored(connection, known.site_id, known.id, receipt, now_utc)
+    if not fits:
+        raise Refused(
+            422,
+            ErrorKey.RECORDING_CORRUPT,
+            f"the {known.bytes} bytes received do not have the hash that was offered",
+            "Upload it again from the beginning.",
+            headers={"Upload-Offset": "0"},
+            bytes=known.bytes,
+        )
+    return replace(known, state=RecordingState.STORED, receipt=receipt, stored_utc=now_utc)
+
+
+def _receipt(centre: Centre, known: Recording, now_utc: str) -> Receipt:
+    return centre.keys.sign_receipt(
+        Receipt(
+            site_id=known.site_id,
+            id=known.id,
+            sha256=known.sha256,
+            cipher_sha256=known.cipher_sha256,
+            bytes=known.bytes,
+            stored_utc=now_utc,
+            key_id="",
+        )
+    )

@@ -1,0 +1,137 @@
+"""Sites and tenants: adding them, and what an administrator sees of each."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from appliance.errors import KyusaiError
+from cloudsync import sealing
+from cloudsync.refusals import NotFound
+from cloudsync.service.centre import Centre
+from cloudsync.store import audit, boxes, configs, recordings, records, sites
+from cloudsync.wire import SILENT_AFTER_S, is_id, parse_utc
+
+
+@dataclass(frozen=True, slots=True)
+class BoxView:
+    """A box as shown to people. `state`: online, silent, new or revoked."""
+
+    id: str
+    state: str
+    last_seen_utc: str | None
+    config_version: int | None
+    config_state: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SiteView:
+    """A site as shown to people: configuration, completeness of records, recordings, boxes."""
+
+    id: str
+    name: str
+    tenant: str
+    version: int
+    records: int
+    records_missing: int
+    records_refused: int
+    recordings: int
+    recordings_bytes: int
+    boxes: tuple[BoxView, ...]
+
+
+def add_site(
+    centre: Centre, site_id: str, name: str, tenant_id: str, recipients: Sequence[str], actor: str
+) -> tuple[str, ...]:
+    """Add a site, its tenant if new, and keys for the tenant's recordings; gives the tenant's recipients.
+
+    `recipients`: age recipients that the tenant brings; without any, and for a tenant that has none yet, the
+    centre makes a key pair. Raises KyusaiError `site.bad_id`, `site.exists`, `site.bad_recipient`.
+    """
+    for what, value in (("site", site_id), ("tenant", tenant_id)):
+        if not is_id(value):
+            raise KyusaiError(
+                "site.bad_id",
+                f"{what} id {value!r}: letters, digits, '.', '_' and '-', at most 63, a letter or digit first",
+                "Choose a short name such as tokyo-1.",
+                what=what,
+                value=value,
+            )
+    for recipient in recipients:
+        if not sealing.is_recipient(recipient):
+            raise KyusaiError(
+                "site.bad_recipient",
+                f"{recipient!r} is not an age recipient",
+                "It begins with age1; `age-keygen` prints it as the public key.",
+                value=recipient,
+            )
+    now_utc = centre.now_utc()
+    with centre.database.write() as connection:
+        if sites.find(connection, site_id) is not None:
+            raise KyusaiError(
+                "site.exists", f"site {site_id!r} is there already", "Choose another id.", site=site_id
+            )
+        sites.add_tenant(connection, tenant_id, now_utc)
+        for recipient in recipients:
+            sites.add_recipient(connection, tenant_id, recipient, now_utc)
+        if not sites.recipients(connection, tenant_id):
+            made = sealing.make_identity(centre.layout.tenant_keys_dir(tenant_id))
+            sites.add_recipient(connection, tenant_id, made, now_utc)
+        sites.add(connection, sites.Site(site_id, tenant_id, name or site_id, now_utc))
+        audit.add(connection, now_utc, actor, "site.add", site_id, tenant=tenant_id)
+        return sites.recipients(connection, tenant_id)
+
+
+def list_sites(centre: Centre) -> list[SiteView]:
+    """Every site, by id."""
+    now = centre.clock()
+    silent_before = now.timestamp() - SILENT_AFTER_S
+    views = []
+    with centre.database.read() as connection:
+        for site in sites.every(connection):
+            ledger = records.ledger(connection, site.id)
+            count, size_bytes = recordings.totals(connection, site.id)
+            views.append(
+                SiteView(
+                    id=site.id,
+                    name=site.name,
+                    tenant=site.tenant_id,
+                    version=configs.newest_version(connection, site.id),
+                    records=ledger.received,
+                    records_missing=ledger.missing,
+                    records_refused=records.refused_count(connection, site.id),
+                    recordings=count,
+                    recordings_bytes=size_bytes,
+                    boxes=tuple(_view(box, silent_before) for box in boxes.every(connection, site.id)),
+                )
+            )
+    return views
+
+
+def _view(box: boxes.Box, silent_before: float) -> BoxView:
+    if box.revoked_utc is not None:
+        state = "revoked"
+    elif box.last_seen_utc is None:
+        state = "new"
+    else:
+        state = "silent" if parse_utc(box.last_seen_utc).timestamp() < silent_before else "online"
+    return BoxView(box.id, state, box.last_seen_utc, box.config_version, box.config_state)
+
+
+def revoke_box(centre: Centre, box_id: str, actor: str) -> None:
+    """Shut a box out: its next request is refused. Raises NotFound `box.unknown`. Revoking twice is fine."""
+    now_utc = centre.now_utc()
+    with centre.database.write() as connection:
+        if boxes.find(connection, box_id) is None:
+            raise NotFound(
+                "box.unknown", f"no box {box_id!r} here", "`kyusai sites` lists the boxes.", box=box_id
+            )
+        boxes.revoke(connection, box_id, now_utc)
+        audit.add(connection, now_utc, actor, "box.revoke", box_id)
+
+
+def require_site(site: sites.Site | None, site_id: str) -> sites.Site:
+    """The site; raises NotFound `site.unknown` for None."""
+    if site is None:
+        raise NotFound(
+            "site.unknown", f"no site {site_id!r} here", "`kyusai sites` lists the sites.", site=site_id
+        )
+    return site
