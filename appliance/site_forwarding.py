@@ -6,6 +6,7 @@ colleagues forward to each other when they do not answer is common, and ends whe
 
 from collections.abc import Iterator
 
+from appliance.kamailio.dialplan import UNPREFIXED_DIGITS_MIN
 from appliance.kamailio.view import Policy
 from appliance.problems import Problems, shown
 from appliance.site_model import Site
@@ -56,21 +57,23 @@ class _Inside:
         """The extension, group or remote extension that `target` reaches; None: it leaves the site."""
         if target in self._own or target in self._remote:
             return target
-        return self._public.get(_e164(target, self._policy))
+        return next(
+            (self._public[one] for one in _readings(target, self._policy) if one in self._public), None
+        )
 
 
-def _e164(target: str, policy: Policy) -> str:
-    """A dialled number in E.164, as far as forwarding needs it: full numbers only."""
-    if target.startswith("+"):
-        return target
-    dialled = target
-    if policy.outside_prefix and dialled.startswith(policy.outside_prefix):
-        dialled = dialled.removeprefix(policy.outside_prefix)
-    if dialled.startswith(policy.international_prefix or "+"):
-        return "+" + dialled.removeprefix(policy.international_prefix)
-    if policy.national_prefix and dialled.startswith(policy.national_prefix):
-        return f"+{policy.country}{dialled.removeprefix(policy.national_prefix)}"
-    return target
+def _readings(target: str, policy: Policy) -> Iterator[str]:
+    """A dialled number in E.164, with and without the outside prefix, as far as it is a full number."""
+    dialled = [target]
+    if policy.outside_prefix and target.startswith(policy.outside_prefix):
+        dialled.insert(0, target.removeprefix(policy.outside_prefix))
+    for digits in dialled:
+        if digits.startswith("+"):
+            yield digits
+        if policy.international_prefix and digits.startswith(policy.international_prefix):
+            yield "+" + digits.removeprefix(policy.international_prefix)
+        if digits.startswith(policy.national_prefix):
+            yield f"+{policy.country}{digits.removeprefix(policy.national_prefix)}"
 
 
 def _prefixes(policy: Policy) -> tuple[str, ...]:
@@ -80,7 +83,9 @@ def _prefixes(policy: Policy) -> tuple[str, ...]:
 
 
 def _dialled_outside(target: str, policy: Policy, longest: int) -> bool:
-    return target.startswith(_prefixes(policy)) or (not policy.outside_prefix and len(target) > longest)
+    if target.startswith(_prefixes(policy)) or len(target) >= UNPREFIXED_DIGITS_MIN:
+        return True
+    return not policy.outside_prefix and len(target) > longest
 
 
 def _circles(edges: dict[str, tuple[str, str]], problems: Problems) -> None:

@@ -13,9 +13,11 @@ ROOT = Path(__file__).parent.parent
 PACKAGES = ("appliance", "agent", "cloudsync")
 
 WORLD = frozenset(
-    "asyncio concurrent ctypes fcntl ftplib glob http io logging mmap multiprocessing os queue random secrets"
-    " select selectors shutil signal smtplib socket socketserver sqlite3 ssl subprocess tempfile threading time"
-    " urllib uuid".split()  # noqa: SIM905
+    """
+    asyncio concurrent ctypes fcntl ftplib glob http io logging mmap multiprocessing os queue random secrets
+    select selectors shutil signal smtplib socket socketserver sqlite3 ssl subprocess tempfile threading time
+    urllib uuid
+    """.split()  # noqa: SIM905 - a table
 )
 """Modules of the standard library through which a program touches clocks, files, processes and networks."""
 

@@ -329,6 +329,10 @@ FAULTS: dict[str, tuple[dict[str, Any], Found]] = {
         with_extension(public_number="+81312340202", forward_busy="00312340202"),
         [("$.extensions[1].forward_busy", "site.forward_self")],
     ),
+    "forward to itself in national form": (
+        with_extension(public_number="+81312340202", forward_busy="0312340202"),
+        [("$.extensions[1].forward_busy", "site.forward_self")],
+    ),
     "forward to nobody": (
         with_extension(forward_busy="209"),
         [("$.extensions[1].forward_busy", "site.forward_nobody")],
@@ -417,6 +421,7 @@ def test_secrets_never_stand_in_a_message(value: dict[str, Any]) -> None:
         ),
         with_extension(forward_always="00312345678"),
         with_extension(forward_always="+15551234567"),
+        numbered(outside_prefix="9") | {"extensions": [extension(forward_always="0312345678")]},
         with_extension(ha1_md5=""),
         document(
             upstream_auth="passthrough",
@@ -429,6 +434,7 @@ def test_secrets_never_stand_in_a_message(value: dict[str, Any]) -> None:
         "colleagues forward to each other",
         "forward outside",
         "forward abroad",
+        "forward outside without the outside prefix",
         "SHA-256 alone",
         "no HA1 with passthrough",
         "two gateways at one address",
