@@ -54,7 +54,7 @@ def _forwarded_always(call: Call, called: Extension) -> Route:
     if away.refusal in (no.FORWARD_LOOP, no.TOO_MANY_FORWARDS):
         return away
     at_desk = _rung(call, called)
-    return replace(then(away, at_desk, UNREACHABLE), refusal=at_desk.refusal, left=at_desk.left)
+    return then(away, at_desk, UNREACHABLE).ending(at_desk.refusal, at_desk.left)
 
 
 def _rung(call: Call, called: Extension) -> Route:
@@ -109,8 +109,8 @@ def group(call: Call, number: Number) -> Route:
     route = _STRATEGIES.get(called.strategy, _all)(call, called)
     away = _overflow(call, called)
     if away.steps:
-        return replace(then(route, away, EVERY), refusal=away.refusal, left=EVERY)
-    return replace(route, left=EVERY)
+        return then(route, away, EVERY).ending(away.refusal, EVERY)
+    return route.ending(route.refusal, EVERY)
 
 
 def _overflow(call: Call, called: Group) -> Route:
@@ -158,7 +158,7 @@ def remote_extension(call: Call, number: Number) -> Route:
         return by_network
     route = then(clouds(call, number, True, Reason.CLOUD_TRUNK), by_network, PASS_OVER)
     route = then(route, last_resort(call, number), PASS_OVER)
-    return replace(route, refusal=by_network.refusal)
+    return route.ending(by_network.refusal, by_network.left)
 
 
 def nowhere(call: Call, number: Number) -> Route:

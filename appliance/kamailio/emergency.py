@@ -25,7 +25,7 @@ def emergency(call: Call, number: Number) -> Route:
     others = [peer for peer in policy.gateways if NumberKind.EMERGENCY in peer.kinds and peer not in first]
     steps = [_step(call, peer, number, Reason.EMERGENCY) for peer in first]
     steps += [_step(call, peer, number, Reason.EMERGENCY_OTHER) for peer in others]
-    route = replace(series(steps, EVERY, no.NO_EMERGENCY_ROUTE), left=EVERY)
+    route = series(steps, EVERY, no.NO_EMERGENCY_ROUTE).ending(no.NO_EMERGENCY_ROUTE, EVERY)
     for worth_trying in (True, False):
         route = then(route, _clouds(call, number, worth_trying), EVERY)
     return route

@@ -5,7 +5,7 @@ Joined pieces are laid flat in the order in which `actions.advance` searches the
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from appliance.kamailio.actions import PASS_OVER, Outcome, Step, StepKind
 from appliance.kamailio.reasons import NOBODY_AVAILABLE, Refusal
@@ -15,8 +15,6 @@ UNREACHABLE = PASS_OVER | {Outcome.NO_CONTACT}
 """The called side was not reached: another way may reach it."""
 UNANSWERED = UNREACHABLE | {Outcome.NO_ANSWER}
 """Nobody took the call, and nobody said no."""
-TAKE_TURNS = EVERY
-"""Next member of a group: whatever the one before said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +30,10 @@ class Route:
     refusal: Refusal = NOBODY_AVAILABLE
     left: frozenset[Outcome] = UNANSWERED
 
+    def ending(self, refusal: Refusal, left: frozenset[Outcome]) -> "Route":
+        """The same way with another end."""
+        return Route(self.steps, self.line, refusal, left)
+
 
 def one(step: Step, refusal: Refusal = NOBODY_AVAILABLE) -> Route:
     """A route of one step."""
@@ -45,10 +47,10 @@ def refused(refusal: Refusal) -> Route:
 
 def series(steps: Iterable[Step], after: frozenset[Outcome], refusal: Refusal) -> Route:
     """Steps tried one after the other, each when all before it ended in `after`."""
-    route = refused(refusal)
-    for step in steps:
-        route = then(route, one(step), after)
-    return replace(route, refusal=refusal)
+    placed = tuple(
+        step if index == 0 else _placed(step, after, tuple(range(index))) for index, step in enumerate(steps)
+    )
+    return Route(placed, tuple(range(len(placed))), refusal)
 
 
 def then(first: Route, second: Route, after: frozenset[Outcome]) -> Route:
@@ -56,26 +58,27 @@ def then(first: Route, second: Route, after: frozenset[Outcome]) -> Route:
     if not second.steps:
         return first
     if not first.steps:
-        return replace(second, refusal=first.refusal, left=first.left)
+        return second.ending(first.refusal, first.left)
     offset = len(first.steps)
     steps = first.steps + _moved(second, offset, after, first.line)
-    return replace(first, steps=steps, line=first.line + tuple(index + offset for index in second.line))
+    line = first.line + tuple(index + offset for index in second.line)
+    return Route(steps, line, first.refusal, first.left)
 
 
 def branch(trunk: Route, limb: Route, after: frozenset[Outcome]) -> Route:
     """`limb` when the main line of `trunk` ended in `after`; what becomes of it there stays there."""
     if not limb.steps:
         return trunk
-    ended = close(limb)
-    return replace(trunk, steps=trunk.steps + _moved(ended, len(trunk.steps), after, trunk.line))
+    steps = trunk.steps + _moved(close(limb), len(trunk.steps), after, trunk.line)
+    return Route(steps, trunk.line, trunk.refusal, trunk.left)
 
 
 def close(route: Route) -> Route:
     """`route` with its refusal as the last step, reached from the main line. A closed route is a whole plan."""
-    refusal = Step(StepKind.REJECT, "", (), route.refusal.reason, code=route.refusal.code)
-    if route.steps:
-        refusal = replace(refusal, after=route.left, follows=route.line)
-    return replace(route, steps=(*route.steps, refusal))
+    code, reason = route.refusal.code, route.refusal.reason
+    after = route.left if route.steps else frozenset()
+    refusal = Step(StepKind.REJECT, "", (), reason, after, code=code, follows=route.line)
+    return Route((*route.steps, refusal), route.line, route.refusal, route.left)
 
 
 def _moved(
@@ -83,5 +86,22 @@ def _moved(
 ) -> tuple[Step, ...]:
     """`route`'s steps for a place `offset` further on, its first one entered from `follows`."""
     first, *rest = route.steps
-    entry = replace(first, after=after, follows=follows)
-    return (entry, *(replace(step, follows=tuple(i + offset for i in step.follows)) for step in rest))
+    entry = _placed(first, after, follows)
+    return (entry, *(_placed(step, step.after, tuple(i + offset for i in step.follows)) for step in rest))
+
+
+def _placed(step: Step, after: frozenset[Outcome], follows: tuple[int, ...]) -> Step:
+    """`dataclasses.replace(step, after=after, follows=follows)`, three times as fast; every call makes several."""
+    return Step(
+        step.kind,
+        step.target,
+        step.users,
+        step.reason,
+        after,
+        step.caller,
+        step.life_ms,
+        step.ring_s,
+        step.preempt,
+        step.code,
+        follows,
+    )

@@ -16,7 +16,7 @@ from dataclasses import replace
 
 from appliance.kamailio import reasons as no
 from appliance.kamailio.actions import PASS_OVER, Plan, Step, StepKind
-from appliance.kamailio.call import MAX_FORWARDS, MAY_REACH, Call, begin
+from appliance.kamailio.call import MAX_FORWARDS, Call, begin
 from appliance.kamailio.destinations import route_to
 from appliance.kamailio.dialplan import INTERNAL, Number, clean, read_dialled, read_inbound
 from appliance.kamailio.emergency import emergency
@@ -41,15 +41,17 @@ _SITE_KINDS = frozenset({NumberKind.EXTENSION, NumberKind.GROUP})
 
 def decide(facts: CallFacts, view: View) -> Plan:
     """The plan of a new call. Never raises on what a caller may send; the last step of every plan is a refusal."""
-    if facts.origin is Origin.STRANGER:
-        return _plan(facts, Number(NumberKind.UNKNOWN, dialled=facts.dialled), close(refused(no.STRANGER)))
-    number = _READ[facts.origin](facts.dialled, view)
     call = begin(facts, view)
-    for stage in (_emergency, _forwards, _by_origin):
+    number = _READ[facts.origin](facts.dialled, view)
+    for stage in (_strangers, _emergency, _forwards, _by_origin):
         route = stage(call, number)
         if route is not None:
-            return _recorded(call, _plan(facts, number, close(route)))
+            return _plan(call, number, route)
     raise AssertionError("the last stage answers every call")
+
+
+def _strangers(call: Call, number: Number) -> Route | None:
+    return refused(no.STRANGER) if call.facts.origin is Origin.STRANGER else None
 
 
 def _emergency(call: Call, number: Number) -> Route | None:
@@ -107,54 +109,64 @@ def _around(call: Call, number: Number, own: Route) -> Route:
     route = then(clouds(call, number, True, Reason.CLOUD_CONTROL), own, PASS_OVER)
     if own.steps or not own.refusal.final:
         route = then(route, last_resort(call, number), UNREACHABLE)
-    return replace(route, refusal=own.refusal, left=own.left)
+    return route.ending(own.refusal, own.left)
 
 
 def _may_ask_cloud(number: Number) -> bool:
     return bool(clean(number.dialled) or _PASSABLE.fullmatch(number.dialled))
 
 
-def _plan(facts: CallFacts, number: Number, route: Route) -> Plan:
-    steps = route.steps
+def _plan(call: Call, number: Number, route: Route) -> Plan:
+    steps = close(route).steps
     if len(steps) > STEPS_MAX:
         last = replace(steps[-1], after=UNREACHABLE, follows=())
         steps = (*steps[: STEPS_MAX - 1], last)
     called = number.extension or number.e164 or number.national or number.dialled
-    is_emergency = number.kind is NumberKind.EMERGENCY and StepKind.GATEWAY in MAY_REACH[facts.origin]
-    return Plan(number.kind, called[:NUMBER_CHARACTERS_MAX], steps, emergency=is_emergency)
+    return Plan(
+        number.kind,
+        called[:NUMBER_CHARACTERS_MAX],
+        steps,
+        record=_is_recorded(call, number, steps),
+        emergency=number.kind is NumberKind.EMERGENCY and call.may_reach(StepKind.GATEWAY),
+    )
 
 
-def _recorded(call: Call, plan: Plan) -> Plan:
-    """`plan` with `record` set when the policy of anybody who may take part says so."""
-    if plan.steps[0].kind is StepKind.REJECT:
-        return plan
-    policies = {"all", "outside"} if _is_outside(call, plan) else {"all"}
-    extensions = map(call.view.extension, _parties(call, plan.steps, plan.number))
-    record = any(extension.record in policies for extension in extensions if extension)
-    return replace(plan, record=record)
+def _is_recorded(call: Call, number: Number, steps: tuple[Step, ...]) -> bool:
+    """Whether the policy of anybody who may take part says so."""
+    if steps[0].kind is StepKind.REJECT:
+        return False
+    parties = [call.view.extension(party) for party in _parties(call, number, steps)]
+    policies = {party.record for party in parties if party}
+    return "all" in policies or ("outside" in policies and _is_outside(call, number, steps))
 
 
-def _parties(call: Call, steps: tuple[Step, ...], called: str) -> list[str]:
-    parties = {called: None, **({call.caller.number: None} if call.caller else {})}
-    for step in steps:
-        if step.kind is StepKind.CONTACTS:
-            parties |= dict.fromkeys(step.users)
-    return list(parties)
+def _parties(call: Call, number: Number, steps: tuple[Step, ...]) -> set[str]:
+    """Extensions of this site that call, are called, or may be rung."""
+    rung = {user for step in steps if step.kind is StepKind.CONTACTS for user in step.users}
+    caller = call.caller.number if call.caller else ""
+    called = number.extension if number.kind is NumberKind.EXTENSION else ""
+    return (rung | {caller, called}) - {""}
 
 
-def _is_outside(call: Call, plan: Plan) -> bool:
+def _is_outside(call: Call, number: Number, steps: tuple[Step, ...]) -> bool:
     """Whether somebody outside the company takes part, or may by forwarding."""
-    if call.facts.origin is Origin.GATEWAY or plan.kind not in INTERNAL:
+    if call.facts.origin is Origin.GATEWAY or number.kind not in INTERNAL:
         return True
     if (
         call.facts.origin is Origin.UPSTREAM
         and read_inbound(call.facts.caller, call.view).kind not in INTERNAL
     ):
         return True
-    return plan.kind in _SITE_KINDS and any(step.kind is StepKind.GATEWAY for step in plan.steps)
+    return number.kind in _SITE_KINDS and any(step.kind is StepKind.GATEWAY for step in steps)
+
+
+def _unread(dialled: str, view: View) -> Number:
+    """What a stranger dials is looked up nowhere."""
+    return Number(NumberKind.UNKNOWN, dialled=dialled)
 
 
 _READ: dict[Origin, Callable[[str, View], Number]] = {
+    Origin.STRANGER: _unread,
     Origin.PHONE: read_dialled,
     Origin.UPSTREAM: read_inbound,
     Origin.GATEWAY: read_inbound,
