@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from agent.journal_events import CALL_ID_MAX_BYTES, JournalEvent, Kind, Moment, clean, number_of, text_of
+from appliance.media.naming import recording_stem
 
 STEPS_MAX = 24
 """Steps kept of one call: a plan has fewer than ten; a looping peer must not grow the document without bound."""
@@ -44,6 +45,7 @@ class Step:
 @dataclass(slots=True)
 class CallDoc:
     """boot_id: the boot in which all `*_ms` fields count. `*_wall_ms`: the wall clock beside each, may have jumped.
+    recording_stem: how the ids of its recordings begin, "" when policy has it not recorded.
     last_*: the latest evidence that the call was up. orphan_ms: when Kamailio restarted under it, 0 when it did not.
     by_rule: the end was inferred, not journalled. closed_ms: when the CDR was made, in the boot that made it.
     across_boots: the end comes from another boot than the start, so the duration rests on the wall clock."""
@@ -61,6 +63,7 @@ class CallDoc:
     kind: str = ""
     link_state: str = ""
     record: bool = False
+    recording_stem: str = ""
     emergency: bool = False
     start_ms: int = 0
     start_wall_ms: int = 0
@@ -134,6 +137,9 @@ def _start(doc: CallDoc, event: JournalEvent) -> None:
         setattr(doc, name, text_of(data, name))
     doc.link_state = text_of(data, "link")
     doc.record = data.get("record") is True
+    call_id = data.get("call_id")
+    if doc.record and isinstance(call_id, str):
+        doc.recording_stem = recording_stem(call_id)
     doc.emergency = doc.emergency or data.get("emergency") is True
 
 

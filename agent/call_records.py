@@ -5,6 +5,7 @@ so that nothing is known that is not on disk. Blocks on disk; the agent runs it 
 """
 
 import json
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 from agent.call_doc import CallDoc, from_json, to_json
 from agent.cdr import CallBook
 from agent.cdr_fields import event_id
-from agent.journal_events import Moment
+from agent.journal_events import JournalEvent, Moment
 from agent.journal_reader import Cursor, Damage, read_page
 from agent.records import NewRecord
 from agent.spool import Spool
@@ -40,14 +41,25 @@ class Counters:
 
 
 class CallRecords:
-    """The fold over the journal, resumed where the spool says. site, box: as enrolled. Not thread-safe."""
+    """The fold over the journal, resumed where the spool says. site, box: as enrolled. Not thread-safe.
 
-    def __init__(self, spool: Spool, journal: Path, site: str, box: str) -> None:
+    observe: is shown every event once its page is safe (again after a failed write, never before)."""
+
+    def __init__(
+        self,
+        spool: Spool,
+        journal: Path,
+        site: str,
+        box: str,
+        *,
+        observe: Callable[[JournalEvent], object] | None = None,
+    ) -> None:
         self.spool = spool
         self.journal = journal
         self.site = site
         self.box = box
         self.counters = Counters()
+        self._observe = observe
         self._book: CallBook | None = None
         self._cursor = Cursor()
         self._noted = Moment("", 0, 0)
@@ -88,6 +100,9 @@ class CallRecords:
         if page.damaged or page.replaced:
             records.append(self._trouble(now, page.damaged, page.replaced, self._cursor))
         made = self._write(book, records, page.cursor)
+        if self._observe is not None:
+            for event in page.events:
+                self._observe(event)
         self.counters.events += len(page.events)
         self.counters.damaged += len(page.damaged)
         self.counters.replaced += page.replaced

@@ -155,7 +155,7 @@ def build(site: str, box: str, doc: CallDoc) -> dict[str, Any]:
         "offline": doc.link_state != LinkState.UP,
         "codec": doc.codec,
         "quality": doc.quality,
-        "recordings": list(doc.recordings),
+        "recordings": _recordings(doc),
         "emergency": doc.emergency,
         "incomplete": doc.incomplete,
         "boot_id": doc.boot_id,
@@ -168,6 +168,14 @@ def _start_wall(doc: CallDoc, duration_ms: int) -> tuple[int, bool]:
     if abs(drift_ms) > CLOCK_TOLERANCE_MS:
         return doc.end_wall_ms - duration_ms, False
     return doc.start_wall_ms, doc.start_wall_ms >= CLOCK_FLOOR_MS and not doc.across_boots
+
+
+def _recordings(doc: CallDoc) -> list[str]:
+    """Ids as journalled; else how the ids begin of what an answered call's capture will become (it is converted
+    after the call, when the CDR is long made)."""
+    if doc.recordings or not (doc.answered and doc.recording_stem):
+        return list(doc.recordings)
+    return [doc.recording_stem]
 
 
 def _steps(doc: CallDoc) -> list[tuple[int, Step]]:

@@ -31,16 +31,20 @@ BUSY_MS = 5_000
 WAL_KEPT_BYTES = 16 * 1024 * 1024
 """The write-ahead log shrinks back to this after a burst."""
 _CHAIN = "chain"
+_SEQ_MAX = 2**63 - 1
 _RECORD_COLUMNS = "seq, id, kind, priority, created_utc, boot_id, body, prev_hash, hash"
 
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """Where the site's sequence goes on. confirmed: the centre agreed on it (a new or repaired spool cannot know)."""
+    """Where the site's sequence goes on.
+
+    unsure_from: records from this number on wait until the centre has said where the sequence stands, since a new or
+    repaired spool cannot know; 0 when there is no doubt."""
 
     next_seq: int = 1
     last_hash: str = GENESIS_HASH
-    confirmed: bool = False
+    unsure_from: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +111,7 @@ class Spool:
         """Write records, cursors and call documents (JSON; None deletes) together. Gives the records that are new:
         one whose id is already in the spool is left out and uses up no number."""
         with self.transaction() as db:
-            added = self._add(db, records)
+            added = self.add_records(db, records)
             db.executemany("INSERT OR REPLACE INTO cursor VALUES (?, ?)", (cursors or {}).items())
             for call, doc in (calls or {}).items():
                 if doc is None:
@@ -116,7 +120,8 @@ class Spool:
                     db.execute("INSERT OR REPLACE INTO open_call VALUES (?, ?)", (call, doc))
         return added
 
-    def _add(self, db: sqlite3.Connection, records: Sequence[NewRecord]) -> list[Record]:
+    def add_records(self, db: sqlite3.Connection, records: Sequence[NewRecord]) -> list[Record]:
+        """`append`'s records alone, within the caller's transaction."""
         chain = self._chain(db)
         next_seq, last_hash = chain.next_seq, chain.last_hash
         added = []
@@ -137,25 +142,34 @@ class Spool:
             next_seq, last_hash = next_seq + 1, record.hash
             added.append(record)
         if added:
-            set_chain(db, Chain(next_seq, last_hash, chain.confirmed))
+            set_chain(db, Chain(next_seq, last_hash, chain.unsure_from))
         return added
 
     def _chain(self, db: sqlite3.Connection) -> Chain:
         row = db.execute("SELECT value FROM cursor WHERE name = ?", (_CHAIN,)).fetchone()
         return Chain(*json.loads(row[0])) if row else Chain()
 
+    def next_seq(self, db: sqlite3.Connection) -> int:
+        """The next record's number, within the caller's transaction."""
+        return self._chain(db).next_seq
+
     def chain(self) -> Chain:
         """Where the sequence stands."""
         with self.reading() as db:
             return self._chain(db)
 
-    def rechain(self, next_seq: int, last_hash: str) -> None:
-        """Give all records here numbers from `next_seq` on, linked to `last_hash`, in their present order: what the
-        centre says of a box that cannot know (a new or repaired spool). Damaged ones keep out of the sequence."""
+    def rechain(self, next_seq: int, last_hash: str, *, everything: bool = False) -> None:
+        """Give the records of which the numbers are unsure (or `everything` here, parked ones too) new ones from
+        `next_seq` on, linked to `last_hash`, in their present order; there is no doubt afterwards. Numbers that other
+        records here have are not given again. Damaged records keep out of the sequence."""
         with self.transaction() as db:
-            rows = db.execute(f"SELECT {_RECORD_COLUMNS} FROM record WHERE seq > 0 ORDER BY seq").fetchall()  # noqa: S608
-            below = min(db.execute("SELECT min(seq) FROM record").fetchone()[0] or 0, 0)
-            db.execute("UPDATE record SET seq = ? - seq WHERE seq > 0", (below,))
+            first = 1 if everything else self._chain(db).unsure_from or _SEQ_MAX
+            query = f"SELECT {_RECORD_COLUMNS} FROM record WHERE seq >= ? ORDER BY seq"  # noqa: S608
+            rows = db.execute(query, (first,)).fetchall()
+            lowest = min(db.execute("SELECT min(seq) FROM record").fetchone()[0] or 0, 0)
+            db.execute("UPDATE record SET seq = ? - seq WHERE seq >= ?", (lowest, first))
+            highest = db.execute("SELECT max(seq) FROM record").fetchone()[0] or 0
+            next_seq = max(next_seq, highest + 1)
             for row in rows:
                 old = decode_row(row)
                 if old is None:
@@ -172,19 +186,19 @@ class Spool:
                 )
                 db.execute(
                     "UPDATE record SET seq = ?, prev_hash = ?, hash = ? WHERE seq = ?",
-                    (fresh.seq, fresh.prev_hash, fresh.hash, below - old.seq),
+                    (fresh.seq, fresh.prev_hash, fresh.hash, lowest - old.seq),
                 )
                 next_seq, last_hash = next_seq + 1, fresh.hash
-            set_chain(db, Chain(next_seq, last_hash, True))
+            set_chain(db, Chain(next_seq, last_hash, 0))
 
     def waiting(self, limit: int) -> list[Record]:
-        """Up to `limit` records that wait, most urgent first, then in sequence. One that was damaged on disk is parked
-        on the way, so that it never holds up the rest."""
+        """Up to `limit` records that may be sent, most urgent first, then in sequence. One that was damaged on disk is
+        parked on the way, so that it never holds up the rest."""
         with self.reading() as db:
-            query = (
-                f"SELECT {_RECORD_COLUMNS} FROM record WHERE state = 'waiting' ORDER BY priority, seq LIMIT ?"  # noqa: S608
-            )
-            rows = db.execute(query, (limit,)).fetchall()
+            below = self._chain(db).unsure_from or _SEQ_MAX
+            query = f"""SELECT {_RECORD_COLUMNS} FROM record WHERE state = 'waiting' AND seq < ?
+                ORDER BY priority, seq LIMIT ?"""  # noqa: S608
+            rows = db.execute(query, (below, limit)).fetchall()
         records = [(row[0], decode_row(row)) for row in rows]
         spoilt = [seq for seq, record in records if record is None]
         if spoilt:
@@ -272,5 +286,5 @@ def _park(db: sqlite3.Connection, column: str, key: object, reason: str) -> None
 
 def set_chain(db: sqlite3.Connection, chain: Chain) -> None:
     """Note within the caller's transaction where the sequence goes on."""
-    value = json.dumps([chain.next_seq, chain.last_hash, chain.confirmed])
+    value = json.dumps([chain.next_seq, chain.last_hash, chain.unsure_from])
     db.execute("INSERT OR REPLACE INTO cursor VALUES (?, ?)", (_CHAIN, value))

@@ -10,7 +10,7 @@ _PRIMARY_CODE = 0xFF
 
 
 class SpoolError(KyusaiError):
-    """Nothing of the transaction was written. Not one of the kinds below: permissions, an unreadable device."""
+    """Base. Nothing of the transaction was written."""
 
 
 class SpoolFull(SpoolError):
@@ -19,6 +19,10 @@ class SpoolFull(SpoolError):
 
 class SpoolDamaged(SpoolError):
     """The file's pages are damaged. Opening the spool again sets it aside and saves what can be read."""
+
+
+class SpoolUnusable(SpoolError):
+    """Anything else: permissions, a device that cannot be read, a lock held by a person's shell."""
 
 
 class SpoolLocked(SpoolError):
@@ -43,7 +47,7 @@ def spool_error(path: Path, error: sqlite3.Error) -> SpoolError:
             path=path,
             detail=str(error),
         )
-    return SpoolError(
+    return SpoolUnusable(
         "spool.unusable",
         f"the spool {path} cannot be used: {error}",
         "Check that the folder belongs to the agent's user and that the disk is mounted for writing.",

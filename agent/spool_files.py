@@ -4,7 +4,7 @@ A damaged spool is never overwritten and never silently begun anew. Every record
 file, together with an event that tells the centre how many there were; when that file is complete and synced the
 damaged one is renamed to `spool.sqlite.damaged-<time>` and the new one takes its place. A power cut at any step is
 taken up where it happened: a file `.rebuilt` is complete by its name, anything unfinished is made anew. The new spool
-does not know where the site's sequence goes on; the centre tells it (`Spool.rechain`).
+may not know where the site's sequence goes on; then the centre tells it (`Spool.rechain`).
 """
 
 import fcntl
@@ -187,7 +187,8 @@ def _save(damaged: Path, spool: Spool) -> tuple[int, int]:
                 next_seq = max(next_seq, record.seq + 1)
         for table in _SMALL_TABLES:
             _copy_small(db, new, table)
-        set_chain(new, Chain(next_seq))
+        if spool.next_seq(new) < next_seq:  # where the sequence stood was on a damaged page
+            set_chain(new, Chain(next_seq, unsure_from=next_seq))
     return saved, lost
 
 

@@ -29,6 +29,15 @@ def new(name: str, priority: int = 1, kind: str = "cdr", **body: Any) -> NewReco
     return NewRecord(name, kind, priority, 1_790_000_000_000, "boot-a", {"id": name, **body})
 
 
+def open_known(path: Path) -> OpenedSpool:
+    """A spool that knows where its site's sequence stands."""
+    opened = open_spool(path, NOW)
+    chain = opened.spool.chain()
+    if chain.unsure_from == 1:
+        opened.spool.rechain(chain.next_seq, chain.last_hash)
+    return opened
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "spool.sqlite"
@@ -36,7 +45,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def opened(path: Path) -> Any:
-    spool = open_spool(path, NOW)
+    spool = open_known(path)
     yield spool
     spool.close()
 
@@ -61,7 +70,7 @@ def test_urgent_records_come_first_then_in_sequence(spool: Spool) -> None:
 
 
 def test_numbers_go_on_after_everything_was_acknowledged(path: Path) -> None:
-    with closing(open_spool(path, NOW)) as opened:
+    with closing(open_known(path)) as opened:
         (first,) = opened.spool.append([new("a")])
         opened.spool.settle(Settlement(("a",)))
     with closing(open_spool(path, NOW)) as opened:
@@ -125,11 +134,17 @@ def test_folder_that_cannot_be_written_is_an_error_a_person_can_act_on(tmp_path:
 
 
 def _filled(path: Path, count: int = 400) -> None:
-    with closing(open_spool(path, NOW)) as opened:
+    with closing(open_known(path)) as opened:
         for n in range(0, count, 100):
             opened.spool.append([new(f"r{n + k}", text="x" * 300) for k in range(100)])
         opened.spool.append([], cursors={"journal": "77"}, calls={"c": "{}"})
         opened.spool.settle(Settlement((), {"r5": "conflict"}))
+
+
+def _damage(path: Path, page: int) -> None:
+    raw = bytearray(path.read_bytes())
+    raw[page * 4096 : page * 4096 + 200] = b"\xff" * 200
+    path.write_bytes(raw)
 
 
 def test_flipped_bit_in_a_record_is_found_parked_and_never_sent(path: Path) -> None:
@@ -148,9 +163,7 @@ def test_flipped_bit_in_a_record_is_found_parked_and_never_sent(path: Path) -> N
 @pytest.mark.parametrize("page", [12, 20, 30])
 def test_damaged_page_loses_its_own_records_alone_and_is_reported(path: Path, page: int) -> None:
     _filled(path)
-    raw = bytearray(path.read_bytes())
-    raw[page * 4096 : page * 4096 + 200] = b"\xff" * 200
-    path.write_bytes(raw)
+    _damage(path, page)
     with closing(open_spool(path, NOW)) as opened:
         found = opened.set_aside
         assert found is not None
@@ -159,11 +172,25 @@ def test_damaged_page_loses_its_own_records_alone_and_is_reported(path: Path, pa
         records = opened.spool.waiting(1000)
         (told,) = [r for r in records if r.kind == "event"]
         assert (told.body["event"], told.body["saved"]) == ("spool_damaged", found.saved)
-        assert not opened.spool.chain().confirmed
-        opened.spool.rechain(1001, "a" * 64)
-        chain = [r for r in opened.spool.waiting(1000) if r.id != "r5"]
-        assert all(hash_fits(r) for r in chain)
-        assert sorted(r.seq for r in chain)[0] >= 1001
+        assert told.seq == 401, "the sequence goes on where it stood"
+        assert len(records) + len(opened.spool.parked()) == found.saved + 1
+        assert opened.spool.cursor("journal") == "77"
+
+
+def test_spool_that_lost_its_place_sends_old_records_as_they_are_and_asks_for_the_rest(path: Path) -> None:
+    _filled(path, 100)
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("DELETE FROM cursor WHERE name = 'chain'")
+    _damage(path, 20)
+    with closing(open_spool(path, NOW)) as opened:
+        spool, found = opened.spool, opened.set_aside
+        assert found is not None
+        old = spool.waiting(1000)
+        assert {r.kind for r in old} == {"cdr"}, "the event's number is not sure"
+        spool.settle(Settlement(tuple(r.id for r in old)))
+        assert spool.waiting(1000) == []
+        spool.rechain(120, "a" * 64)
+        assert [(r.seq, r.prev_hash, r.kind) for r in spool.waiting(9)] == [(120, "a" * 64, "event")]
 
 
 def test_file_that_is_no_database_is_kept_and_replaced(path: Path) -> None:
@@ -171,7 +198,9 @@ def test_file_that_is_no_database_is_kept_and_replaced(path: Path) -> None:
     with closing(open_spool(path, NOW)) as opened:
         assert opened.set_aside is not None
         assert opened.set_aside.path.read_bytes() == b"not a database" * 1000
-        assert [r.body["event"] for r in opened.spool.waiting(9)] == ["spool_damaged"]
+        assert opened.spool.waiting(9) == []
+        opened.spool.rechain(8, "b" * 64)
+        assert [(r.seq, r.body["event"]) for r in opened.spool.waiting(9)] == [(8, "spool_damaged")]
 
 
 @pytest.mark.parametrize("step", ["unfinished", "rebuilt", "aside"])
@@ -180,9 +209,7 @@ def test_power_cut_while_a_damaged_spool_is_exchanged_loses_nothing(path: Path, 
     whole = path.read_bytes()
     if step == "unfinished":
         path.with_name("spool.sqlite.unfinished").write_bytes(b"half")
-        raw = bytearray(whole)
-        raw[20 * 4096 : 20 * 4096 + 200] = b"\xff" * 200
-        path.write_bytes(raw)
+        _damage(path, 20)
     else:
         path.with_name("spool.sqlite.rebuilt").write_bytes(whole)
         path.unlink()
@@ -197,13 +224,13 @@ def test_power_cut_while_a_damaged_spool_is_exchanged_loses_nothing(path: Path, 
 def test_new_numbers_from_the_centre_relink_everything_that_waits(spool: Spool) -> None:
     spool.append([new("a"), new("b"), new("c")])
     spool.settle(Settlement(("a",)))
-    spool.rechain(41, "f" * 64)
+    spool.rechain(41, "f" * 64, everything=True)
     (b, c) = spool.waiting(10)
     assert [(b.seq, b.prev_hash), (c.seq, c.prev_hash)] == [(41, "f" * 64), (42, b.hash)]
     (d,) = spool.append([new("d")])
     assert (d.seq, d.prev_hash) == (43, c.hash)
-    assert spool.chain().confirmed
-    spool.rechain(2, "e" * 64)
+    assert spool.chain().unsure_from == 0
+    spool.rechain(2, "e" * 64, everything=True)
     assert [r.seq for r in spool.waiting(10)] == [2, 3, 4]
 
 
@@ -212,7 +239,7 @@ def test_new_numbers_from_the_centre_relink_everything_that_waits(spool: Spool) 
 
 def _append_for_ever(path: Path, told: int) -> None:
     """Child: append, then say on the pipe what is now durable."""
-    with closing(open_spool(path, NOW)) as opened:
+    with closing(open_known(path)) as opened:
         number = opened.spool.chain().next_seq
         while True:
             opened.spool.append(
@@ -254,7 +281,7 @@ class SpoolModel(RuleBasedStateMachine):
 
         self.folder = tempfile.TemporaryDirectory(prefix="kyusai-spool-")
         self.path = Path(self.folder.name) / "spool.sqlite"
-        self.opened = open_spool(self.path, NOW)
+        self.opened = open_known(self.path)
         self.waiting: dict[str, tuple[int, int]] = {}
         self.parked: dict[str, tuple[int, int]] = {}
         self.next_seq = 1

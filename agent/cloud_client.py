@@ -1,0 +1,231 @@
+"""The centre's API as calls. Gets and renews the access token by the box's key; what each answer means is decided
+elsewhere (`records`, `upload`). An answer that does not fit the contract is a CloudConfused, never a success.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from agent.cloud_errors import CloudRefused, confused
+from agent.cloud_transport import ANSWER_BYTES_MAX, DEADLINE_S, Answer, Method, Transport, json_of
+from agent.identity import Signer
+from cloudsync.wire import (
+    DOCUMENT_BYTES_MAX,
+    LONG_POLL_MAX_S,
+    PATH_CONFIG,
+    PATH_CONFIG_STATUS,
+    PATH_ENROLMENT,
+    PATH_HEARTBEAT,
+    PATH_RECORDINGS,
+    PATH_RECORDS,
+    PATH_TOKEN,
+    PATH_TOKEN_CHALLENGE,
+    ConfigState,
+    Enrolment,
+    Envelope,
+    ErrorKey,
+    Receipt,
+    Record,
+    RecordingOffer,
+    RecordingState,
+    RecordResult,
+    WireError,
+    as_json,
+    canonical_json,
+    decode_results,
+    encode_batch,
+    enrolment_from,
+    envelope_from,
+    receipt_from,
+    to_base64,
+    token_signing_bytes,
+)
+
+TOKEN_RENEW_SHARE = 0.8
+"""A token is renewed after this share of its life."""
+POLL_SLACK_S = 20.0
+"""How much longer than the agreed wait a configuration poll may take on a slow line."""
+Given = TypeVar("Given")
+Parsed = TypeVar("Parsed")
+_JSON = {"Content-Type": "application/json"}
+
+
+@dataclass(frozen=True, slots=True)
+class UploadState:
+    """What the centre holds of a recording. receipt: only with state `stored`."""
+
+    state: RecordingState
+    receipt: Receipt | None = None
+
+
+class CloudClient:
+    """Calls to one centre in the name of one box. Every method raises the errors of `cloud_errors`."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        box_id: str,
+        sign: Signer,
+        *,
+        monotonic_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._transport = transport
+        self._box_id = box_id
+        self._sign = sign
+        self._monotonic_s = monotonic_s
+        self._token = ""
+        self._renew_at_s = 0.0
+        self._token_lock = asyncio.Lock()
+
+    @property
+    def url(self) -> str:
+        """The centre's address."""
+        return self._transport.url
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._transport.close()
+
+    async def enrolment(self) -> Enrolment:
+        """What the box must know now: keys, recipients, where the sequence stands, the centre's time."""
+        return self._parsed(enrolment_from, json_of(await self._call("GET", PATH_ENROLMENT), self.url))
+
+    async def config(self, have: int, wait_s: float) -> Envelope | None:
+        """The newest site document when its version is not `have`; None when nothing new came within `wait_s`
+        (at most LONG_POLL_MAX_S). The signature is not checked here."""
+        wait_s = min(wait_s, LONG_POLL_MAX_S)
+        answer = await self._call(
+            "GET",
+            f"{PATH_CONFIG}?have={have}&wait_s={wait_s:g}",
+            deadline_s=wait_s + POLL_SLACK_S,
+            limit_bytes=2 * DOCUMENT_BYTES_MAX,
+        )
+        return None if answer.status == 204 else self._parsed(envelope_from, json_of(answer, self.url))
+
+    async def config_status(self, version: int, state: ConfigState, problems: Sequence[Any] = ()) -> None:
+        """Tell what became of a version."""
+        await self._post(
+            PATH_CONFIG_STATUS, {"version": version, "state": str(state), "problems": list(problems)}
+        )
+
+    async def heartbeat(self, telemetry: Mapping[str, Any]) -> dict[str, Any]:
+        """Report; gives the centre's answer (`server_time_utc` and, when so, `revoked`)."""
+        value = json_of(await self._post(PATH_HEARTBEAT, dict(telemetry)), self.url)
+        if not isinstance(value, dict):
+            raise confused(self.url, "a heartbeat's answer must be an object")
+        return value
+
+    async def send_records(self, site_id: str, records: Sequence[Record]) -> list[RecordResult]:
+        """Send one batch; one result for each record, in order, all of them on the centre's disk."""
+        answer = await self._call(
+            "POST",
+            PATH_RECORDS,
+            content=encode_batch(site_id, self._box_id, records),
+            headers={**_JSON, "Content-Encoding": "gzip"},
+        )
+        json_of(answer, self.url)
+        return self._parsed(lambda body: decode_results(body, [r.id for r in records]), answer.body)
+
+    async def offer(self, offer: RecordingOffer) -> int:
+        """Announce a recording; gives the offset from which to send (its size and more: nothing is left to send)."""
+        value = json_of(await self._post(PATH_RECORDINGS, as_json(offer)), self.url)
+        offset = value.get("offset") if isinstance(value, dict) else None
+        if not isinstance(offset, int) or offset < 0:
+            raise confused(self.url, f"an upload cannot stand at {offset!r}")
+        return offset
+
+    async def piece(self, recording_id: str, offset: int, data: bytes) -> int:
+        """Send bytes from `offset` on; gives the offset that the centre has on disk."""
+        answer = await self._call(
+            "PATCH",
+            f"{PATH_RECORDINGS}/{recording_id}",
+            content=data,
+            headers={"Content-Type": "application/offset+octet-stream", "Upload-Offset": str(offset)},
+        )
+        stands = answer.headers.get("upload-offset", "")
+        if not stands.isdigit() or int(stands) > offset + len(data):
+            raise confused(self.url, f"the upload cannot stand at {stands[:20]!r}")
+        return int(stands)
+
+    async def recording(self, recording_id: str) -> UploadState:
+        """What the centre holds of a recording, with its receipt once it is stored."""
+        answer = await self._call("GET", f"{PATH_RECORDINGS}/{recording_id}")
+        value = json_of(answer, self.url)
+        try:
+            state = RecordingState(value["state"])
+            receipt = receipt_from(value["receipt"]) if state is RecordingState.STORED else None
+        except (KeyError, TypeError, ValueError) as error:
+            raise confused(self.url, f"no usable state of recording {recording_id}: {error}") from error
+        return UploadState(state, receipt)
+
+    def _parsed(self, parse: Callable[[Given], Parsed], value: Given) -> Parsed:
+        try:
+            return parse(value)
+        except WireError as error:
+            raise confused(self.url, error.message) from error
+
+    async def _post(self, path: str, value: dict[str, Any]) -> Answer:
+        return await self._call("POST", path, content=canonical_json(value).encode(), headers=_JSON)
+
+    async def _call(
+        self,
+        method: Method,
+        path: str,
+        *,
+        content: bytes | None = None,
+        headers: dict[str, str] | None = None,
+        deadline_s: float = DEADLINE_S,
+        limit_bytes: int = ANSWER_BYTES_MAX,
+    ) -> Answer:
+        """One request with a token; once more with a fresh one when the centre no longer knows it."""
+        for last_try in (False, True):
+            token = await self._fresh_token()
+            try:
+                return await self._transport.request(
+                    method,
+                    path,
+                    content=content,
+                    headers={**(headers or {}), "Authorization": f"Bearer {token}"},
+                    deadline_s=deadline_s,
+                    limit_bytes=limit_bytes,
+                )
+            except CloudRefused as error:
+                if last_try or error.key != ErrorKey.TOKEN_INVALID:
+                    raise
+                self._drop_token(token)
+        raise AssertionError("the second try returns or raises")
+
+    def _drop_token(self, token: str) -> None:
+        if self._token == token:
+            self._token = ""
+
+    async def _fresh_token(self) -> str:
+        async with self._token_lock:
+            if not self._token or self._monotonic_s() >= self._renew_at_s:
+                await self._get_token()
+            return self._token
+
+    async def _get_token(self) -> None:
+        challenge = await self._open(PATH_TOKEN_CHALLENGE, {"box_id": self._box_id})
+        nonce = challenge.get("nonce")
+        if not isinstance(nonce, str):
+            raise confused(self.url, "a challenge without a nonce")
+        signature = to_base64(self._sign(token_signing_bytes(self._box_id, nonce)))
+        proof = {"box_id": self._box_id, "nonce": nonce, "signature": signature}
+        given = await self._open(PATH_TOKEN, proof)
+        token, life_s = given.get("token"), given.get("expires_in_s")
+        if not isinstance(token, str) or not token or not isinstance(life_s, int | float):
+            raise confused(self.url, "a token answer without a token")
+        self._token = token
+        self._renew_at_s = self._monotonic_s() + TOKEN_RENEW_SHARE * life_s
+
+    async def _open(self, path: str, value: dict[str, Any]) -> dict[str, Any]:
+        answer = await self._transport.request(
+            "POST", path, content=canonical_json(value).encode(), headers=_JSON
+        )
+        found = json_of(answer, self.url)
+        if not isinstance(found, dict):
+            raise confused(self.url, "an object was expected")
+        return found

@@ -1,0 +1,99 @@
+"""The spool's index of recordings: which wait, which are parked, how far each upload is. The files are the truth."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.recording_spool import Recording
+from agent.spool import PARKED, WAITING, Spool
+from cloudsync.wire import RecordingOffer
+
+_COLUMNS = "id, call, path, sha256, cipher_sha256, bytes, started_utc, duration_s, format"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingDepth:
+    """What waits here. bytes: of waiting recordings, less what the centre already has of them."""
+
+    waiting: int
+    parked: int
+    bytes: int
+
+
+class RecordingTable:
+    """Access to the table in an open spool. Methods block on disk and raise SpoolErrors."""
+
+    def __init__(self, spool: Spool) -> None:
+        self._spool = spool
+
+    def known(self) -> set[str]:
+        """Ids of all recordings in the table."""
+        with self._spool.reading() as db:
+            return {row[0] for row in db.execute("SELECT id FROM recording")}
+
+    def add(self, recordings: Sequence[Recording]) -> None:
+        """Take recordings in; known ones stay as they are."""
+        rows = [
+            (
+                r.offer.id,
+                r.offer.call,
+                str(r.path),
+                r.offer.sha256,
+                r.offer.cipher_sha256,
+                r.offer.bytes,
+                r.offer.started_utc,
+                r.offer.duration_s,
+                r.offer.format,
+            )
+            for r in recordings
+        ]
+        with self._spool.transaction() as db:
+            query = f"INSERT OR IGNORE INTO recording ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+            db.executemany(query, rows)
+
+    def waiting(self, limit: int, *, but: Sequence[str] = ()) -> list[Recording]:
+        """Recordings to upload, oldest first, without those whose id is in `but`."""
+        marks = ", ".join("?" * len(but))
+        query = f"""SELECT {_COLUMNS} FROM recording WHERE state = ? AND id NOT IN ({marks})
+            ORDER BY started_utc, id LIMIT ?"""  # noqa: S608
+        with self._spool.reading() as db:
+            rows = db.execute(query, (WAITING, *but, limit)).fetchall()
+        return [Recording(Path(row[2]), RecordingOffer(row[0], row[1], *row[3:])) for row in rows]
+
+    def uploaded(self, recording_id: str, offset: int) -> None:
+        """Note for people how much of it the centre has."""
+        with self._spool.transaction() as db:
+            db.execute("UPDATE recording SET uploaded_bytes = ? WHERE id = ?", (offset, recording_id))
+
+    def park(self, recording_id: str, reason: str) -> None:
+        """Keep it, but stop trying until a person says so."""
+        with self._spool.transaction() as db:
+            db.execute(
+                "UPDATE recording SET state = ?, reason = ? WHERE id = ?", (PARKED, reason, recording_id)
+            )
+
+    def parked(self) -> list[tuple[str, str]]:
+        """Parked recordings as (id, reason)."""
+        with self._spool.reading() as db:
+            return db.execute(
+                "SELECT id, reason FROM recording WHERE state = ? ORDER BY id", (PARKED,)
+            ).fetchall()
+
+    def retry_parked(self) -> int:
+        """Let parked recordings wait again; gives how many."""
+        with self._spool.transaction() as db:
+            query = "UPDATE recording SET state = ?, reason = '' WHERE state = ?"
+            return db.execute(query, (WAITING, PARKED)).rowcount
+
+    def forget(self, recording_id: str) -> None:
+        """The centre has it and its files are gone."""
+        with self._spool.transaction() as db:
+            db.execute("DELETE FROM recording WHERE id = ?", (recording_id,))
+
+    def depth(self) -> RecordingDepth:
+        """How much waits."""
+        query = "SELECT state, count(*), sum(bytes - uploaded_bytes) FROM recording GROUP BY state"
+        with self._spool.reading() as db:
+            found = {row[0]: row[1:] for row in db.execute(query)}
+        waiting, left_bytes = found.get(WAITING, (0, 0))
+        return RecordingDepth(waiting, found.get(PARKED, (0, 0))[0], left_bytes)
