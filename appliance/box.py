@@ -6,14 +6,17 @@ business (`appliance.site`).
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from appliance import addresses
+from appliance.box_model import AGENT_LISTEN, NG_LISTEN, Agent, Box, Centre, Rtp, Sip
+from appliance.box_rules import BOX_TEMPLATES
 from appliance.errors import KyusaiError
 from appliance.problems import DocumentError, Problem, Problems, shown
-from appliance.reader import REQUIRED, TEMPLATES, Document, Table
+from appliance.reader import REQUIRED, Document, Table
 from appliance.words import ABSOLUTE_PATH, ID, ID_MAX_CHARS
+
+__all__ = ["Agent", "Box", "BoxInvalid", "Centre", "Rtp", "Sip", "box_path", "load", "parse"]
 
 BOX_PATH = Path("/etc/kyusai/box.toml")
 """Where the settings lie unless `BOX_VARIABLE` says otherwise."""
@@ -36,103 +39,12 @@ SHARED_MEMORY_MAX_MB = 65536
 PORTS_MIN = 100
 """Fewest media ports: a relayed call takes four (RTP and RTCP, both sides), so this is 25 calls."""
 
-NG_LISTEN = "127.0.0.1:2223"
-"""rtpengine's control socket; loopback, because its protocol knows no authentication."""
-
-AGENT_LISTEN = "127.0.0.1:9469"
-"""The agent's metrics; loopback until the operator names an address that his Prometheus reaches."""
-
-
-@dataclass(frozen=True, slots=True)
-class Centre:
-    """url: the centre's base URL without a trailing slash, or "" for a box that stands alone."""
-
-    url: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Sip:
-    """Kamailio's sockets and size. lan, wan: literal addresses. A port of 0 turns that socket off.
-
-    wan_advertise: "addr:port" as upstreams see the wan socket, or "". tls_certificate, tls_key: paths, or
-    both "" for a certificate that the box makes itself.
-    """
-
-    lan: str
-    wan: str
-    lan_port: int = 5060
-    lan_tls_port: int = 5061
-    lan_ws_port: int = 5062
-    wan_port: int = 5060
-    wan_advertise: str = ""
-    children: int = 4
-    shared_memory_mb: int = 256
-    tls_certificate: str = ""
-    tls_key: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Rtp:
-    """rtpengine's addresses and ports. wan_advertise: address only, or "". ng: its control socket."""
-
-    lan: str
-    wan: str
-    wan_advertise: str = ""
-    port_min: int = 30000
-    port_max: int = 39999
-    ng: str = NG_LISTEN
-
-
-@dataclass(frozen=True, slots=True)
-class Agent:
-    """listen: "addr:port" of the Prometheus endpoint."""
-
-    listen: str = AGENT_LISTEN
-
-
-@dataclass(frozen=True, slots=True)
-class Box:
-    """The settings of one box. id: unique in the site. state_dir, run_dir: absolute folders."""
-
-    id: str
-    state_dir: Path
-    run_dir: Path
-    centre: Centre
-    sip: Sip
-    rtp: Rtp
-    agent: Agent
-
 
 class BoxInvalid(DocumentError):
     """`box.toml` has faults; `problems` lists all of them."""
 
     def __init__(self, problems: tuple[Problem, ...], where: str = "box.toml") -> None:
         super().__init__("box.invalid", where, problems)
-
-
-BOX_TEMPLATES: dict[str, tuple[str, str]] = TEMPLATES | {
-    "box.url": (
-        "{value} is not an https URL with a literal address",
-        "Write it as https://198.51.100.7:8443, without a path.",
-    ),
-    "box.port_clash": (
-        "port {value} is taken by {other} on the same address",
-        "Give each socket a port of its own.",
-    ),
-    "box.ports_few": (
-        "{low} to {high} are {count} ports; at least {least} are needed",
-        "Widen the range: a relayed call takes four ports.",
-    ),
-    "box.tls_half": (
-        "tls_certificate and tls_key must be given together",
-        "Give both, or neither: the box then makes a certificate of its own.",
-    ),
-    "box.run_dir_long": (
-        "the path has {length} bytes; at most {most} are allowed",
-        "Choose a shorter folder: a Unix socket's path may have no more than 107 bytes.",
-    ),
-    "box.toml": ("not TOML: {detail}", "Correct the file at the place named."),
-}
 
 
 def parse(text: str, where: str = "box.toml") -> Box:

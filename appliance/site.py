@@ -7,11 +7,13 @@ fault is refused with all of its faults, and the running version stays.
 import json
 
 from appliance.digest import digest_ha1
+from appliance.field_rules import FIELD_TEMPLATES
 from appliance.problems import DocumentError, Problem, Problems
-from appliance.reader import TEMPLATES, Asked, Document, Table
-from appliance.site_checks import SITE_TEMPLATES, check
+from appliance.reader import Asked, Document, Table
+from appliance.site_checks import check
 from appliance.site_fields import read
 from appliance.site_model import Credential, RemoteExtension, Site
+from appliance.site_rules import SITE_TEMPLATES, TEXT_TEMPLATES
 
 __all__ = [
     "DOCUMENT_MAX_BYTES",
@@ -32,19 +34,8 @@ DOCUMENT_MAX_BYTES = 32 * 1024 * 1024
 
 SiteProblem = Problem
 
-TEXT_TEMPLATES: dict[str, tuple[str, str]] = {
-    "json.large": (
-        "the document has {length} bytes; at most {most} are allowed",
-        "Divide the site, or remove what it does not need.",
-    ),
-    "json.encoding": ("the document is not UTF-8: {detail}", "Save it as UTF-8."),
-    "json.syntax": ("the document is not JSON: {detail}", "Correct the place named."),
-    "json.deep": ("the document is nested too deeply", "Remove the superfluous brackets."),
-    "json.doubled": ("the name {name} stands twice in one object", "Remove one of the two."),
-}
-"""Rules about the text: key -> (message, hint)."""
-
-ALL_TEMPLATES = TEMPLATES | SITE_TEMPLATES | TEXT_TEMPLATES
+ALL_TEMPLATES = FIELD_TEMPLATES | SITE_TEMPLATES | TEXT_TEMPLATES
+"""Every rule that a site document can break."""
 
 
 class SiteInvalid(DocumentError):

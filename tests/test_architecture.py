@@ -26,9 +26,10 @@ HARMLESS = frozenset({"urllib.parse"})
 
 CORES = frozenset(
     """
-    appliance.addresses appliance.bech32 appliance.digest appliance.errors appliance.layout appliance.model
+    appliance.addresses appliance.bech32 appliance.box_model appliance.box_rules appliance.digest appliance.errors
+    appliance.field_rules appliance.layout appliance.model
     appliance.problems appliance.reader appliance.site appliance.site_checks appliance.site_fields
-    appliance.site_forwarding appliance.site_model appliance.words
+    appliance.site_forwarding appliance.site_model appliance.site_rules appliance.words
     appliance.kamailio.actions appliance.kamailio.call appliance.kamailio.destinations
     appliance.kamailio.dialplan appliance.kamailio.emergency appliance.kamailio.numbering
     appliance.kamailio.presentation appliance.kamailio.reasons appliance.kamailio.request

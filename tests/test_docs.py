@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from appliance import problems, site, site_fields
-from appliance.site_checks import SITE_TEMPLATES
+from appliance.site_rules import SITE_TEMPLATES
 
 DOCS = Path(__file__).parent.parent / "docs"
 SITE_DOCUMENT = (DOCS / "site-document.md").read_text("utf-8")

@@ -10,7 +10,8 @@ import pytest
 
 from appliance import site, snapshot
 from appliance.errors import KyusaiError
-from appliance.kamailio.snapshot_view import ROWS_KEPT, STAT_INTERVAL_S, SnapshotError, SnapshotView
+from appliance.kamailio.snapshot_file import ROWS_KEPT
+from appliance.kamailio.snapshot_view import STAT_INTERVAL_S, SnapshotError, SnapshotView
 from appliance.kamailio.view import View
 from appliance.model import LinkState
 from appliance.site import Site, digest_ha1

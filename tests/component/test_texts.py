@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from appliance import text, words
-from appliance.box import BOX_TEMPLATES
+from appliance.box_rules import BOX_TEMPLATES
 from appliance.site import ALL_TEMPLATES
 
 ROOT = Path(__file__).parent.parent.parent
