@@ -2,9 +2,9 @@
 
 The stack takes addresses that interfaces carry by name, and asks the kernel which of them it would use towards a peer.
 The kernel accepts every address in 127.0.0.0/8, but names and prefers 127.0.0.1 alone. ``pretend`` answers those two
-questions (libre's ``net_if_apply`` and ``net_dst_source_addr_get``) inside this process: it points their entries in the
-extension module's jump table at Python functions. Made for the pinned baresip-python wheel; an incompatible one is
-refused with the reason.
+questions (libre's ``net_if_apply`` and ``net_dst_source_addr_get``) inside this process, and binds TCP connections
+before ``tcp_conn_connect``: it points these functions' entries in the extension module's jump table at Python
+functions. Made for the pinned baresip-python wheel; an incompatible one is refused with the reason.
 """
 
 import ctypes
@@ -51,7 +51,12 @@ def pretend(address: str) -> None:
     def source_address(_peer: int, answer: int) -> int:
         return int(set_address(answer, address.encode(), 0))
 
+    def connect(connection: int, peer: int) -> int:
+        library.tcp_conn_bind(ctypes.c_void_p(connection), place)
+        return int(library.tcp_conn_connect(ctypes.c_void_p(connection), ctypes.c_void_p(peer)))
+
     answers = {
+        "tcp_conn_connect": ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)(connect),
         "net_if_apply": ctypes.CFUNCTYPE(ctypes.c_int, _InterfaceHandler, ctypes.c_void_p)(interfaces),
         "net_dst_source_addr_get": ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)(
             source_address
