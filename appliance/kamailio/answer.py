@@ -1,0 +1,110 @@
+"""What happens when somebody answers: the call is noted as answered, and answers that come too late are turned away.
+
+Adapter over `KsrCall`; `stray` writes the messages.
+"""
+
+import json
+from typing import Any, Protocol
+
+from appliance.kamailio.actions import Step, StepKind
+from appliance.kamailio.call_key import branch_of, route_set
+from appliance.kamailio.here import Here
+from appliance.kamailio.ksr_call import KsrCall
+from appliance.kamailio.stray import Answer, cseq_number, farewell, uri_in
+
+BRANCHES_MAX = 31
+"""Branches of one transaction: Kamailio's own bound (`MAX_BRANCHES_LIMIT`, core/config.h)."""
+
+
+class Journal(Protocol):
+    """Where events of calls go. Never blocks."""
+
+    def put(self, event: str, call: str, data: dict[str, Any]) -> None: ...
+
+
+class Answering:
+    """The reply stage's half for 2xx."""
+
+    def __init__(self, ksr: KsrCall, journal: Journal, here: Here) -> None:
+        self._ksr = ksr
+        self._journal = journal
+        self._here = here
+
+    def answered(self, index: int, step: Step, code: int) -> None:
+        """Somebody took the call: write it down, and which tag is whose, for a later transfer."""
+        ksr = self._ksr
+        user = self._who(step)
+        call = ksr.get("call")
+        origin, _, caller = ksr.get("origin").partition(" ")
+        self._remember(ksr.pv("$tt"), user if step.kind is StepKind.CONTACTS else "")
+        if ksr.get("again"):
+            ksr.keep("pass", call, user or "?")
+            return
+        if origin == "phone":
+            self._remember(ksr.pv("$ft"), caller)
+        if step.kind is StepKind.CONTACTS:
+            ksr.keepalive("dst")
+        elif step.kind is StepKind.CLOUD:
+            seen = ksr.look("pass", call)
+            user = seen if len(seen) > 1 else user
+        codec = ksr.get("codec")
+        data = {"index": index, "code": code, "user": user, **({"codec": codec} if codec else {})}
+        self._journal.put("answer", call, data)
+
+    def _who(self, step: Step) -> str:
+        """Which of the numbers rung together it was: the branch stage noted it."""
+        return self._ksr.get(f"who{self._ksr.branch()}") or (step.users[0] if step.users else "")
+
+    def _remember(self, tag: str, user: str) -> None:
+        if not user:
+            return
+        ksr, call_id = self._ksr, self._ksr.pv("$ci")
+        try:
+            known = json.loads(ksr.look("legs", call_id) or "{}")
+        except ValueError:
+            known = {}
+        ksr.keep("legs", call_id, json.dumps({**known, tag: user}))
+
+    def pass_over(self, index: int) -> None:
+        """Remember which branches of this call may not answer any more, for after the transaction is forgotten."""
+        ksr = self._ksr
+        for branch in range(BRANCHES_MAX):
+            seen = ksr.get(f"on{branch}")
+            if not seen:
+                return
+            if seen == str(index):
+                ksr.keep("passed", f"{ksr.pv('$ci')}:{branch}", "1")
+
+    def stateless_reply(self) -> bool:
+        """A reply that no transaction knows. False: it is a late answer, and was turned away."""
+        ksr = self._ksr
+        branch = branch_of(ksr.header("Via"))
+        if not branch or not ksr.look("passed", f"{ksr.pv('$ci')}:{branch}"):
+            return True
+        if ksr.pv("$rm") == "INVITE" and 200 <= int(ksr.pv("$rs")) < 300:
+            self.turn_away()
+        ksr.set_drop()
+        return False
+
+    def turn_away(self) -> None:
+        """Acknowledge and end the dialog of the current 2xx, and keep it from the caller."""
+        ksr = self._ksr
+        hops = route_set(ksr.headers("Record-Route"), self._here.own)
+        first_own = next((place for place, hop in enumerate(hops) if hop.own), len(hops))
+        words = farewell(
+            Answer(
+                ksr.pv("$ci"),
+                ksr.header("From"),
+                ksr.header("To"),
+                cseq_number(ksr.header("CSeq")),
+                uri_in(ksr.header("Contact")),
+                tuple(hop.uri for hop in hops[:first_own]),
+                f"{ksr.pv('$Ri')}:{ksr.pv('$Rp')}",
+                ksr.pv("$proto"),
+            )
+        )
+        ksr.set_drop()
+        if words is not None:
+            sock = f"{ksr.pv('$proto')}:{ksr.pv('$Ri')}:{ksr.pv('$Rp')}"
+            ksr.send(words.next_hop, sock, words.ack)
+            ksr.send(words.next_hop, sock, words.bye)

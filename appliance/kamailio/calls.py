@@ -1,0 +1,350 @@
+"""Performs a call's plan: one step after the other, within the one transaction of the caller's INVITE.
+
+Adapter between `decide` and Kamailio. The plan lies beside the transaction (AVP), because the next step is often taken
+by another worker or by the timer process. A step begins in the request stage or in the failure stage (`_walk`); what
+holds for one target only, such as the caller it is shown, is written in the branch stage and touches no other branch.
+
+Nothing here waits. Every path ends in a step under way or in a reply.
+"""
+
+from dataclasses import dataclass
+
+from appliance.kamailio import caller_id, ksr_call
+from appliance.kamailio.actions import Outcome, Plan, Step, StepKind, advance
+from appliance.kamailio.answer import Answering, Journal
+from appliance.kamailio.call_key import call_key
+from appliance.kamailio.causes import Cause
+from appliance.kamailio.channels import Channels
+from appliance.kamailio.here import Here, peer_of, transport_of, with_user
+from appliance.kamailio.ksr_call import KsrCall, Target
+from appliance.kamailio.media import MediaPath
+from appliance.kamailio.outcome import RETRANSMIT_MS, Ending, limits_of, outcome_of
+from appliance.kamailio.plan_codec import decode, encode
+from appliance.kamailio.request import CallFacts, Origin
+from appliance.kamailio.view import View
+from appliance.model import NumberKind
+
+INSIDE = frozenset({NumberKind.EXTENSION, NumberKind.GROUP, NumberKind.REMOTE_EXTENSION})
+"""Kinds of number whose calls do not count as calls with the outside."""
+
+LAST_WORD = {
+    Outcome.NO_LIFE: (503, "Service Unavailable"),
+    Outcome.OVERLOADED: (503, "Service Unavailable"),
+    Outcome.FULL: (503, "All Channels Busy"),
+    Outcome.NO_CONTACT: (480, "Temporarily Unavailable"),
+    Outcome.NO_ANSWER: (480, "No Answer"),
+    Outcome.BUSY: (486, "Busy Here"),
+    Outcome.REFUSED: (603, "Declined"),
+}
+"""What the caller hears when a plan has no step left for an outcome that no reply stands for."""
+
+PREEMPT_TRIES = 3
+"""Lower calls that one emergency call may end on one gateway: some gateways free a channel only after a moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the stages of a call share in one worker."""
+
+    ksr: KsrCall
+    view: View
+    here: Here
+    journal: Journal
+    channels: Channels
+    media: MediaPath
+
+
+class Calls:
+    """The stages of an initial INVITE: request (`begin`), branch, reply and failure."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._ksr = parts.ksr
+        self._answering = Answering(parts.ksr, parts.journal, parts.here)
+
+    # request stage
+
+    def begin(self, facts: CallFacts, plan: Plan) -> None:
+        """Take a new call in hand and perform its plan. `facts.origin` is proved by now."""
+        ksr = self._ksr
+        call = self._call()
+        again = facts.origin is Origin.UPSTREAM and bool(ksr.look("pass", call))
+        for name in (*caller_id.IDENTITY_HEADERS, "Route") if facts.origin is not Origin.STRANGER else ():
+            ksr.remove(name)
+        if not ksr.begin():
+            return
+        ksr.put("plan", encode(plan))
+        ksr.put("call", call)
+        ksr.put("origin", f"{facts.origin} {facts.origin_id}")
+        ksr.put("again", "1" if again else "")
+        if facts.origin is Origin.PHONE:
+            ksr.alias_contact()
+        if not again:
+            self._open(call, facts, plan)
+        self._parts.media.caller(facts)
+        self._walk(plan, 0)
+
+    def _open(self, call: str, facts: CallFacts, plan: Plan) -> None:
+        ksr = self._ksr
+        ksr.track()
+        ksr.note("call", call)
+        ksr.note("ftag", ksr.pv("$ft"))
+        if facts.origin is Origin.PHONE:
+            ksr.keepalive("src")
+        if facts.origin is Origin.GATEWAY:
+            self._parts.channels.enter(facts.origin_id, plan.emergency)
+        data = {
+            "call_id": ksr.pv("$ci"),
+            "from_tag": ksr.pv("$ft"),
+            "origin": facts.origin,
+            "origin_id": facts.origin_id,
+            "caller": facts.caller,
+            "dialled": facts.dialled,
+            "kind": plan.kind,
+            "number": plan.number,
+            "record": plan.record,
+            "emergency": plan.emergency,
+            "source": f"{ksr.pv('$proto')}:{ksr.pv('$si')}:{ksr.pv('$sp')}",
+            "link": self._link(),
+        }
+        self._parts.journal.put("start", call, data)
+        if plan.emergency:
+            self._parts.journal.put("emergency", call, {"caller": facts.caller, "dialled": facts.dialled})
+
+    def _link(self) -> str:
+        upstreams = self._parts.view.policy.upstreams
+        return self._parts.view.link(upstreams[0].id) if upstreams else ""
+
+    # steps
+
+    def _walk(self, plan: Plan, index: int) -> None:
+        """Begin step `index`; where it cannot even begin, the next, until one is under way or the call is answered."""
+        while True:
+            outcome = self._try(plan, index)
+            if outcome is None:
+                return
+            self._step_end(index, outcome, 0)
+            later = advance(plan, index, outcome)
+            if later is None:
+                code, reason = LAST_WORD[outcome]
+                self.refuse(code, reason)
+                return
+            index = later
+
+    def _try(self, plan: Plan, index: int) -> Outcome | None:
+        """Begin one step. None: it is under way, or the caller is answered."""
+        step = plan.steps[index]
+        self._step_begin(index, step)
+        if step.kind is StepKind.REJECT:
+            self.refuse(step.code, "Declined" if step.code == 603 else step.reason or "Rejected")
+            return None
+        targets = self._targets(step)
+        if not targets:
+            return Outcome.NO_CONTACT if step.kind is StepKind.CONTACTS else Outcome.NO_LIFE
+        if step.kind is StepKind.GATEWAY and not self._seize(plan, step):
+            return Outcome.FULL
+        return None if self._send(plan, index, targets) else self._unsent(plan, step)
+
+    def _targets(self, step: Step) -> list[Target]:
+        policy = self._parts.view.policy
+        if step.kind is StepKind.CONTACTS:
+            found = [target for user in step.users for target in self._ksr.contacts(user, policy.domain)]
+            return found[: ksr_call.CONTACTS_MAX]
+        if step.kind is StepKind.MEDIA:
+            return [Target(with_user(policy.media, step.users[0]), step.target)] if policy.media else []
+        peer = peer_of(step.target, policy)
+        if peer is None:
+            return []
+        sock = self._parts.here.sock(peer.network, transport_of(peer.uri))
+        return [Target(with_user(peer.uri, step.users[0]), step.users[0], sock=sock)]
+
+    def _send(self, plan: Plan, index: int, targets: list[Target]) -> bool:
+        ksr = self._ksr
+        ksr.put("step", str(index))
+        ksr.put("rang", "")
+        limits = limits_of(plan, index)
+        ksr.arm(ksr_call.FAILURE, ksr_call.REPLY, ksr_call.BRANCH)
+        ksr.limits(limits.progress_ms, limits.life_ms)
+        if plan.steps[index].kind in (StepKind.CLOUD, StepKind.GATEWAY):
+            ksr.patience(RETRANSMIT_MS, 4 * RETRANSMIT_MS)
+        if plan.steps[index].kind is StepKind.CLOUD and not ksr.get("again"):
+            self._parts.media.first_pass(ksr.get("call"))
+        self._count(plan, index, enter=True)
+        ksr.aim(targets)
+        sent = ksr.relay()
+        if not sent:
+            self._count(plan, index, enter=False)
+        return sent
+
+    def _unsent(self, plan: Plan, step: Step) -> Outcome | None:
+        if self._ksr.get("media_dead"):
+            self.refuse(503, "Media Relay Unavailable")
+            return None
+        return Outcome.NO_CONTACT if step.kind is StepKind.CONTACTS else Outcome.NO_LIFE
+
+    def _seize(self, plan: Plan, step: Step) -> bool:
+        """Whether the gateway has a channel left; an emergency call makes one free."""
+        peer = peer_of(step.target, self._parts.view.policy)
+        if peer is None or not peer.max_calls:
+            return True
+        if self._parts.channels.calls_on(step.target) < peer.max_calls:
+            return True
+        return step.preempt and self._preempt(step.target)
+
+    def _preempt(self, gateway: str) -> bool:
+        """End one lower call on a gateway. False: there is none."""
+        line = self._parts.channels.free_one(gateway)
+        if line is None:
+            return False
+        lower = call_key(line.call_id, line.from_tag)
+        self._ksr.keep("ending", lower, Cause.PREEMPTED)
+        if line.talking:
+            self._ksr.rpc("dlg.end_dlg", line.entry, line.number)
+        else:
+            self._ksr.cancel_call(line.call_id, line.cseq)
+        self._parts.journal.put(
+            "emergency",
+            self._ksr.get("call"),
+            {"preempted": lower, "gateway": gateway, "talking": line.talking},
+        )
+        return True
+
+    def _count(self, plan: Plan, index: int, enter: bool) -> None:
+        step, channels = plan.steps[index], self._parts.channels
+        if self._ksr.get("again"):
+            return
+        if step.kind is StepKind.GATEWAY:
+            channels.enter(step.target, plan.emergency) if enter else channels.leave(step.target)
+        if step.kind in (StepKind.CLOUD, StepKind.GATEWAY) and plan.kind not in INSIDE:
+            origin, _, origin_id = self._ksr.get("origin").partition(" ")
+            payer = origin_id if origin == Origin.PHONE else ""
+            channels.enter_outside(payer) if enter else channels.leave_outside(payer)
+
+    # branch stage
+
+    def branch_stage(self) -> None:
+        """Write what one target is to see: caller, route, media."""
+        ksr = self._ksr
+        plan, index = decode(ksr.get("plan")), int(ksr.get("step"))
+        step = plan.steps[index]
+        ksr.put(f"on{ksr.branch()}", str(index))
+        if step.caller is not None:
+            self._present(step)
+        if not self._parts.media.offer_to(step, plan.record):
+            ksr.put("media_dead", "1")
+            ksr.set_drop()
+            return
+        ksr.record_route(self._parts.media.mark())
+
+    def _present(self, step: Step) -> None:
+        policy = self._parts.view.policy
+        peer = peer_of(step.target, policy) if step.kind in (StepKind.CLOUD, StepKind.GATEWAY) else None
+        if step.caller is None:
+            return
+        shown = caller_id.present(step.caller, policy.domain, peer.identity if peer else "")
+        self._ksr.replace_from(shown.display, shown.uri)
+        for line in shown.headers:
+            self._ksr.append(line)
+
+    # reply stage
+
+    def reply_stage(self) -> None:
+        """One reply of one branch, before it goes on to the caller."""
+        ksr = self._ksr
+        code = int(ksr.pv("$rs"))
+        index = ksr.get(f"on{ksr.branch()}")
+        if 200 <= code < 300 and (index != ksr.get("step") or ksr.get("done")):
+            self._answering.turn_away()
+            return
+        plan = decode(ksr.get("plan"))
+        step = plan.steps[int(index)]
+        if 180 <= code < 200 and not ksr.get("rang"):
+            ksr.put("rang", "1")
+            limits = limits_of(plan, int(index))
+            ksr.limits(limits.ring_ms, limits.life_ms)
+        if code < 300:
+            self._parts.media.answer_from(step)
+        if step.kind is StepKind.CONTACTS and code < 300:
+            ksr.alias_contact()
+        if 200 <= code < 300:
+            self._answering.answered(int(index), step, code)
+
+    def stateless_reply(self) -> None:
+        """A reply that no transaction knows: a late answer is turned away, all else passes."""
+        self._answering.stateless_reply()
+
+    # failure stage
+
+    def failure_stage(self) -> None:
+        """All branches of a step have ended without an answer: take the next step, or let the outcome be the reply."""
+        ksr = self._ksr
+        plan, index = decode(ksr.get("plan")), int(ksr.get("step"))
+        step = plan.steps[index]
+        code, replied, timer = ksr.ending()
+        self._count(plan, index, enter=False)
+        if ksr.canceled():
+            self._finish(487)
+            return
+        outcome = outcome_of(step.kind, Ending(code, replied, bool(ksr.get("rang")), timer))
+        self._answering.pass_over(index)
+        self._step_end(index, outcome, code)
+        if self._gives_way(plan, step, outcome):
+            self._walk(plan, index)
+            return
+        later = advance(plan, index, outcome)
+        if later is not None:
+            ksr.drop_replies()
+            self._walk(plan, later)
+        elif timer or not replied:
+            self.refuse(*LAST_WORD[outcome])
+        else:
+            self._finish(code)
+
+    def _gives_way(self, plan: Plan, step: Step, outcome: Outcome) -> bool:
+        """Whether a gateway that says it is full is tried again for an emergency call, after a lower call was ended."""
+        if not (plan.emergency and step.preempt) or outcome not in (
+            Outcome.OVERLOADED,
+            Outcome.BUSY,
+            Outcome.FULL,
+        ):
+            return False
+        tries = int(self._ksr.get("preempts") or 0)
+        if tries >= PREEMPT_TRIES or not self._preempt(step.target):
+            return False
+        self._ksr.put("preempts", str(tries + 1))
+        self._ksr.drop_replies()
+        return True
+
+    # ends
+
+    def refuse(self, code: int, reason: str) -> None:
+        """Answer the caller with the box's own words. The call is over."""
+        self._ksr.note("by", "box")
+        self._finish(code)
+        self._ksr.reply(code, reason)
+
+    def _finish(self, code: int) -> None:
+        if self._ksr.get("again"):
+            return
+        self._ksr.put("done", "1")
+        self._ksr.note("code", str(code))
+        self._parts.media.release()
+
+    def _step_begin(self, index: int, step: Step) -> None:
+        if not self._ksr.get("again"):
+            data = {
+                "index": index,
+                "kind": step.kind,
+                "target": step.target,
+                "users": list(step.users),
+                "reason": step.reason,
+            }
+            self._parts.journal.put("step", self._ksr.get("call"), data)
+
+    def _step_end(self, index: int, outcome: Outcome, code: int) -> None:
+        if not self._ksr.get("again"):
+            data = {"index": index, "outcome": outcome, "code": code}
+            self._parts.journal.put("step_end", self._ksr.get("call"), data)
+
+    def _call(self) -> str:
+        return call_key(self._ksr.pv("$ci"), self._ksr.pv("$ft"))

@@ -1,0 +1,118 @@
+"""Calls that are up at a gateway or with the outside, counted by Kamailio's dialog profiles, and which one gives way.
+
+Adapter over `KsrCall`, with one pure choice (`give_way`). Profiles empty themselves when a dialog ends; after a restart
+of Kamailio they begin at nought, and a gateway that is full then says so itself.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from appliance.kamailio.ksr_call import KsrCall
+from appliance.model import LinkState
+
+GATEWAY = "gateway"
+"""Profile: every call on a gateway, under the gateway's id."""
+LOWER = "lower"
+"""Profile: those of them that an emergency call may end."""
+OUTSIDE = "outside"
+"""Profile: calls with the outside, without a value."""
+OUTSIDE_OF = "outside_of"
+"""Profile: those of them that an extension placed, under its number."""
+
+_EARLY, _TALKING = (1, 2), (3, 4)
+"""Dialog states of the dialog module: unconfirmed and early, confirmed without and with ACK."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One call on a gateway. entry, number: the dialog module's handle. talking: it was answered."""
+
+    entry: int
+    number: int
+    call_id: str
+    from_tag: str
+    talking: bool
+    started: int = 0
+    cseq: str = ""
+
+
+def give_way(lines: Iterable[Line]) -> Line | None:
+    """The call that an emergency call takes the channel of: one that still rings before one that talks, and the
+    youngest of those. None: there is none."""
+    return max(lines, key=lambda line: (not line.talking, line.started, line.number), default=None)
+
+
+def read_line(row: dict[str, Any]) -> Line | None:
+    """One dialog as `dlg.profile_list` prints it; None for one that is over."""
+    state = row.get("state", 0)
+    if state not in (*_EARLY, *_TALKING):
+        return None
+    caller = row.get("caller", {})
+    return Line(
+        int(row.get("h_entry", 0)),
+        int(row.get("h_id", 0)),
+        str(row.get("call-id", "")),
+        str(caller.get("tag", "")),
+        state in _TALKING,
+        int(row.get("start_ts", 0) or 0),
+        str(caller.get("cseq", "")),
+    )
+
+
+class Channels:
+    """Counts of one Kamailio. Blocks for nothing."""
+
+    def __init__(self, ksr: KsrCall) -> None:
+        self._ksr = ksr
+
+    def enter(self, gateway: str, emergency: bool) -> None:
+        """The current call takes a channel of a gateway."""
+        self._ksr.count_in(GATEWAY, gateway)
+        if not emergency:
+            self._ksr.count_in(LOWER, gateway)
+
+    def leave(self, gateway: str) -> None:
+        """The current call gives its channel back."""
+        self._ksr.count_out(GATEWAY, gateway)
+        self._ksr.count_out(LOWER, gateway)
+
+    def enter_outside(self, extension: str) -> None:
+        """The current call reaches the outside, on behalf of an extension ("" for nobody)."""
+        if extension:
+            self._ksr.count_in(OUTSIDE_OF, extension)
+        self._ksr.count_in(OUTSIDE)
+
+    def leave_outside(self, extension: str) -> None:
+        """The current call no longer does."""
+        if extension:
+            self._ksr.count_out(OUTSIDE_OF, extension)
+        self._ksr.count_out(OUTSIDE)
+
+    def free_one(self, gateway: str) -> Line | None:
+        """The call on a gateway that shall give way. Ending it is the caller's business."""
+        rows = self._ksr.rpc("dlg.profile_list", LOWER, gateway)
+        if not isinstance(rows, list):
+            rows = [rows] if isinstance(rows, dict) else []
+        return give_way(line for row in rows if (line := read_line(row)) is not None)
+
+    # the counting half of `snapshot_view.Live`
+
+    def link(self, upstream_id: str) -> LinkState:
+        """What the agent last said of an upstream, UNKNOWN when that has expired."""
+        try:
+            return LinkState(self._ksr.look("link", upstream_id) or LinkState.UNKNOWN)
+        except ValueError:
+            return LinkState.UNKNOWN
+
+    def calls_on(self, gateway_id: str) -> int:
+        """Calls on a gateway now."""
+        return self._ksr.counted(GATEWAY, gateway_id)
+
+    def outside_calls_of(self, extension: str) -> int:
+        """Calls that an extension has with the outside now."""
+        return self._ksr.counted(OUTSIDE_OF, extension)
+
+    def outside_calls(self) -> int:
+        """Calls with the outside now."""
+        return self._ksr.counted(OUTSIDE)

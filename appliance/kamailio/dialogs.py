@@ -1,0 +1,198 @@
+"""Requests within a call, and what becomes of calls: hold, refresh, transfer, end.
+
+Adapter over `KsrCall`. A call that went round by a proxying cloud passes the box twice; when the cloud shows no life,
+its requests go straight to the other telephone (`_straight`). The box ends no call because of the state of a link: a BYE
+ends it, or the silence that the dialog's own timers find.
+"""
+
+from appliance.kamailio import here as places
+from appliance.kamailio import ksr_call
+from appliance.kamailio.call_key import Hop, call_key, route_set, second_pass
+from appliance.kamailio.calls import Parts
+from appliance.kamailio.causes import Cause
+from appliance.kamailio.dialog_media import DialogMedia, Passes
+from appliance.kamailio.ending import Last, end_of
+from appliance.kamailio.media_anchor import read_mark
+from appliance.kamailio.outcome import RETRANSMIT_MS
+from appliance.kamailio.transfer import read_refer
+from appliance.model import LinkState
+
+ANSWER_LIMIT_MS = 120_000
+"""A re-INVITE may ring for consent (RFC 3261 14.1 leaves it open); 120 s is what an INVITE gets."""
+SILENCE_LIMIT_MS = 30_000
+"""A dead far side within a call: tm's own default, short of the 32 s after which the sender gives up by itself."""
+
+
+class Dialogs:
+    """The stages of a request within a dialog, and the dialog module's events."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._ksr = parts.ksr
+        self._media = DialogMedia(parts.ksr)
+
+    def within(self) -> None:
+        """A request with a To tag. Always answers or passes on, except an ACK that belongs to nobody."""
+        ksr = self._ksr
+        method = ksr.pv("$rm")
+        hops = route_set(ksr.headers("Route"), self._parts.here.own)
+        if not ksr.loose_route():
+            self._unrouted(method)
+            return
+        self._leave_as_it_came()
+        back = second_pass(hops)
+        known = ksr.known_dialog()
+        again = self._came_back(hops)
+        if method == "BYE" and not known and not again:
+            self._end_unknown(any(read_mark(hop.uri) for hop in hops if hop.own))
+        if method == "REFER" and not again:
+            self._refer()
+        self._repair(method)
+        upstream = ksr.upstream()
+        life_ms = self._life_ms()
+        if back is not None:
+            ksr.apply()
+            ksr.put("straight", back.uri)
+        if back is not None and self._dead():
+            self._straight(back, upstream, method)
+            return
+        passes = Passes.FIRST if back is not None else Passes.SECOND if again else Passes.ONCE
+        self._media.request(hops, passes, upstream)
+        ksr.follow_alias()
+        self._send(method, life_ms if method == "BYE" or back is not None else SILENCE_LIMIT_MS)
+
+    def _leave_as_it_came(self) -> None:
+        """Send from the socket that the request came in on, unless its Route headers name another one."""
+        ksr = self._ksr
+        if not ksr.pv("$fs"):
+            ksr.send_from(f"{ksr.pv('$proto')}:{ksr.pv('$Ri')}:{ksr.pv('$Rp')}")
+
+    def _unrouted(self, method: str) -> None:
+        ksr = self._ksr
+        if method == "ACK":
+            if ksr.belongs():
+                ksr.relay()
+            return
+        ksr.reply(481, "Call/Transaction Does Not Exist")
+
+    def _send(self, method: str, life_ms: int) -> None:
+        ksr = self._ksr
+        if method == "ACK":
+            ksr.relay()
+            return
+        ksr.arm(ksr_call.IN_DIALOG_FAILURE, ksr_call.IN_DIALOG_REPLY, "")
+        ksr.limits(ANSWER_LIMIT_MS, life_ms)
+        ksr.patience(RETRANSMIT_MS, 4000)
+        if not ksr.in_failure() and not ksr.begin():
+            return
+        if not ksr.relay():
+            self._unanswered(method)
+
+    def _repair(self, method: str) -> None:
+        """Write a telephone's true address beside its Contact, as in the first INVITE."""
+        if method in ("INVITE", "UPDATE", "SUBSCRIBE", "REFER", "NOTIFY") and self._from_phone():
+            self._ksr.alias_contact()
+
+    def _from_phone(self) -> bool:
+        source = f"sip:{self._ksr.pv('$si')}:{self._ksr.pv('$sp')}"
+        return places.peer_at(source, self._parts.view.policy) is None
+
+    # silence
+
+    def failure_stage(self) -> None:
+        """A request within a call got a final answer other than 2xx, or none."""
+        ksr = self._ksr
+        _, replied, timer = ksr.ending()
+        if ksr.canceled() or replied or not timer:
+            return
+        self._unanswered(ksr.pv("$rm"))
+
+    def _unanswered(self, method: str) -> None:
+        ksr = self._ksr
+        back = ksr.get("straight")
+        if back:
+            ksr.put("straight", "")
+            self._straight(Hop(back, own=True), ksr.get("upstream") == "1", method)
+        elif method == "BYE":
+            ksr.reply(200, "OK")
+        else:
+            ksr.reply(504, "Server Time-out")
+
+    def _straight(self, back: Hop, upstream: bool, method: str) -> None:
+        """Leave out the cloud and the way back from it: the other telephone is at this site."""
+        ksr = self._ksr
+        ksr.remove("Route")
+        ksr.reset_next_hop()
+        self._media.straight(back, upstream)
+        ksr.follow_alias()
+        if ksr.in_failure():
+            ksr.drop_replies()
+        self._send(method, SILENCE_LIMIT_MS)
+
+    def _dead(self) -> bool:
+        peer = places.peer_at(self._ksr.pv("$du"), self._parts.view.policy)
+        return peer is not None and self._parts.view.link(peer.id) is LinkState.DOWN
+
+    def _life_ms(self) -> int:
+        return self._parts.view.policy.upstream_life_ms
+
+    def _came_back(self, hops: tuple[Hop, ...]) -> bool:
+        """Whether this is a request's second pass: it comes from a peer, and the dialog was noted as going round."""
+        return bool(hops) and not self._from_phone() and bool(self._ksr.look("pass", self._key()))
+
+    # replies
+
+    def reply_stage(self) -> None:
+        """A reply to a request within a call."""
+        ksr = self._ksr
+        code = int(ksr.pv("$rs"))
+        if code < 300:
+            self._media.reply()
+            if ksr.pv("$rm") in ("INVITE", "UPDATE") and self._from_phone():
+                ksr.alias_contact()
+
+    # transfer
+
+    def _refer(self) -> None:
+        ksr = self._ksr
+        data = {**read_refer(ksr.header("Refer-To")), "by": ksr.pv("$fU")}
+        self._parts.journal.put("transfer", self._key(), data)
+
+    # ends
+
+    def _key(self) -> str:
+        """The call's key: by the caller's tag, whichever side sends."""
+        ksr = self._ksr
+        return call_key(ksr.pv("$ci"), ksr.pv("$tt") if ksr.upstream() else ksr.pv("$ft"))
+
+    def _end_unknown(self, anchored: bool) -> None:
+        """A BYE of a call that Kamailio does not remember: it was restarted under it."""
+        by = "callee" if self._ksr.upstream() else "caller"
+        data = {"cause": Cause.NORMAL_CLEARING, "code": 200, "by": by}
+        self._parts.journal.put("end", self._key(), data)
+        if anchored:
+            self._ksr.release_media()
+
+    def event(self, name: str) -> None:
+        """The dialog module says that a call has started, failed or ended."""
+        ksr = self._ksr
+        call = ksr.noted("call")
+        if not call or name not in ("dialog:end", "dialog:failed"):
+            return
+        forced = ksr.look("ending", call)
+        last = Last(
+            name == "dialog:end",
+            forced,
+            int(ksr.noted("code") or 0),
+            ksr.noted("by") == "box",
+            ksr.pv("$rm") == "BYE",
+            ksr.pv("$ft") == ksr.noted("ftag"),
+        )
+        end = end_of(last)
+        self._parts.journal.put("end", call, end)
+        if forced:
+            ksr.forget("ending", call)
+        call_id = call.rsplit("#", 1)[0]
+        if ksr.noted("media"):
+            ksr.release_media(f"call-id={call_id} from-tag={ksr.noted('ftag')}")
+        ksr.forget("legs", call_id)

@@ -1,0 +1,77 @@
+"""What a box knows of itself while it routes: its sockets, its networks, and which peer an address belongs to.
+
+Pure. Values come from box.toml when Kamailio's files are rendered; nothing is asked of the machine at run time.
+"""
+
+from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
+
+from appliance.kamailio.call_key import host_port
+from appliance.kamailio.view import Peer, Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """Addresses of the box's SIP sockets. wan_advertise: "address:port" that upstreams see, or ""."""
+
+    lan: str
+    lan_port: int
+    wan: str
+    wan_port: int
+    wan_advertise: str = ""
+    lan_tls_port: int = 0
+    lan_ws_port: int = 0
+
+    @property
+    def own(self) -> frozenset[str]:
+        """ "host:port" of every socket, as Route headers may name them."""
+        ports = (self.lan_port, self.lan_tls_port, self.lan_ws_port)
+        named = {f"{self.lan}:{port}" for port in ports if port}
+        return frozenset({*named, f"{self.wan}:{self.wan_port}", self.wan_advertise} - {""})
+
+    def sock(self, network: str, transport: str = "udp") -> str:
+        """The socket to send from on "lan" or "wan", as Kamailio names it."""
+        host, port = (self.wan, self.wan_port) if network == "wan" else (self.lan, self.lan_port)
+        if transport == "tls" and network == "lan" and self.lan_tls_port:
+            port = self.lan_tls_port
+        return f"{transport}:{host}:{port}"
+
+
+def transport_of(uri: str) -> str:
+    """Transport that a SIP URI asks for: "udp" where it names none."""
+    for word in uri.lower().split(";")[1:]:
+        if word.startswith("transport="):
+            return word.removeprefix("transport=").partition(">")[0]
+    return "tls" if uri.lower().startswith("sips:") else "udp"
+
+
+def host_of(uri: str) -> str:
+    """Host part of a SIP URI, without brackets; "" when it is none."""
+    return host_port(uri).rpartition(":")[0].strip("[]")
+
+
+def network_of(address: str, policy: Policy) -> str:
+    """ "lan" for an address of the site's networks, else "wan"."""
+    try:
+        number = ip_address(address.strip("[]"))
+    except ValueError:
+        return "wan"
+    return "lan" if any(number in ip_network(lan) for lan in policy.lan_networks) else "wan"
+
+
+def peer_at(uri: str, policy: Policy) -> Peer | None:
+    """The upstream or gateway that a request to `uri` goes to, by address and port."""
+    address = host_port(uri)
+    peers = (*policy.upstreams, *policy.gateways)
+    return next((peer for peer in peers if host_port(peer.uri) == address), None)
+
+
+def peer_of(peer_id: str, policy: Policy) -> Peer | None:
+    """The upstream or gateway of that id."""
+    return next((peer for peer in (*policy.upstreams, *policy.gateways) if peer.id == peer_id), None)
+
+
+def with_user(uri: str, user: str) -> str:
+    """A peer's URI with a user part."""
+    scheme, _, rest = uri.partition(":")
+    return f"{scheme}:{user}@{rest.rpartition('@')[2]}"

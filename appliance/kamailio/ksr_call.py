@@ -1,0 +1,298 @@
+"""What setting up and following a call asks of Kamailio: transactions, branches, dialogs, media, tables.
+
+Adapter: wraps the KSR calls of tm, tmx, dialog, rr, uac, registrar, nathelper, rtpengine, htable and corex in methods
+with Python's own truth, and decides nothing. KSR answers 1 for yes, -1 for no (true in Python) and False for a wrong
+argument; only this module and `ksr` compare such results. Nothing here blocks, except `offer` and `answer`, for at most
+`rtpengine_tout_ms` times the retries of kamailio.cfg.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+FAILURE, BRANCH, REPLY = "ksr_call_failure", "ksr_call_branch", "ksr_call_reply"
+IN_DIALOG_FAILURE, IN_DIALOG_REPLY = "ksr_dialog_failure", "ksr_dialog_reply"
+"""Names under which the script registers the stages of a call."""
+
+CONTACTS_MAX = 12
+"""Bindings rung at once: Kamailio's `max_branches` is 12 by default, and each of them costs a transaction branch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One place to send a branch. uri: Request-URI. dst: next hop when it differs from the URI. sock: the box's socket as
+    Kamailio names it ("udp:192.0.2.10:5060"). user: the extension or number it belongs to."""
+
+    uri: str
+    user: str
+    dst: str = ""
+    sock: str = ""
+
+
+class KsrCall:
+    """The current SIP message and its transaction, through `ksr` (the KSR module, or a strict double)."""
+
+    def __init__(self, ksr: Any) -> None:
+        self.ksr = ksr
+
+    # pseudo-variables and the transaction's own store
+
+    def pv(self, name: str) -> str:
+        """A pseudo-variable's text, "" when it is not set."""
+        value = self.ksr.pv.get(name)
+        return "" if value is None else str(value)
+
+    def get(self, name: str) -> str:
+        """A value kept with the transaction, "" when it is not set."""
+        return self.pv(f"$avp(ky_{name})")
+
+    def put(self, name: str, value: str) -> None:
+        """Keep a value with the transaction; "" forgets it."""
+        self.ksr.pv.unset(f"$avp(ky_{name})")
+        if value:
+            self.ksr.pv.sets(f"$avp(ky_{name})", value)
+
+    def header(self, name: str) -> str:
+        """The first header of that name, "" when there is none."""
+        return self.pv(f"$hdr({name})")
+
+    def headers(self, name: str) -> list[str]:
+        """Every header of that name, from the top."""
+        count = int(self.pv(f"$hdrc({name})") or 0)
+        return [str(self.ksr.hdr.gete_idx(name, index)) for index in range(count)]
+
+    def remove(self, name: str) -> None:
+        """Take every header of that name out of what is sent on."""
+        self.ksr.hdr.remove(name)
+
+    def append(self, line: str) -> None:
+        """Add a header line (without the line's end)."""
+        self.ksr.hdr.append(f"{line}\r\n")
+
+    # transactions
+
+    def begin(self) -> bool:
+        """Make the transaction. False: a retransmission, which tm has answered already."""
+        return bool(self.ksr.tm.t_newtran() > 0)
+
+    def belongs(self) -> bool:
+        """Whether an ACK or CANCEL belongs to a transaction."""
+        return bool(self.ksr.tm.t_check_trans() > 0)
+
+    def arm(self, failure: str, reply: str, branch: str) -> None:
+        """Name the stages that follow. "": none."""
+        self.ksr.tm.t_on_failure(failure)
+        self.ksr.tm.t_on_reply(reply)
+        if branch:
+            self.ksr.tm.t_on_branch(branch)
+
+    def limits(self, answer_ms: int, life_ms: int) -> None:
+        """Timers of the branches that follow: life_ms for any reply, then answer_ms for a final one."""
+        self.ksr.tm.t_set_fr(answer_ms, life_ms)
+
+    def patience(self, first_ms: int, max_ms: int) -> None:
+        """Repeat requests over UDP after first_ms, then ever less often up to max_ms."""
+        self.ksr.tm.t_set_retr(first_ms, max_ms)
+
+    def relay(self) -> bool:
+        """Send to the current target. False: nothing could be sent."""
+        return bool(self.ksr.tm.t_relay() > 0)
+
+    def reply(self, code: int, reason: str) -> bool:
+        """Answer the request, through its transaction where there is one."""
+        return bool(self.ksr.tm.t_send_reply(code, reason) > 0)
+
+    def canceled(self) -> bool:
+        """Whether the caller has given up."""
+        return bool(self.ksr.tm.t_is_canceled() > 0)
+
+    def drop_replies(self) -> None:
+        """Forget what earlier branches answered: the next step's answers stand alone."""
+        self.ksr.tm.t_drop_replies_all()
+
+    def in_failure(self) -> bool:
+        """Whether this is the failure stage."""
+        return bool(self.ksr.tmx.t_is_failure_route() > 0)
+
+    def ending(self) -> tuple[int, bool, bool]:
+        """In the failure stage: (code, any reply came, the box's timer ended it)."""
+        tm = self.ksr.tm
+        return tm.t_get_status_code(), bool(tm.t_branch_replied() > 0), bool(tm.t_branch_timeout() > 0)
+
+    def branch(self) -> int:
+        """Index of the current branch, -1 when there is none."""
+        return int(self.pv("$T_branch_idx") or -1)
+
+    def set_drop(self) -> None:
+        """In the branch stage: do not send this branch. In the reply stage: do not pass this reply on."""
+        self.ksr.set_drop()
+
+    def cancel_call(self, call_id: str, cseq: str) -> None:
+        """Give up a call that is still being set up."""
+        self.ksr.tmx.t_cancel_callid(call_id, cseq, 0)
+
+    # where a branch goes
+
+    def aim(self, targets: list[Target]) -> None:
+        """Make `targets` the destinations of the next `relay`, all at once."""
+        first, *others = targets
+        self._set(first)
+        for index, target in enumerate(others):
+            self.ksr.corex.append_branch_uri(target.uri)
+            if target.dst:
+                self.ksr.pv.sets(f"$(branch(dst_uri)[{index}])", target.dst)
+            if target.sock:
+                self.ksr.pv.sets(f"$(branch(send_socket)[{index}])", target.sock)
+
+    def _set(self, target: Target) -> None:
+        self.ksr.seturi(target.uri)
+        if target.dst:
+            self.ksr.setdsturi(target.dst)
+        else:
+            self.ksr.resetdsturi()
+        if target.sock:
+            self.ksr.corex.set_send_socket(target.sock)
+
+    def send_from(self, sock: str) -> None:
+        """The socket to send from, as Kamailio names it."""
+        self.ksr.corex.set_send_socket(sock)
+
+    def contacts(self, user: str, domain: str) -> list[Target]:
+        """Live bindings of one extension."""
+        if self.ksr.registrar.reg_fetch_contacts("location", f"sip:{user}@{domain}", "callee") < 0:
+            return []
+        found = [self._contact(user, index) for index in range(int(self.pv("$(ulc(callee=>count))") or 0))]
+        self.ksr.registrar.reg_free_contacts("callee")
+        return [target for target in found if target.uri]
+
+    def _contact(self, user: str, index: int) -> Target:
+        def field(name: str) -> str:
+            return self.pv(f"$(ulc(callee=>{name})[{index}])")
+
+        return Target(field("addr"), user, field("received"), field("socket"))
+
+    # dialogs
+
+    def track(self) -> bool:
+        """Begin to follow this call as a dialog."""
+        return bool(self.ksr.dialog.dlg_manage() > 0)
+
+    def known_dialog(self) -> bool:
+        """Whether the dialog module knows the call of the current request."""
+        return bool(self.ksr.dialog.is_known_dlg() > 0)
+
+    def note(self, name: str, value: str) -> None:
+        """Keep a value with the dialog."""
+        self.ksr.dialog.var_sets(name, value)
+
+    def noted(self, name: str) -> str:
+        """A value kept with the dialog, "" when there is none."""
+        return str(self.ksr.dialog.var_gete(name) or "")
+
+    def keepalive(self, side: str) -> None:
+        """Ask one side ("src" or "dst") from time to time whether the call is still up."""
+        self.ksr.dialog.dlg_set_property(f"ka-{side}")
+
+    def count_in(self, profile: str, value: str = "") -> None:
+        """Count this call in a dialog profile, under `value` if the profile has values."""
+        dialog = self.ksr.dialog
+        dialog.set_dlg_profile(profile, value) if value else dialog.set_dlg_profile_static(profile)
+
+    def count_out(self, profile: str, value: str = "") -> None:
+        """Count this call there no longer."""
+        dialog = self.ksr.dialog
+        dialog.unset_dlg_profile(profile, value) if value else dialog.unset_dlg_profile_static(profile)
+
+    def counted(self, profile: str, value: str = "") -> int:
+        """Calls counted in a profile."""
+        dialog, count = self.ksr.dialog, "$avp(ky_count)"
+        if value:
+            dialog.get_profile_size(profile, value, count)
+        else:
+            dialog.get_profile_size_static(profile, count)
+        return int(self.get("count") or 0)
+
+    def rpc(self, method: str, *params: str | int) -> Any:
+        """Result of one of Kamailio's own commands, None when it was refused."""
+        request = {"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)}
+        self.ksr.jsonrpcs.exec(json.dumps(request))
+        try:
+            answer = json.loads(self.pv("$jsonrpl(body)"))
+        except ValueError:
+            return None
+        return answer.get("result") if isinstance(answer, dict) else None
+
+    # routing headers, contacts, caller
+
+    def record_route(self, params: str) -> None:
+        """Stay in the path of the dialog."""
+        self.ksr.rr.record_route_params(params)
+
+    def loose_route(self) -> bool:
+        """Take the box's own Route headers off. False: none was there."""
+        return bool(self.ksr.rr.loose_route() > 0)
+
+    def upstream(self) -> bool:
+        """Whether a request goes towards the first caller. Only after `loose_route`."""
+        return bool(self.ksr.rr.is_direction("upstream") > 0)
+
+    def reset_next_hop(self) -> None:
+        """Send to the Request-URI."""
+        self.ksr.resetdsturi()
+
+    def alias_contact(self) -> None:
+        """Write the sender's true address beside its Contact, where the two differ."""
+        self.ksr.nathelper.set_contact_alias()
+
+    def follow_alias(self) -> bool:
+        """Send to the address that `alias_contact` wrote. False: there is none."""
+        return bool(self.ksr.nathelper.handle_ruri_alias() > 0)
+
+    def replace_from(self, display: str, uri: str) -> None:
+        """Show another caller on this branch; replies and later requests are turned back by themselves."""
+        self.ksr.uac.uac_replace_from(display, uri)
+
+    # bodies and media
+
+    def set_body(self, sdp: str) -> None:
+        """Send another SDP."""
+        self.ksr.textops.set_body(sdp, "application/sdp")
+
+    def apply(self) -> None:
+        """Make the request what it has been changed to, so that later stages begin from there. Request stage only."""
+        self.ksr.textopsx.msg_apply_changes()
+
+    def offer(self, flags: str, sdp: str) -> str:
+        """An SDP offer as rtpengine writes it anew, "" when it is gone or refuses. Blocks. Changes no message."""
+        self.put("sdp_in", sdp)
+        done = self.ksr.rtpengine.rtpengine_offer(flags) > 0
+        return self.get("sdp_out") if done else ""
+
+    def answer(self, flags: str, sdp: str) -> str:
+        """The same for an answer."""
+        self.put("sdp_in", sdp)
+        done = self.ksr.rtpengine.rtpengine_answer(flags) > 0
+        return self.get("sdp_out") if done else ""
+
+    def release_media(self, flags: str = "") -> None:
+        """Tell rtpengine that the call is over."""
+        self.ksr.rtpengine.rtpengine_delete(flags)
+
+    # tables
+
+    def look(self, table: str, key: str) -> str:
+        """A value of an htable, "" when there is none."""
+        value = self.ksr.htable.sht_gete(table, key)
+        return "" if value is None else str(value)
+
+    def keep(self, table: str, key: str, value: str) -> None:
+        """Put a value into an htable, for as long as that table keeps things."""
+        self.ksr.htable.sht_sets(table, key, value)
+
+    def forget(self, table: str, key: str) -> None:
+        """Take a value out of an htable."""
+        self.ksr.htable.sht_rm(table, key)
+
+    def send(self, uri: str, sock: str, data: str) -> None:
+        """Send text as it is, outside any transaction."""
+        self.ksr.corex.sendx(uri, sock, data)

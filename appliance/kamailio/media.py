@@ -1,0 +1,170 @@
+"""Takes a call's SDP through rtpengine where `media_anchor` says so, and round the cloud where a call comes back.
+
+Adapter. A call that a proxying cloud sends back to the box (the second pass) has its first caller's SDP restored, and the
+answer goes back the same way: both telephones are at the site, so their audio never leaves it, and a cut of the link does not
+touch it. rtpengine gone: the call goes on without it unless its sides cannot talk directly.
+"""
+
+import json
+
+from appliance.kamailio import here as places
+from appliance.kamailio.actions import Step, StepKind
+from appliance.kamailio.call_key import sdp_key
+from appliance.kamailio.ksr_call import KsrCall
+from appliance.kamailio.media_anchor import (
+    Anchor,
+    Rtp,
+    Side,
+    anchor,
+    answer_flags,
+    mark,
+    media_address,
+    offer_flags,
+    read_mark,
+    rtp_of,
+)
+from appliance.kamailio.request import CallFacts, Origin
+from appliance.kamailio.view import Policy, View
+
+SDP_MAX_BYTES = 8_000
+"""An SDP kept between two passes: a web phone's offer has some 3 kB; what is longer is anchored on both passes."""
+
+
+class MediaPath:
+    """Media of the current message's call."""
+
+    def __init__(self, ksr: KsrCall, view: View) -> None:
+        self._ksr = ksr
+        self._view = view
+
+    # request stage
+
+    def caller(self, facts: CallFacts) -> None:
+        """Note what the calling side speaks, from where, and its offer. On the second pass: what the first one noted,
+        and the first pass's relay is let go."""
+        ksr = self._ksr
+        kept = self._kept(answer=False) if ksr.get("again") else {}
+        if kept:
+            ksr.release_media("delete-delay=0")
+        sdp = self._body()
+        ksr.put("side", kept.get("side") or _write(self._caller_side(facts, sdp)))
+        ksr.put("offer", kept.get("sdp") or sdp)
+
+    def first_pass(self, call: str) -> None:
+        """Before the cloud is tried: keep the offer, in case the cloud sends the call back."""
+        ksr = self._ksr
+        ksr.keep("pass", call, "?")
+        sdp = ksr.get("offer")
+        if sdp:
+            self._keep(answer=False, sdp=sdp, side=ksr.get("side"))
+
+    # branch stage
+
+    def offer_to(self, step: Step, record: bool) -> bool:
+        """Write the offer for one target. False: the call cannot do without rtpengine, and it is gone."""
+        ksr = self._ksr
+        sdp = ksr.get("offer")
+        through = anchor(_read(ksr.get("side")), self._callee_side(step), record)
+        written = ksr.offer(offer_flags(through), sdp) if through and sdp else sdp
+        if through and sdp and not written:
+            if through.needed:
+                return False
+            through, written = None, sdp
+        if written != self._body():
+            ksr.set_body(written)
+        if through is not None:
+            ksr.note("media", "1")
+        ksr.put("mark", mark(through))
+        ksr.put(f"mark{ksr.branch()}", mark(through))
+        return True
+
+    def mark(self) -> str:
+        """The decision for the current branch, as a Record-Route parameter."""
+        return self._ksr.get("mark")
+
+    # reply stage
+
+    def answer_from(self, step: Step) -> None:
+        """Write an answer (18x or 2xx with SDP) for the caller."""
+        ksr = self._ksr
+        sdp = self._body()
+        if not sdp:
+            return
+        kept = self._kept(answer=True) if step.kind is StepKind.CLOUD and not ksr.get("again") else {}
+        if kept:
+            ksr.set_body(kept["sdp"])
+            return
+        through = read_mark(ksr.get(f"mark{ksr.branch()}"))
+        written = self._through(through, sdp) if through is not None else sdp
+        if written and written != sdp:
+            ksr.set_body(written)
+        if ksr.get("again"):
+            self._keep(answer=True, sdp=written or sdp)
+
+    def _through(self, through: Anchor, sdp: str) -> str:
+        if self._ksr.get("offer"):
+            return self._ksr.answer(answer_flags(through), sdp)
+        return self._ksr.offer(offer_flags(through, upstream=True, first=False), sdp)
+
+    # what one pass tells the next
+
+    def _kept(self, answer: bool) -> dict[str, str]:
+        text = self._ksr.look("sdp", self._key(answer))
+        return dict(json.loads(text)) if text else {}
+
+    def _keep(self, answer: bool, **what: str) -> None:
+        if len(what["sdp"]) <= SDP_MAX_BYTES:
+            self._ksr.keep("sdp", self._key(answer), json.dumps(what))
+
+    def _key(self, answer: bool) -> str:
+        return sdp_key(self._ksr.pv("$ci"), self._ksr.pv("$cs"), answer)
+
+    # ends
+
+    def release(self) -> None:
+        """The call is over."""
+        if read_mark(self._ksr.get("mark")) is not None:
+            self._ksr.release_media()
+
+    # sides
+
+    def _body(self) -> str:
+        body = self._ksr.pv("$rb")
+        return body if body.startswith("v=0") else ""
+
+    def _caller_side(self, facts: CallFacts, sdp: str) -> Side:
+        policy = self._view.policy
+        if facts.origin in (Origin.UPSTREAM, Origin.GATEWAY):
+            peer = places.peer_of(facts.origin_id, policy)
+            return Side(peer.network if peer else "wan", rtp_of(sdp, websocket=False))
+        source = self._ksr.pv("$si")
+        rtp = rtp_of(sdp, websocket=self._ksr.pv("$proto") in ("ws", "wss"))
+        address = media_address(sdp)
+        behind = bool(address) and address != source and rtp is not Rtp.WEBRTC
+        return Side(places.network_of(source, policy), rtp, behind)
+
+    def _callee_side(self, step: Step) -> Side:
+        policy = self._view.policy
+        if step.kind is not StepKind.CONTACTS:
+            peer = places.peer_of(step.target, policy)
+            return Side(peer.network if peer else "lan")
+        return self._phone_side(self._ksr.pv("$ru"), self._ksr.pv("$du"), policy)
+
+    def _phone_side(self, uri: str, received: str, policy: Policy) -> Side:
+        where = received or uri
+        network = places.network_of(places.host_of(where), policy)
+        transport = places.transport_of(where)
+        if transport in ("ws", "wss"):
+            return Side(network, Rtp.WEBRTC)
+        secure = transport == "tls" and _read(self._ksr.get("side")).rtp is Rtp.SDES
+        behind = bool(received) and places.host_of(received) != places.host_of(uri)
+        return Side(network, Rtp.SDES if secure else Rtp.PLAIN, behind)
+
+
+def _write(side: Side) -> str:
+    return f"{side.network} {side.rtp} {int(side.nat)}"
+
+
+def _read(text: str) -> Side:
+    network, rtp, nat = text.split(" ")
+    return Side(network, Rtp(rtp), nat == "1")

@@ -1,0 +1,59 @@
+"""A call's plan as text and back, so that it can lie beside Kamailio's transaction while the call is set up.
+
+A transaction outlives the worker that began it: the next step is often performed by another process. Pure; compact
+JSON, read back only by the box that wrote it, in the same run of Kamailio.
+"""
+
+import json
+from typing import Any
+
+from appliance.kamailio.actions import CallerId, Outcome, Plan, Step, StepKind
+
+
+def encode(plan: Plan) -> str:
+    """`plan` as one line of ASCII."""
+    head = [plan.kind, plan.number, plan.record, plan.emergency]
+    return json.dumps([head, [_step_out(step) for step in plan.steps]], separators=(",", ":"))
+
+
+def decode(text: str) -> Plan:
+    """The plan that `encode` wrote. Raises ValueError on anything else."""
+    try:
+        (kind, number, record, emergency), steps = json.loads(text)
+        return Plan(kind, number, tuple(_step_in(step) for step in steps), record, emergency)
+    except (TypeError, KeyError) as error:
+        raise ValueError(f"no plan: {text[:40]!r}") from error
+
+
+def _step_out(step: Step) -> list[Any]:
+    caller = step.caller
+    return [
+        step.kind,
+        step.target,
+        step.users,
+        step.reason,
+        sorted(step.after),
+        None if caller is None else [caller.user, caller.display, caller.privacy],
+        step.life_ms,
+        step.ring_s,
+        step.preempt,
+        step.code,
+        step.follows,
+    ]
+
+
+def _step_in(row: list[Any]) -> Step:
+    kind, target, users, reason, after, caller, life_ms, ring_s, preempt, code, follows = row
+    return Step(
+        StepKind(kind),
+        target,
+        tuple(users),
+        reason,
+        frozenset(Outcome(word) for word in after),
+        None if caller is None else CallerId(*caller),
+        life_ms,
+        ring_s,
+        preempt,
+        code,
+        tuple(follows),
+    )
