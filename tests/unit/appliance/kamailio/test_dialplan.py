@@ -230,6 +230,8 @@ def test_dialled_in_tokyo_means(dialled: str, expected: Number) -> None:
         pytest.param(NEW_YORK, "9911", K.EMERGENCY, "911", None, id="9911"),
         pytest.param(NEW_YORK, "918412345678", K.NATIONAL, "18412345678", None, id="184 means nothing there"),
         pytest.param(MADRID, "0912345678", K.NATIONAL, "912345678", None, id="closed numbering"),
+        pytest.param(MADRID, "912345678", K.NATIONAL, "912345678", None, id="closed numbering, called back"),
+        pytest.param(MADRID, "234567", K.UNKNOWN, "", None, id="a short number without prefix stays inside"),
     ],
 )
 def test_dialled_elsewhere_means(

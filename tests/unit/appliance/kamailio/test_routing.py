@@ -422,6 +422,12 @@ OUTSIDE = [
     pytest.param(from_phone(ABROAD), NO_INTERNATIONAL, ["403 offline_international"], id="abroad, offline"),
     pytest.param(
         from_phone(ABROAD),
+        site(extension("201", allow=("international",))),
+        ["cloud cloud 0010442071234567 cloud_control", "403 offline_international"],
+        id="abroad, the cloud fails within the call",
+    ),
+    pytest.param(
+        from_phone(ABROAD),
         site(extension("201", allow=("international",)), link=DOWN, offline_international=True),
         [
             "gateway gw1 010442071234567 gateway",
@@ -584,6 +590,12 @@ GROUPS = [
         site(group("600", overflow=MOBILE), upstreams=()),
         ["contacts 201,202 group_all", "gateway gw1 09011112222 overflow.gateway", "503 no_gateway"],
         id="overflow to the outside, as the site document says",
+    ),
+    pytest.param(
+        from_phone("600", "203"),
+        site(group("600", overflow="110"), upstreams=()),
+        ["contacts 201,202 group_all", "480 nobody_available"],
+        id="never overflow to an emergency number",
     ),
     pytest.param(
         from_phone("600", "203"),
