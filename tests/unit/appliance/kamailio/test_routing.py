@@ -857,6 +857,36 @@ CALLERS = [
         id="the cloud challenges the phone",
     ),
     pytest.param(
+        from_phone("202"),
+        site(
+            extension("202", forward_always=MOBILE),
+            upstream_auth=UpstreamAuth.PASSTHROUGH,
+            call_control=LOCAL,
+            gateways=(),
+        ),
+        CallerId("202", "Suzuki"),
+        id="a forwarded call shows who forwards it",
+    ),
+    pytest.param(
+        from_phone("202", "299"),
+        site(upstreams=(SECOND,), links={"second": LinkState.UP}),
+        CallerId("+81312340000"),
+        id="extension that is gone",
+    ),
+    pytest.param(
+        from_gateway("600"),
+        site(
+            extension("201", do_not_disturb=True),
+            extension("202", do_not_disturb=True),
+            group("600", overflow=MOBILE),
+            upstreams=(SECOND,),
+            links={"second": LinkState.UP},
+            call_control=LOCAL,
+        ),
+        CallerId("+81312340000"),
+        id="a group's overflow shows the trunk's own number",
+    ),
+    pytest.param(
         from_gateway("202", "+442071234567"),
         site(link=DOWN),
         CallerId("+442071234567"),
