@@ -24,6 +24,9 @@ ANSWER_BYTES_MAX = JSON_BYTES_MAX
 RETRY_AFTER_MAX_S = 600.0
 """A longer wish is not followed: a clock or a proxy may be wrong."""
 
+_CLOSED = "without sending a response"
+"""How httpx says that the connection was closed before an answer began: a restart over there, not nonsense."""
+
 Method = Literal["GET", "HEAD", "POST", "PATCH"]
 
 
@@ -100,6 +103,8 @@ class Transport:
         except httpx.DecodingError as error:
             raise confused(self.url, str(error)) from error
         except httpx.RemoteProtocolError as error:
+            if _CLOSED in str(error):
+                raise unreachable(self.url, str(error)) from error
             raise confused(self.url, str(error)) from error
         except httpx.TransportError as error:
             raise self._broken(error) from error

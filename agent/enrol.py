@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from agent.cloud_client import CloudClient
-from agent.cloud_errors import CloudError, CloudRefused, CloudUnreachable, CloudUntrusted, confused
+from agent.cloud_errors import CloudError, CloudRefused, CloudUntrusted, confused
 from agent.cloud_transport import Transport, json_of, pinned, unverified
 from agent.identity import Enrolled, Identity, load_or_make, save_enrolled
 from appliance.errors import KyusaiError
@@ -113,7 +113,7 @@ async def _ask(
         if again is None:
             raise _refused(error) from error
         return again
-    except CloudUnreachable:
+    except CloudError:  # the code may have been taken all the same
         again = await _by_key(transport, box_id, identity)
         if again is None:
             raise

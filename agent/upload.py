@@ -66,7 +66,8 @@ class RecordSender:
         self.counters = Counters()
 
     async def send(self) -> int:
-        """Send one batch; gives how many records left the table, 0 when nothing waits.
+        """Try one batch; gives how many records were in it, 0 when nothing waits. Afterwards they are gone, parked, or
+        (when the centre took offence at the batch as a whole) the next batch is a smaller one.
 
         Raises CloudError (nothing was deleted) and SpoolError.
         """
@@ -78,7 +79,7 @@ class RecordSender:
             results = await self._cloud.send_records(self._site_id, batch)
         except CloudRefused as error:
             await self._unfit(batch, error)
-            return 0
+            return len(batch)
         settlement = records.settle(results)
         await asyncio.to_thread(self._spool.settle, settlement)
         self._limit = records.larger(self._limit)
