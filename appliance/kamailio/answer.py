@@ -75,19 +75,21 @@ class Answering:
             if seen == str(index):
                 ksr.keep("passed", f"{ksr.pv('$ci')}:{branch}", "1")
 
-    def stateless_reply(self) -> bool:
-        """A reply that no transaction knows. False: it is a late answer, and was turned away."""
+    def first_look(self) -> bool:
+        """Any reply, before tm looks at it. False: it is an answer of a target that was passed over, and was turned away.
+
+        tm itself would hand it on: a 2xx to an INVITE passes even after another final reply (RFC 3261 16.7 step 5)."""
         ksr = self._ksr
+        if not 200 <= ksr.status() < 300 or ksr.pv("$rm") != "INVITE":
+            return True
         branch = branch_of(ksr.header("Via"))
         if not branch or not ksr.look("passed", f"{ksr.pv('$ci')}:{branch}"):
             return True
-        if ksr.pv("$rm") == "INVITE" and 200 <= int(ksr.pv("$rs")) < 300:
-            self.turn_away()
-        ksr.set_drop()
+        self.turn_away()
         return False
 
     def turn_away(self) -> None:
-        """Acknowledge and end the dialog of the current 2xx, and keep it from the caller."""
+        """Acknowledge and end the dialog of the current 2xx."""
         ksr = self._ksr
         hops = route_set(ksr.headers("Record-Route"), self._here.own)
         first_own = next((place for place, hop in enumerate(hops) if hop.own), len(hops))
@@ -103,7 +105,6 @@ class Answering:
                 ksr.pv("$proto"),
             )
         )
-        ksr.set_drop()
         if words is not None:
             sock = f"{ksr.pv('$proto')}:{ksr.pv('$Ri')}:{ksr.pv('$Rp')}"
             ksr.send(words.next_hop, sock, words.ack)

@@ -136,7 +136,7 @@ class Calls:
         step = plan.steps[index]
         self._step_begin(index, step)
         if step.kind is StepKind.REJECT:
-            self.refuse(step.code, "Declined" if step.code == 603 else step.reason or "Rejected")
+            self.refuse(step.code, step.reason.replace("_", " ").replace(".", " ").capitalize() or "Rejected")
             return None
         targets = self._targets(step)
         if not targets:
@@ -214,7 +214,9 @@ class Calls:
         if self._ksr.get("again"):
             return
         if step.kind is StepKind.GATEWAY:
-            channels.enter(step.target, plan.emergency) if enter else channels.leave(step.target)
+            channels.enter(step.target, plan.emergency) if enter else channels.leave(
+                step.target, plan.emergency
+            )
         if step.kind in (StepKind.CLOUD, StepKind.GATEWAY) and plan.kind not in INSIDE:
             origin, _, origin_id = self._ksr.get("origin").partition(" ")
             payer = origin_id if origin == Origin.PHONE else ""
@@ -228,6 +230,7 @@ class Calls:
         plan, index = decode(ksr.get("plan")), int(ksr.get("step"))
         step = plan.steps[index]
         ksr.put(f"on{ksr.branch()}", str(index))
+        ksr.put(f"who{ksr.branch()}", ksr.aimed_at())
         if step.caller is not None:
             self._present(step)
         if not self._parts.media.offer_to(step, plan.record):
@@ -251,11 +254,10 @@ class Calls:
     def reply_stage(self) -> None:
         """One reply of one branch, before it goes on to the caller."""
         ksr = self._ksr
-        code = int(ksr.pv("$rs"))
+        code = ksr.status()
         index = ksr.get(f"on{ksr.branch()}")
-        if 200 <= code < 300 and (index != ksr.get("step") or ksr.get("done")):
-            self._answering.turn_away()
-            return
+        if index != ksr.get("step"):
+            return  # a target that was passed over meanwhile: tm keeps its reply from the caller
         plan = decode(ksr.get("plan"))
         step = plan.steps[int(index)]
         if 180 <= code < 200 and not ksr.get("rang"):
@@ -269,9 +271,9 @@ class Calls:
         if 200 <= code < 300:
             self._answering.answered(int(index), step, code)
 
-    def stateless_reply(self) -> None:
-        """A reply that no transaction knows: a late answer is turned away, all else passes."""
-        self._answering.stateless_reply()
+    def any_reply(self) -> bool:
+        """Any reply, before tm looks at it. False: drop it, it was an answer too late."""
+        return self._answering.first_look()
 
     # failure stage
 

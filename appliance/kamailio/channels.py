@@ -72,10 +72,11 @@ class Channels:
         if not emergency:
             self._ksr.count_in(LOWER, gateway)
 
-    def leave(self, gateway: str) -> None:
+    def leave(self, gateway: str, emergency: bool) -> None:
         """The current call gives its channel back."""
         self._ksr.count_out(GATEWAY, gateway)
-        self._ksr.count_out(LOWER, gateway)
+        if not emergency:
+            self._ksr.count_out(LOWER, gateway)
 
     def enter_outside(self, extension: str) -> None:
         """The current call reaches the outside, on behalf of an extension ("" for nobody)."""

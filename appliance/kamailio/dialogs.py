@@ -145,7 +145,7 @@ class Dialogs:
     def reply_stage(self) -> None:
         """A reply to a request within a call."""
         ksr = self._ksr
-        code = int(ksr.pv("$rs"))
+        code = ksr.status()
         if code < 300:
             self._media.reply()
             if ksr.pv("$rm") in ("INVITE", "UPDATE") and self._from_phone():

@@ -52,6 +52,10 @@ class KsrCall:
         if value:
             self.ksr.pv.sets(f"$avp(ky_{name})", value)
 
+    def status(self) -> int:
+        """Code of the current reply."""
+        return int(self.ksr.pv.get("$rs") or 0)
+
     def header(self, name: str) -> str:
         """The first header of that name, "" when there is none."""
         return self.pv(f"$hdr({name})")
@@ -117,7 +121,9 @@ class KsrCall:
     def ending(self) -> tuple[int, bool, bool]:
         """In the failure stage: (code, any reply came, the box's timer ended it)."""
         tm = self.ksr.tm
-        return tm.t_get_status_code(), bool(tm.t_branch_replied() > 0), bool(tm.t_branch_timeout() > 0)
+        # tm marks a branch as replied only after its first reply is dealt with, so look at the reply itself too.
+        replied = tm.t_branch_replied() > 0 or bool(self.pv("$T_rpl($rs)"))
+        return tm.t_get_status_code(), bool(replied), bool(tm.t_branch_timeout() > 0)
 
     def branch(self) -> int:
         """Index of the current branch, -1 when there is none."""
@@ -136,6 +142,7 @@ class KsrCall:
     def aim(self, targets: list[Target]) -> None:
         """Make `targets` the destinations of the next `relay`, all at once."""
         first, *others = targets
+        self.put("aim", json.dumps({f"{target.uri} {target.dst}": target.user for target in targets}))
         self._set(first)
         for index, target in enumerate(others):
             self.ksr.corex.append_branch_uri(target.uri)
@@ -143,6 +150,10 @@ class KsrCall:
                 self.ksr.pv.sets(f"$(branch(dst_uri)[{index}])", target.dst)
             if target.sock:
                 self.ksr.pv.sets(f"$(branch(send_socket)[{index}])", target.sock)
+
+    def aimed_at(self) -> str:
+        """In the branch stage: to which of the targets' users this branch goes."""
+        return str(json.loads(self.get("aim") or "{}").get(f"{self.pv('$ru')} {self.pv('$du')}", ""))
 
     def _set(self, target: Target) -> None:
         self.ksr.seturi(target.uri)
