@@ -90,7 +90,7 @@ class Effect(StrEnum):
 
 _UP, _SUSPECT, _DOWN, _RECOVERING = LinkState.UP, LinkState.SUSPECT, LinkState.DOWN, LinkState.RECOVERING
 _STAY: tuple[Effect, ...] = ()
-_FALL = (Effect.ANNOUNCE, Effect.FORGET, Effect.RESTART_STEADY)
+_FALL = (Effect.ANNOUNCE, Effect.RESTART_STEADY)
 _DOUBTED = (Effect.ANNOUNCE, Effect.PROBE_FAST, Effect.RESTART_STEADY)
 
 TRANSITIONS: dict[tuple[LinkState, Event], tuple[LinkState, tuple[Effect, ...]]] = {

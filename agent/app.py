@@ -1,0 +1,350 @@
+"""The agent: the one place that wires its parts together. Nothing imports it but the command line.
+
+It runs beside calls, never in them. Every task may fail without the others noticing; killed at any moment, the next
+agent goes on where this one stopped.
+"""
+
+import asyncio
+import shutil
+import signal
+from contextlib import suppress
+from datetime import UTC, datetime
+from importlib import metadata
+
+from agent import clock, notify
+from agent.cdr_fields import event_id
+from agent.centre import Centre
+from agent.config import ConfigKeeper
+from agent.config_store import ConfigStore
+from agent.evidence import Sighting
+from agent.health import Vitals
+from agent.journal_tail import JournalTail
+from agent.kamailio_figures import read_figures
+from agent.kamailio_rpc import KamailioRpc, RpcError
+from agent.link import Effect, HoldDown, Link
+from agent.links import Links
+from agent.local_http import LocalHttp
+from agent.logs import Logger
+from agent.metrics import exposition
+from agent.publish import BEAT_S, known_state, publish
+from agent.records import NewRecord
+from agent.recovery import Recovery
+from agent.spool import Spool
+from agent.spool_errors import SpoolDamaged
+from agent.spool_files import OpenedSpool, open_spool
+from agent.status import (
+    ConfigStatus,
+    KamailioStatus,
+    SpoolStatus,
+    Status,
+    TaskStatus,
+    link_status,
+    status_page,
+    survives,
+)
+from agent.supervisor import Supervisor
+from appliance.addresses import endpoint
+from appliance.box import Box
+from appliance.layout import Layout
+from appliance.model import UPSTREAM_LIFE_MS, LinkState
+from appliance.site import Site
+from cloudsync.wire import ConfigState as Outcome
+from cloudsync.wire import Priority, RecordKind
+
+FIGURES_S = 2.0
+"""Kamailio's figures are read this often: six small requests."""
+
+CALLS_S = 0.25
+"""What real calls say of the upstreams is read this often: three calls that failed are known within the second."""
+
+STOP_S = 10.0
+"""Everything must have been given back this long after the stop signal; systemd kills at 15 s."""
+
+REMEMBERED = {
+    (LinkState.UP, LinkState.DOWN),
+    (LinkState.SUSPECT, LinkState.DOWN),
+    (LinkState.RECOVERING, LinkState.UP),
+}
+"""Changes that become an event at the centre; the steps between them are in the log and the metrics."""
+
+
+class Agent:
+    """One box's agent. `run` until `stop` is called; damaged is set when the spool has to be opened anew."""
+
+    def __init__(self, box: Box, log: Logger, hold_down: HoldDown | None = None) -> None:
+        self._box = box
+        self._log = log
+        self._layout = Layout.of(box)
+        self._supervisor = Supervisor(self._failed)
+        self._rpc = KamailioRpc(self._layout.kamailio_rpc)
+        self._changed = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._began_s = self._now_s()
+        self._kamailio: KamailioStatus | None = None
+        self._stop = asyncio.Event()
+        self.damaged: SpoolDamaged | None = None
+        self._spooled: OpenedSpool | None = None
+        self._recovery = Recovery(self._rpc, log, self._now_s)
+        self._links = Links(
+            clock=self._now_s,
+            local={"lan": box.sip.lan, "wan": box.sip.wan},
+            supervisor=self._supervisor,
+            react=self._react,
+            memory=self._layout.run_dir / "links.json",
+            hold_down=hold_down,
+        )
+        self._config = ConfigKeeper(
+            ConfigStore(self._layout), look=self._vitals, activate=self._activate, clock=self._now_s, log=log
+        )
+        self._centre = Centre(box, self._layout, self._config, self.status, log, self._now_s)
+        self._spool_status = SpoolStatus()
+
+    def stop(self) -> None:
+        """End `run` gracefully."""
+        self._stop.set()
+
+    async def run(self) -> None:
+        """Run until stopped. Raises `KyusaiError` or `OSError` when the agent cannot begin at all."""
+        for folder in self._layout.folders():
+            folder.mkdir(parents=True, exist_ok=True)
+        self._spooled = await asyncio.to_thread(open_spool, self._layout.spool, clock.now())
+        servers = [await self._serve_status(), await self._serve_metrics()]
+        try:
+            await self._start_tasks()
+            notify.notify("READY=1\nSTATUS=running")
+            self._log.info("agent_started", version=software())
+            await self._stop.wait()
+        finally:
+            notify.notify("STOPPING=1")
+            for server in servers:
+                server.close()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(STOP_S):
+                    await self._supervisor.stop()
+                    await self._centre.close()
+            self._rpc.close()
+            self._spooled.close()
+            self._layout.agent_socket.unlink(missing_ok=True)
+            self._log.info("agent_stopped")
+
+    async def _start_tasks(self) -> None:
+        start = self._supervisor.start
+        start("links", self._keep_links)
+        start("kamailio", self._keep_figures)
+        start("watchdog", self._feed_watchdog)
+        start("evidence", self._keep_evidence)
+        start("recovery", self._recovery.keep)
+        await self._config.resume()
+        start("figures", self._keep_spool_figures)
+        for name, work in self._centre.tasks(self._spool(), self._kamailio_alive).items():
+            start(name, work)
+
+    # tasks
+
+    async def _keep_links(self) -> None:
+        """Ticks and publishes every second, and at once when a state has changed."""
+        while True:
+            self._changed.clear()
+            self._links.tick()
+            try:
+                await publish(self._rpc, self._links.links.values(), self._now_s(), self._life_ms())
+            except RpcError as error:  # Kamailio away: the entries expire by themselves
+                self._log.warning("links_not_published", about=error.key, reason=error.message)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), BEAT_S)
+
+    async def _keep_figures(self) -> None:
+        while True:
+            before = self._kamailio_alive()
+            self._kamailio = await read_figures(self._rpc)
+            if before != self._kamailio.alive:
+                self._log.info("kamailio_answers" if self._kamailio.alive else "kamailio_silent")
+            await asyncio.sleep(FIGURES_S)
+
+    async def _keep_evidence(self) -> None:
+        """Hands what real calls met with to the links."""
+        tail = JournalTail(self._layout.journal)
+        while True:
+            for upstream_id, sighting in await asyncio.to_thread(tail.sightings):
+                self._links.observe(upstream_id, sighting)
+                if sighting is not Sighting.CALL_SERVED:
+                    self._log.info("call_passed_over", upstream=upstream_id, why=sighting.value)
+            await asyncio.sleep(CALLS_S)
+
+    async def _keep_spool_figures(self) -> None:
+        while True:
+            self._spool_status = await asyncio.to_thread(self._centre.read_figures, self._spool())
+            await asyncio.sleep(FIGURES_S)
+
+    async def _feed_watchdog(self) -> None:
+        """Tells systemd that the loop turns: a loop that hangs is killed and started again."""
+        beat_s = notify.watchdog_beat_s()
+        while True:
+            if beat_s is not None:
+                notify.notify("WATCHDOG=1")
+            await asyncio.sleep(beat_s or 3600.0)
+
+    # reactions
+
+    def _react(self, link: Link, effect: Effect, before: LinkState) -> None:
+        if effect is Effect.REREGISTER:
+            self._recovery.ask(link.upstream_id)
+            self._centre.nudge()
+            return
+        self._changed.set()
+        self._log.info(
+            "link_changed",
+            upstream=link.upstream_id,
+            before=before.value,
+            after=link.state.value,
+            reason=link.reason,
+            loss_ratio=round(link.evidence.loss_ratio, 3),
+            hold_s=link.hold_s,
+        )
+        if (before, link.state) in REMEMBERED:
+            self._remember(link, before)
+
+    def _remember(self, link: Link, before: LinkState) -> None:
+        """An event for the centre. Written in a thread: the disk may be slow, the links must not wait."""
+        enrolled = self._centre.enrolment
+        if enrolled is None or self._spooled is None:
+            return
+        at = clock.now()
+        site_id, box_id = enrolled.enrolment.site_id, enrolled.enrolment.box_id
+        name = "link_down" if link.state is LinkState.DOWN else "link_up"
+        body = {"event": name, "upstream": link.upstream_id, "before": before.value, "reason": link.reason}
+        told = (link.upstream_id, at.boot_id, str(at.mono_ms))
+        record = NewRecord(
+            event_id(site_id, box_id, name, *told),
+            RecordKind.EVENT,
+            Priority.REST,
+            at.wall_ms,
+            at.boot_id,
+            body,
+        )
+        self._loop.run_in_executor(None, self._append, record)
+
+    def _append(self, record: NewRecord) -> None:
+        try:
+            self._spool().append([record])
+        except Exception as error:
+            self._log.error("event_not_written", reason=str(error))
+
+    async def _activate(self, site: Site) -> None:
+        await self._links.watch(site.policy.upstreams)
+        self._recovery.site = site
+        self._changed.set()
+
+    async def _vitals(self, extensions: int) -> Vitals:
+        figures = await read_figures(self._rpc)
+        return Vitals(figures.alive, figures.registered_contacts, figures.own_errors, extensions)
+
+    def _failed(self, name: str, error: BaseException, wait_s: float) -> None:
+        if isinstance(error, SpoolDamaged):  # the next agent sets it aside and saves what can be read
+            self.damaged = error
+            self.stop()
+        key = getattr(error, "key", type(error).__name__)
+        self._log.warning(
+            "task_failed", about=(name, key), task=name, error=str(error), key=key, again_in_s=wait_s
+        )
+
+    # status
+
+    async def _serve_status(self) -> asyncio.Server:
+        pages = {"/status": lambda: status_page(self.status()), "/healthz": lambda: ("text/plain", b"ok\n")}
+        return await LocalHttp(pages).on_unix(self._layout.agent_socket)
+
+    async def _serve_metrics(self) -> asyncio.Server:
+        where = endpoint(self._box.agent.listen)
+        return await LocalHttp({"/metrics": exposition(self.status)}).on_tcp(where.host, where.port)
+
+    def status(self) -> Status:
+        """The box now. Does not block but for one look at the file system's size."""
+        now_s = self._now_s()
+        site = self._config.site
+        links = self._links.links.values()
+        disk = shutil.disk_usage(self._box.state_dir)
+        return Status(
+            box=self._box.id,
+            site=self._site_id(),
+            site_name=site.name if site else "",
+            software=software(),
+            time_utc=datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            uptime_s=round(now_s - self._began_s, 3),
+            survival_mode=survives(link.state for link in links),
+            links=tuple(
+                link_status(
+                    link,
+                    known_state(link, now_s),
+                    now_s,
+                    self._life_ms(),
+                    self._links.probes[link.upstream_id].lost_there_ratio,
+                )
+                for link in links
+            ),
+            kamailio=self._kamailio or KamailioStatus(),
+            config=self._config_status(now_s),
+            spool=self._spool_status,
+            tasks={
+                name: TaskStatus(figures.running, figures.restarts, figures.last_error)
+                for name, figures in self._supervisor.figures.items()
+            },
+            disk_free_bytes=disk.free,
+            disk_bytes=disk.total,
+        )
+
+    def _config_status(self, now_s: float) -> ConfigStatus:
+        keeper, state = self._config, self._config.store.state
+        return ConfigStatus(
+            version=keeper.site.version if keeper.site else 0,
+            age_s=None if keeper.applied_s is None else round(now_s - keeper.applied_s, 3),
+            phase=state.phase.value,
+            centre_age_s=None if keeper.centre_seen_s is None else round(now_s - keeper.centre_seen_s, 3),
+            refused_version=state.refused_version,
+            problems=state.problems,
+            applied=keeper.counts[Outcome.APPLIED],
+            refused=keeper.counts[Outcome.REFUSED],
+            rolled_back=keeper.counts[Outcome.ROLLED_BACK],
+        )
+
+    # small things
+
+    def _kamailio_alive(self) -> bool:
+        """Whether Kamailio answered when it was last asked. Before that it is believed to: calls that are up must not
+        be taken for ended because the agent has only just begun."""
+        return self._kamailio is None or self._kamailio.alive
+
+    def _site_id(self) -> str:
+        if self._config.site:
+            return self._config.site.id
+        return self._centre.enrolment.enrolment.site_id if self._centre.enrolment else ""
+
+    def _spool(self) -> Spool:
+        if self._spooled is None:
+            raise RuntimeError("the spool is not open yet")
+        return self._spooled.spool
+
+    def _life_ms(self) -> int:
+        return self._config.site.policy.upstream_life_ms if self._config.site else UPSTREAM_LIFE_MS
+
+    def _now_s(self) -> float:
+        return self._loop.time()
+
+
+def software() -> str:
+    """Version of the installed distribution; "0" when it runs from a folder that was never installed."""
+    try:
+        return metadata.version("kyusai")
+    except metadata.PackageNotFoundError:
+        return "0"
+
+
+async def serve(box: Box, log: Logger, hold_down: HoldDown | None = None) -> None:
+    """Run an agent until SIGTERM or SIGINT. Raises `SpoolDamaged` when it has to be started anew."""
+    agent = Agent(box, log, hold_down)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, agent.stop)
+    await agent.run()
+    if agent.damaged is not None:
+        raise agent.damaged

@@ -1,0 +1,199 @@
+"""The agent's side of the centre: waits until the box is enrolled, then keeps configuration, records, recordings
+and heartbeat going.
+
+Wires `cloud_client`, `config`, `call_records` and `senders`. A centre that is away costs nothing but log lines.
+"""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from agent import clock
+from agent.call_records import CallRecords
+from agent.cloud_client import CloudClient
+from agent.cloud_errors import CloudError
+from agent.cloud_transport import Transport, pinned
+from agent.config import ConfigKeeper
+from agent.config_check import Trust
+from agent.identity import Enrolled, load_enrolled, load_or_make
+from agent.logs import Logger
+from agent.recording_table import RecordingTable
+from agent.senders import Report, Switches, run_journal, run_pick_up, run_recordings, run_records
+from agent.spool import Spool
+from agent.status import SpoolStatus, Status
+from agent.supervisor import Work
+from agent.upload import RecordingSender, RecordSender
+from appliance.box import Box
+from appliance.layout import Layout
+from appliance.media.ng import NgClient, RtpengineSilent
+from cloudsync.wire import HEARTBEAT_INTERVAL_S, ConfigKey
+
+ENROLMENT_LOOK_S = 2.0
+"""A box that is not enrolled looks this often whether somebody has run `kyusai enrol`."""
+
+
+class Centre:
+    """What the agent and the centre have to do with each other. enrolment: None until the box is enrolled."""
+
+    def __init__(
+        self,
+        box: Box,
+        layout: Layout,
+        config: ConfigKeeper,
+        status: Callable[[], Status],
+        log: Logger,
+        now_s: Callable[[], float],
+    ) -> None:
+        self._box = box
+        self._layout = layout
+        self._config = config
+        self._status = status
+        self._log = log
+        self._now_s = now_s
+        self._client: CloudClient | None = None
+        self._fold, self._send, self._pick_up, self._upload = Switches(), Switches(), Switches(), Switches()
+        self._calls: CallRecords | None = None
+        self._sender: RecordSender | None = None
+        self._table: RecordingTable | None = None
+        self._acknowledged = 0
+        self._synced_s: float | None = None
+        self.enrolment: Enrolled | None = None
+
+    async def enrolled(self) -> Enrolled:
+        """What enrolment brought; waits for it."""
+        while self.enrolment is None:
+            self.enrolment = await asyncio.to_thread(load_enrolled, self._layout.enrolment)
+            if self.enrolment is None:
+                await asyncio.sleep(ENROLMENT_LOOK_S)
+        return self.enrolment
+
+    async def client(self) -> CloudClient:
+        """The connection to the centre; waits for enrolment."""
+        enrolled = await self.enrolled()
+        if self._client is None:
+            identity = await asyncio.to_thread(load_or_make, self._layout.key)
+            transport = Transport(self._box.centre.url or enrolled.url, pinned(enrolled.ca_pem))
+            self._client = CloudClient(transport, enrolled.enrolment.box_id, identity.sign)
+        return self._client
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._client is not None:
+            await self._client.close()
+
+    def tasks(self, spool: Spool, kamailio_alive: Callable[[], bool]) -> dict[str, Work]:
+        """Name and work of each task that talks to the centre, or prepares what is told to it."""
+        table = RecordingTable(spool)
+        self._table = table
+        return {
+            "config": self._keep_config,
+            "heartbeat": self._keep_heartbeat,
+            "journal": lambda: self._keep_journal(spool, kamailio_alive),
+            "records": lambda: self._keep_records(spool),
+            "pick_up": lambda: run_pick_up(
+                table,
+                self._layout.recordings_dir,
+                self._pick_up,
+                self._report("pick_up"),
+                made=self._upload.nudge.set,
+            ),
+            "recordings": lambda: self._keep_recordings(table),
+        }
+
+    def nudge(self) -> None:
+        """The line may be back: whatever waits out a pause tries again now."""
+        self._send.nudge.set()
+        self._upload.nudge.set()
+
+    async def _keep_journal(self, spool: Spool, kamailio_alive: Callable[[], bool]) -> None:
+        enrolled = (await self.enrolled()).enrolment
+        self._calls = CallRecords(spool, self._layout.journal, enrolled.site_id, enrolled.box_id)
+        await run_journal(
+            self._calls,
+            clock.now,
+            self._fold,
+            self._report("journal"),
+            kamailio_alive=kamailio_alive,
+            media=self._media,
+            made=self._send.nudge.set,
+        )
+
+    async def _media(self, call_ids: list[str]) -> frozenset[str] | None:
+        """Those of the calls that rtpengine still relays; None when it does not answer."""
+        ng = NgClient(self._box.rtp.ng)
+        try:
+            return frozenset([call_id for call_id in call_ids if await asyncio.to_thread(ng.knows, call_id)])
+        except (RtpengineSilent, OSError):
+            return None
+
+    async def _keep_records(self, spool: Spool) -> None:
+        enrolled = (await self.enrolled()).enrolment
+        self._sender = RecordSender(spool, await self.client(), enrolled.site_id)
+        await run_records(self._sender, self._send, self._report("records"))
+
+    async def _keep_recordings(self, table: RecordingTable) -> None:
+        enrolled = (await self.enrolled()).enrolment
+        sender = RecordingSender(table, await self.client(), enrolled.site_id, self._keys)
+        await run_recordings(sender, self._upload, self._report("recordings"))
+
+    def _keys(self) -> tuple[ConfigKey, ...]:
+        return self.enrolment.enrolment.config_keys if self.enrolment else ()
+
+    def _report(self, about: str) -> Report:
+        def report(error: Exception, pause_s: float) -> None:
+            key = getattr(error, "key", type(error).__name__)
+            self._log.warning(
+                "sync_failed", about=(about, key), task=about, key=key, reason=str(error), again_in_s=pause_s
+            )
+
+        return report
+
+    async def _keep_config(self) -> None:
+        enrolled = await self.enrolled()
+        client = await self.client()
+        trust = Trust(enrolled.enrolment.site_id, enrolled.enrolment.config_keys)
+        await self._config.keep(client, trust)
+
+    async def _keep_heartbeat(self) -> None:
+        client = await self.client()
+        while True:
+            told = self._status().as_json() | {"sent_utc": utc_now()}
+            try:
+                answer = await client.heartbeat(told)
+            except CloudError as error:
+                self._log.warning("heartbeat_failed", about=error.key, reason=error.message)
+            else:
+                self._config.centre_seen_s = self._now_s()
+                if answer.get("revoked"):
+                    self._log.error("box_revoked", about="heartbeat")
+            await asyncio.sleep(HEARTBEAT_INTERVAL_S)
+
+    def read_figures(self, spool: Spool) -> SpoolStatus:
+        """What waits for the centre. Blocks on disk. Raises `SpoolError`."""
+        depth = spool.depth()
+        recordings = self._table.depth() if self._table else None
+        sender = self._sender
+        if sender is not None and sender.counters.acknowledged != self._acknowledged:
+            self._acknowledged, self._synced_s = sender.counters.acknowledged, self._now_s()
+        return SpoolStatus(
+            waiting=depth.waiting,
+            parked=depth.parked,
+            oldest_age_s=_age_s(depth.oldest_utc),
+            acknowledged=self._acknowledged,
+            sync_age_s=None if self._synced_s is None else round(self._now_s() - self._synced_s, 3),
+            recordings_waiting=recordings.waiting if recordings else 0,
+            recordings_waiting_bytes=recordings.bytes if recordings else 0,
+            open_calls=self._calls.open_calls if self._calls else 0,
+        )
+
+
+def _age_s(utc: str) -> float:
+    """Seconds since a moment in wall time; 0 for none and for one that a clock error puts into the future."""
+    if not utc:
+        return 0.0
+    return max(0.0, round((datetime.now(UTC) - datetime.fromisoformat(utc)).total_seconds(), 3))
+
+
+def utc_now() -> str:
+    """Wall time as the wire has it."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

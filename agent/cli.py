@@ -1,0 +1,158 @@
+"""The box's part of the command `kyusai`. Heavy imports wait until a command needs them, so that help is quick."""
+
+import asyncio
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from appliance.box import Box, box_path, load
+from appliance.errors import KyusaiError
+from appliance.layout import Layout
+from appliance.text import Lang, explain, language, text
+
+LANG: Lang = language(os.environ)
+FAILED = 1
+"""Exit code: it did not work. 2 is typer's own, for a wrong command line."""
+
+app = typer.Typer(no_args_is_help=True, add_completion=False)
+config_app = typer.Typer(no_args_is_help=True, help=text("agent.help.config", LANG))
+app.add_typer(config_app, name="config")
+
+AsJson = Annotated[bool, typer.Option("--json", help=text("agent.help.json", LANG))]
+BoxFile = Annotated[Path | None, typer.Option("--box", help=text("agent.help.box", LANG))]
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Errors as two lines on standard error, in the user's language, and exit code 1."""
+    try:
+        yield
+    except KyusaiError as error:
+        message, hint = explain(error, LANG)
+        typer.echo(message, err=True)
+        for problem in getattr(error, "problems", ()):
+            typer.echo(f"  {problem}", err=True)
+        if hint:
+            typer.echo(hint, err=True)
+        raise typer.Exit(FAILED) from error
+
+
+def _box(path: Path | None) -> Box:
+    return load(path or box_path(os.environ))
+
+
+@app.command(help=text("agent.help.agent", LANG))
+def agent(
+    box: BoxFile = None,
+    hold_s: Annotated[float, typer.Option(min=0.1, help=text("agent.help.hold", LANG))] = 10.0,
+    hold_cap_s: Annotated[float, typer.Option(min=0.1, help=text("agent.help.hold_cap", LANG))] = 1800.0,
+) -> None:
+    """Run the agent until it is told to stop."""
+    from agent import app as wiring
+    from agent.link import HoldDown
+    from agent.logs import set_up
+
+    with told():
+        settings = _box(box)
+        log = set_up().bind(box=settings.id)
+        hold_down = HoldDown(base_s=hold_s, cap_s=hold_cap_s, calm_s=min(hold_s, HoldDown().calm_s))
+        asyncio.run(wiring.serve(settings, log, hold_down))
+
+
+@app.command(help=text("agent.help.status", LANG))
+def status(as_json: AsJson = False, box: BoxFile = None) -> None:
+    """Exit code 1 when the agent does not answer."""
+    from agent.status_view import view
+    from agent.watch import ask
+
+    with told():
+        found = ask(Layout.of(_box(box)).agent_socket)
+    if as_json:
+        typer.echo(json.dumps(found, ensure_ascii=False, indent=2))
+    else:
+        Console().print(view(found, LANG))
+
+
+@app.command(help=text("agent.help.watch", LANG))
+def watch(box: BoxFile = None) -> None:
+    """Until interrupted."""
+    from agent.watch import watch as show
+
+    with told():
+        path = Layout.of(_box(box)).agent_socket
+    try:
+        show(path, LANG, Console())
+    except KeyboardInterrupt:
+        raise typer.Exit from None
+
+
+@app.command(help=text("agent.help.enrol", LANG))
+def enrol(
+    code: Annotated[str, typer.Argument(help=text("agent.help.code", LANG))], box: BoxFile = None
+) -> None:
+    """The running agent notices by itself."""
+    from agent.app import software
+    from agent.enrol import enrol as ask_centre
+
+    with told():
+        settings = _box(box)
+        if not settings.centre.url:
+            raise KyusaiError(
+                "agent.no_centre",
+                "box.toml names no centre",
+                'Write its address: [centre] url = "https://..."',
+            )
+        layout = Layout.of(settings)
+        versions = {"kyusai": software()}
+        brought = asyncio.run(
+            ask_centre(
+                code, settings.centre.url, settings.id, versions, key=layout.key, enrolment=layout.enrolment
+            )
+        )
+    typer.echo(text("agent.enrolled", LANG, site=brought.enrolment.site_id, box=brought.enrolment.box_id))
+
+
+@app.command(help=text("agent.help.render", LANG))
+def render(box: BoxFile = None) -> None:
+    """Write the files that Kamailio and rtpengine read."""
+    from agent.render import render as write
+
+    with told():
+        files = write(_box(box))
+    typer.echo(text("agent.rendered", LANG, files=", ".join(map(str, files))))
+
+
+@config_app.command("show", help=text("agent.help.config_show", LANG))
+def config_show(as_json: AsJson = False, box: BoxFile = None) -> None:
+    """The document as signed; HA1 values are left out, they are as good as passwords."""
+    with told():
+        layout = Layout.of(_box(box))
+        try:
+            document = json.loads((layout.current / "document.json").read_text("utf-8"))
+        except (OSError, ValueError):
+            raise KyusaiError(
+                "agent.no_config",
+                "this box has no site configuration yet",
+                "Enrol it with: kyusai enrol CODE",
+            ) from None
+    shown = without_secrets(document)
+    if as_json:
+        typer.echo(json.dumps(shown, ensure_ascii=False))
+    else:
+        Console().print_json(data=shown)
+
+
+def without_secrets(value: Any) -> Any:
+    """The same JSON value with HA1 values replaced by "..."."""
+    if isinstance(value, dict):
+        return {
+            name: "..." if name.startswith("ha1_") and one else without_secrets(one)
+            for name, one in value.items()
+        }
+    return [without_secrets(one) for one in value] if isinstance(value, list) else value

@@ -1,0 +1,238 @@
+"""The box's configuration: pull, check, lay down, switch, watch, go back by itself, report. Resumes where it was killed.
+
+    pull ─► examine ─► render ─► [TRIAL] switch ─► watch ─► healthy: report "applied"
+              │refused                               └─► unhealthy: [BACK] switch back, report "rolled_back"
+              └─► report "refused", nothing else happens
+
+Calls do not notice: Kamailio's workers look at `config/current` themselves. A centre that is away, hangs or answers
+nonsense changes nothing. A version that was refused or taken back is not tried again; the next one is.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from typing import Any, Protocol
+
+from agent.config_check import ConfigRefused, Trust, examine
+from agent.config_store import TRIALS_MAX, ConfigState, ConfigStore, Phase
+from agent.health import SAMPLE_S, HealthWatch, Verdict, Vitals
+from agent.logs import Logger
+from appliance.errors import KyusaiError
+from appliance.site import Site
+from cloudsync.wire import LONG_POLL_MAX_S, PROBLEMS_MAX, Envelope
+from cloudsync.wire import ConfigState as Outcome
+
+EMPTY_POLL_MIN_S = 2.0
+"""Pause after an answer that brought nothing new: a centre that does not hold the poll is not asked without end."""
+
+UNBELIEVED_PAUSE_S = 60.0
+"""Pause after a document that cannot be believed: the centre will send the same again."""
+
+PROBLEM_CHARS_MAX = 500
+"""Of one problem's text, in a report."""
+
+
+class ConfigSource(Protocol):
+    """The centre, as far as configuration goes. Both raise `KyusaiError` or `OSError` when it cannot be reached."""
+
+    async def config(self, have: int, wait_s: float) -> Envelope | None:
+        """The newest envelope above version `have`, waiting up to `wait_s` for one; None when there is none."""
+        ...
+
+    async def config_status(self, version: int, state: Outcome, problems: Sequence[Any]) -> None:
+        """Report what became of a version."""
+        ...
+
+
+Activate = Callable[[Site], Awaitable[None]]
+"""Called after a switch, also of one back: tells the daemons and the link watch. What it raises is not fatal."""
+
+
+class ConfigKeeper:
+    """Keeps the box's configuration. look: the box's vitals now, given the number of extensions in use.
+
+    site: the one in use, None before the first. counts: outcomes since the agent started.
+    """
+
+    def __init__(
+        self,
+        store: ConfigStore,
+        *,
+        look: Callable[[int], Awaitable[Vitals]],
+        activate: Activate,
+        clock: Callable[[], float],
+        log: Logger,
+    ) -> None:
+        self.store = store
+        self._look = look
+        self._activate = activate
+        self._clock = clock
+        self._log = log
+        self.site: Site | None = None
+        self.counts = dict.fromkeys(Outcome, 0)
+        self.centre_seen_s: float | None = None
+        self.applied_s: float | None = None
+
+    async def resume(self) -> None:
+        """Go on where the agent before this one stopped; leaves a usable version in use where there is one."""
+        state = await asyncio.to_thread(self.store.load)
+        if state.phase is Phase.TRIAL:
+            await self._resume_trial(state)
+        elif state.phase is Phase.BACK:
+            await self._go_back(state, state.problems)
+        current = await asyncio.to_thread(self.store.repair)
+        if current and (self.site is None or self.site.version != current):
+            await self._use(current)
+
+    async def _resume_trial(self, state: ConfigState) -> None:
+        if self.store.current_version() != state.version:  # killed before the switch: it will be sent again
+            await self._save(state.idle())
+            return
+        state = replace(state, attempts=state.attempts + 1)
+        await self._save(state)
+        if state.attempts >= TRIALS_MAX and state.previous:
+            await self._go_back(state, (f"the agent was started {state.attempts} times during the trial",))
+            return
+        await self._use(state.version)
+        await self._watch(state, Vitals(kamailio=True))
+
+    async def keep(self, source: ConfigSource, trust: Trust) -> None:
+        """Pull and apply for ever. Raises what `source` raises; the caller starts it again with back-off."""
+        if self.store.state.phase is not Phase.IDLE:  # a step failed, by a full disk or a bug
+            await self.resume()
+        while True:
+            await self._report(source)
+            newest = self.store.newest
+            envelope = await source.config(newest, LONG_POLL_MAX_S)
+            self.centre_seen_s = self._clock()
+            if envelope is None:
+                await asyncio.sleep(EMPTY_POLL_MIN_S)
+            elif not await self.take(envelope, trust) and self.store.newest == newest:
+                await self._report(source)
+                await asyncio.sleep(UNBELIEVED_PAUSE_S)
+
+    async def take(self, envelope: Envelope, trust: Trust) -> bool:
+        """Judge an envelope and apply it; False when it was not taken. Raises `OSError`
+        and `KyusaiError` when the disk fails halfway; `resume` then goes on."""
+        try:
+            site = await asyncio.to_thread(examine, envelope, trust, self.store.newest)
+            if not await self._apply(envelope, site):
+                return False
+        except ConfigRefused as refused:
+            await self._refuse(envelope.version, refused)
+            return False
+        except (KyusaiError, OSError) as error:  # the disk
+            if self.store.state.phase is not Phase.IDLE:
+                raise  # `keep` is started again and resumes
+            self._log.error("config_not_laid_down", version=envelope.version, reason=str(error))
+            return False
+        return True
+
+    async def _refuse(self, version: int, refused: ConfigRefused) -> None:
+        self.counts[Outcome.REFUSED] += 1
+        problems = _bounded(refused.problems)
+        self._log.warning("config_refused", about=refused.key, version=version, problems=problems[:20])
+        state = replace(self.store.state, refused_version=version, problems=problems)
+        if refused.believed:
+            state = replace(state, newest=max(state.newest, version))
+        await self._save(replace(state, report=(version, Outcome.REFUSED.value, problems)))
+
+    async def _apply(self, envelope: Envelope, site: Site) -> bool:
+        previous = self.store.current_version()
+        before = await self._look(self._extensions())
+        await asyncio.to_thread(self.store.render, envelope, site)
+        state = replace(
+            self.store.state, phase=Phase.TRIAL, version=envelope.version, previous=previous, attempts=0
+        )
+        await self._save(state)
+        await asyncio.to_thread(self.store.switch, envelope.version)
+        await self._use(envelope.version, site)
+        return await self._watch(state, before)
+
+    async def _watch(self, state: ConfigState, before: Vitals) -> bool:
+        watch = HealthWatch(before, self._clock())
+        while True:
+            verdict = watch.look(await self._look(self._extensions()), self._clock())
+            if verdict is Verdict.HEALTHY:
+                await self._settle(state)
+                return True
+            if verdict is Verdict.UNHEALTHY:
+                await self._go_back(state, watch.reasons)
+                return False
+            await asyncio.sleep(SAMPLE_S)
+
+    async def _settle(self, state: ConfigState) -> None:
+        version = state.version
+        self.counts[Outcome.APPLIED] += 1
+        self._log.info("config_applied", version=version, before=state.previous)
+        await self._save(
+            replace(
+                state.idle(),
+                newest=version,
+                problems=(),
+                refused_version=0,
+                report=(version, Outcome.APPLIED.value, ()),
+            )
+        )
+        await asyncio.to_thread(self.store.prune, {version, state.previous})
+
+    async def _go_back(self, state: ConfigState, reasons: tuple[str, ...]) -> None:
+        """Take `state.version` back. Without a version before it there is nothing to go back to: it stays, with a
+        report that says so."""
+        version = state.version
+        if not state.previous or not self.store.complete(state.previous):
+            self._log.error(
+                "config_unhealthy", version=version, reasons=reasons, about="no version to go back to"
+            )
+            await self._save(
+                replace(
+                    state.idle(),
+                    newest=version,
+                    problems=reasons,
+                    report=(version, Outcome.APPLIED.value, reasons),
+                )
+            )
+            return
+        await self._save(replace(state, phase=Phase.BACK, problems=reasons))
+        await asyncio.to_thread(self.store.switch, state.previous)
+        self.counts[Outcome.ROLLED_BACK] += 1
+        self._log.error("config_rolled_back", version=version, to=state.previous, reasons=reasons)
+        report = (version, Outcome.ROLLED_BACK.value, _bounded(reasons))
+        await self._save(
+            replace(
+                state.idle(),
+                newest=max(version, state.newest),
+                refused_version=version,
+                problems=reasons,
+                report=report,
+            )
+        )
+        await self._use(state.previous)
+
+    async def _use(self, version: int, site: Site | None = None) -> None:
+        """Tell the box that a version is in use. What the daemons say to it shows in their vitals."""
+        try:
+            used: Site = site if site is not None else await asyncio.to_thread(self.store.document, version)
+            self.site, self.applied_s = used, self._clock()
+            await self._activate(used)
+        except (KyusaiError, OSError) as error:
+            self._log.error("config_not_activated", version=version, reason=str(error))
+
+    async def _report(self, source: ConfigSource) -> None:
+        report = self.store.state.report
+        if report is None:
+            return
+        version, state, problems = report
+        await source.config_status(version, Outcome(state), problems)
+        if self.store.state.report == report:
+            await self._save(replace(self.store.state, report=None))
+
+    async def _save(self, state: ConfigState) -> None:
+        await asyncio.to_thread(self.store.save, state)
+
+    def _extensions(self) -> int:
+        return len(self.site.extensions) if self.site else 0
+
+
+def _bounded(problems: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(problem[:PROBLEM_CHARS_MAX] for problem in problems[:PROBLEMS_MAX])

@@ -1,0 +1,95 @@
+"""CORE. Whether a box is well after its configuration was switched. Time and figures are handed in.
+
+Only what the switch can have caused counts: a Kamailio that did not answer before is not held against the new version,
+and calls that an upstream refuses are not counted, only answers 500 that the box itself gave.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+WATCH_S = 15.0
+"""Watched for so long after a switch. Workers read the new snapshot with the next request, so a fault shows at once
+on a busy site; on a quiet one the checks before the switch have to do."""
+
+SAMPLE_S = 1.0
+"""One look a second."""
+
+SILENT_SAMPLES = 5
+"""Kamailio silent for so many looks in a row: worse than one busy moment."""
+
+SERVER_ERRORS_MAX = 10
+"""Answers 500 of the box's own during the watch: the script fails on the new data."""
+
+REGISTERED_SHARE_MIN = 0.5
+"""Fewer than this share of the contacts of before: phones are being turned away."""
+
+REGISTERED_COUNTED_FROM = 10
+"""Fewer contacts than this say nothing: two phones that were unplugged would be half of them."""
+
+
+class Verdict(StrEnum):
+    """What the watch says so far."""
+
+    WAIT = "wait"
+    HEALTHY = "healthy"
+    UNHEALTHY = "unhealthy"
+
+
+@dataclass(frozen=True, slots=True)
+class Vitals:
+    """One look. kamailio: it answered. registered: contacts. server_errors: its own 500 answers so far.
+    None: not known. extensions: how many the version in use has."""
+
+    kamailio: bool
+    registered: int | None = None
+    server_errors: int | None = None
+    extensions: int = 0
+
+
+class HealthWatch:
+    """The watch over one switch. before: vitals just before it. began_s: when it was made, monotonic seconds."""
+
+    def __init__(self, before: Vitals, began_s: float) -> None:
+        self._before = before
+        self._began_s = began_s
+        self._silent = 0
+        self.reasons: tuple[str, ...] = ()
+
+    def look(self, vitals: Vitals, now_s: float) -> Verdict:
+        """Take one look into account. With UNHEALTHY, `reasons` says why (one line each)."""
+        self._silent = 0 if vitals.kamailio else self._silent + 1
+        self.reasons = tuple(self._complaints(vitals))
+        if self.reasons:
+            return Verdict.UNHEALTHY
+        return Verdict.HEALTHY if now_s - self._began_s >= WATCH_S else Verdict.WAIT
+
+    def _complaints(self, now: Vitals) -> list[str]:
+        found = []
+        if self._before.kamailio and self._silent >= SILENT_SAMPLES:
+            found.append(f"Kamailio has not answered {self._silent} times in a row since the switch")
+        errors = _grown(self._before.server_errors, now.server_errors)
+        if errors > SERVER_ERRORS_MAX:
+            found.append(
+                f"{errors} requests failed inside the box since the switch; at most {SERVER_ERRORS_MAX} may"
+            )
+        if self._phones_lost(now):
+            found.append(
+                f"{now.registered} of {self._before.registered} contacts are left since the switch; "
+                f"at least {REGISTERED_SHARE_MIN:.0%} must be"
+            )
+        return found
+
+    def _phones_lost(self, now: Vitals) -> bool:
+        if self._before.registered is None or now.registered is None:
+            return False
+        if now.extensions < self._before.extensions:  # fewer phones are what the document asks for
+            return False
+        counted = self._before.registered >= REGISTERED_COUNTED_FROM
+        return counted and now.registered < REGISTERED_SHARE_MIN * self._before.registered
+
+
+def _grown(before: int | None, now: int | None) -> int:
+    """Growth of a counter; one that began anew (Kamailio restarted) counts from zero."""
+    if now is None:
+        return 0
+    return now - before if before is not None and now >= before else now

@@ -1,0 +1,160 @@
+"""CORE. The status of a box as one value: what `kyusai status` shows, `/status` serves and `/metrics` counts.
+
+One source for all three, so that they tell the same story. Durations are ages in seconds at the moment of asking;
+wall time is there for people only. Plain values: `as_json` is what travels.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from agent.link import Link
+from appliance.model import LinkState
+
+FORMAT = 1
+"""Grows when a field changes its meaning or goes; new fields do not count."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkStatus:
+    """One upstream. known_state: UNKNOWN when its prober fell silent, else state. loss_there_ratio: share of our
+    probes that never arrived there, None when the far side does not count. transitions: "UP>SUSPECT" -> count."""
+
+    id: str
+    state: str
+    known_state: str
+    state_age_s: float
+    reason: str
+    hold_s: float
+    hold_left_s: float
+    loss_ratio: float
+    loss_there_ratio: float | None
+    round_trip_ms: float | None
+    round_trip_p99_ms: float | None
+    life_ms: int
+    probes: int
+    answers: int
+    failbacks_doubled: int
+    transitions: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class KamailioStatus:
+    """What Kamailio's RPC told. alive: it answered lately. None: not told (module absent or Kamailio silent).
+    answers_5xx: relayed and own. own_errors: 500 answers that the box gave because its script failed."""
+
+    alive: bool = False
+    version: str = ""
+    uptime_s: int | None = None
+    registered_contacts: int | None = None
+    active_calls: int | None = None
+    shared_memory_bytes: int | None = None
+    shared_memory_used_bytes: int | None = None
+    transactions: int | None = None
+    answers_5xx: int | None = None
+    own_errors: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigStatus:
+    """The configuration in use. version 0: none. phase: of `config.Phase`. centre_age_s: since the centre last gave
+    an answer. refused_version, problems: the last document that was not taken, and why."""
+
+    version: int = 0
+    age_s: float | None = None
+    phase: str = "idle"
+    centre_age_s: float | None = None
+    refused_version: int = 0
+    problems: tuple[str, ...] = ()
+    applied: int = 0
+    refused: int = 0
+    rolled_back: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SpoolStatus:
+    """What waits for the centre. oldest_age_s: of the oldest waiting record, 0 when none waits."""
+
+    waiting: int = 0
+    parked: int = 0
+    oldest_age_s: float = 0.0
+    acknowledged: int = 0
+    sync_age_s: float | None = None
+    recordings_waiting: int = 0
+    recordings_waiting_bytes: int = 0
+    open_calls: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TaskStatus:
+    """One of the agent's own tasks."""
+
+    running: bool
+    restarts: int
+    last_error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """All of a box. survival_mode: no upstream is UP or SUSPECT, so the box stands on its own."""
+
+    box: str
+    site: str
+    site_name: str
+    software: str
+    time_utc: str
+    uptime_s: float
+    survival_mode: bool
+    links: tuple[LinkStatus, ...] = ()
+    kamailio: KamailioStatus = KamailioStatus()
+    config: ConfigStatus = ConfigStatus()
+    spool: SpoolStatus = SpoolStatus()
+    tasks: Mapping[str, TaskStatus] = field(default_factory=dict)
+    disk_free_bytes: int = 0
+    disk_bytes: int = 0
+    format: int = FORMAT
+
+    def as_json(self) -> dict[str, Any]:
+        """As plain JSON values, keys as named here."""
+        return asdict(self)
+
+
+def status_page(status: Status) -> tuple[str, bytes]:
+    """A page for the local HTTP server: content type and body."""
+    return "application/json", json.dumps(status.as_json(), ensure_ascii=False).encode()
+
+
+def survives(states: Iterable[LinkState]) -> bool:
+    """Whether the box stands on its own: there are upstreams and none of them is tried first."""
+    known = tuple(states)
+    return bool(known) and not {LinkState.UP, LinkState.SUSPECT} & set(known)
+
+
+def link_status(
+    link: Link, known: LinkState, now_s: float, stated_life_ms: int, lost_there: float | None
+) -> LinkStatus:
+    """One link's figures. known: what may be told of it; lost_there: see `LinkStatus.loss_there_ratio`."""
+    seen = link.evidence
+    return LinkStatus(
+        id=link.upstream_id,
+        state=link.state.value,
+        known_state=known.value,
+        state_age_s=round(now_s - link.since_s, 3),
+        reason=link.reason,
+        hold_s=link.hold_s,
+        hold_left_s=round(link.hold_left_s(now_s), 3),
+        loss_ratio=round(seen.loss_ratio, 4),
+        loss_there_ratio=None if lost_there is None else round(lost_there, 4),
+        round_trip_ms=_rounded(seen.round_trip_ms),
+        round_trip_p99_ms=_rounded(seen.round_trip_p99_ms),
+        life_ms=link.life_ms(stated_life_ms),
+        probes=seen.probes,
+        answers=seen.answers,
+        failbacks_doubled=link.failbacks,
+        transitions={f"{a.value}>{b.value}": count for (a, b), count in link.transitions.items()},
+    )
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)

@@ -1,0 +1,121 @@
+"""The status for people: tables of `rich`, from the JSON that the agent serves. Reads no clock and opens nothing."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from appliance.text import Lang, text
+
+STATE_STYLES = {
+    "UP": "green",
+    "SUSPECT": "yellow",
+    "DOWN": "bold red",
+    "RECOVERING": "cyan",
+    "UNKNOWN": "magenta",
+}
+_UNITS = ((86400, "d"), (3600, "h"), (60, "min"))
+
+Json = Mapping[str, Any]
+
+
+def view(status: Json, lang: Lang) -> RenderableType:
+    """The whole status."""
+    return Group(_head(status, lang), _links(status, lang), _figures(status, lang), *_troubles(status, lang))
+
+
+def span(seconds: float | None) -> str:
+    """A duration in two units at most: "3 h 5 min", "12 s"; "-" for none."""
+    if seconds is None:
+        return "-"
+    left = max(0, round(seconds))
+    parts = []
+    for size, unit in _UNITS:
+        if left >= size:
+            parts.append(f"{left // size} {unit}")
+            left %= size
+    if left or not parts:
+        parts.append(f"{left} s")
+    return " ".join(parts[:2])
+
+
+def _head(status: Json, lang: Lang) -> RenderableType:
+    survival = bool(status["survival_mode"])
+    mode = text("agent.status.alone" if survival else "agent.status.with_cloud", lang)
+    if not status["links"]:
+        mode = text("agent.status.no_upstream", lang)
+    site = status["site_name"] or status["site"] or text("agent.status.not_enrolled", lang)
+    return Panel(
+        Text.assemble((mode, "bold red" if survival else "bold green"), f"   {status['time_utc']}"),
+        title=f"{site} · {status['box']}",
+        subtitle=f"kyusai {status['software']}",
+        title_align="left",
+    )
+
+
+def _links(status: Json, lang: Lang) -> RenderableType:
+    table = Table(expand=True, title=text("agent.status.links", lang), title_justify="left")
+    for column in ("upstream", "state", "since", "loss", "round_trip", "hold"):
+        table.add_column(
+            text(f"agent.status.{column}", lang),
+            justify="left" if column in ("upstream", "state") else "right",
+        )
+    for link in status["links"]:
+        state = str(link["known_state"])
+        round_trip = link["round_trip_ms"]
+        hold = (
+            f"{span(link['hold_left_s'])} / {span(link['hold_s'])}"
+            if state == "RECOVERING"
+            else span(link["hold_s"])
+        )
+        table.add_row(
+            str(link["id"]),
+            Text(state, STATE_STYLES.get(state, "")),
+            span(link["state_age_s"]),
+            f"{link['loss_ratio']:.0%}",
+            "-" if round_trip is None else f"{round_trip:.0f} ms",
+            hold,
+        )
+    return table
+
+
+def _figures(status: Json, lang: Lang) -> RenderableType:
+    kamailio, config, spool = status["kamailio"], status["config"], status["spool"]
+    grid = Table.grid(padding=(0, 3))
+    rows = (
+        ("kamailio", text("agent.status.answers" if kamailio["alive"] else "agent.status.silent", lang)),
+        ("registered", _known(kamailio["registered_contacts"])),
+        ("calls", _known(kamailio["active_calls"])),
+        ("config", f"{config['version']} ({span(config['age_s'])})"),
+        ("centre", span(config["centre_age_s"])),
+        ("waiting", f"{spool['waiting']} ({span(spool['oldest_age_s'])})"),
+        ("parked", str(spool["parked"])),
+        ("recordings", str(spool["recordings_waiting"])),
+        ("disk", f"{status['disk_free_bytes'] / 1e9:.1f} GB"),
+    )
+    for name, value in rows:
+        grid.add_row(text(f"agent.status.{name}", lang), value)
+    return grid
+
+
+def _troubles(status: Json, lang: Lang) -> list[RenderableType]:
+    """What somebody has to look at; nothing when all is well."""
+    lines = [
+        text("agent.status.task_failed", lang, task=name, error=task["last_error"], restarts=task["restarts"])
+        for name, task in status["tasks"].items()
+        if not task["running"]
+    ]
+    config = status["config"]
+    if config["problems"]:
+        lines.append(
+            text("agent.status.refused", lang, version=config["refused_version"] or config["version"])
+        )
+        lines += [f"  {problem}" for problem in config["problems"][:10]]
+    return [Text(line, "yellow") for line in lines]
+
+
+def _known(value: object) -> str:
+    return "-" if value is None else str(value)
