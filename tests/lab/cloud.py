@@ -59,7 +59,8 @@ class Cloud:
         self.realm = realm
         config, rpc = folder / "cloud_kamailio.cfg", folder / "cloud_rpc.sock"
         config.write_text(render(a, rpc, realm))
-        self.kamailio = Kamailio("cloud", config, folder, rpc)
+        command: list[str | Path] = ["kamailio", "-DD", "-E", "-m", "64", "-f", config]
+        self.kamailio = Kamailio("cloud", [*command, "-P", folder / "cloud.pid", "-Y", folder], folder, rpc)
         ng = f"{a.cloud_inside}:{NG_PORT}"
         self.rtpengine = RtpEngine(
             "cloud-rtpengine",

@@ -6,7 +6,7 @@ import itertools
 import json
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,40 +57,24 @@ class Rpc:
 
 
 class Kamailio:
-    """One Kamailio from a rendered configuration file."""
+    """One Kamailio, started in the foreground by a given command line."""
 
     def __init__(
         self,
         name: str,
-        config: Path,
+        argv: Sequence[str | Path],
         folder: Path,
         rpc: Path,
         *,
-        shared_memory_mb: int = 64,
         env: Mapping[str, str] | None = None,
     ) -> None:
-        """``rpc`` is the datagram socket that the configuration names."""
+        """``rpc`` is the datagram socket that its configuration names."""
         self.rpc = Rpc(rpc)
-        self._pid_file = folder / f"{name}.pid"
-        argv: list[str | Path] = [
-            "kamailio",
-            "-DD",
-            "-E",
-            "-f",
-            config,
-            "-P",
-            self._pid_file,
-            "-m",
-            str(shared_memory_mb),
-            "-w",
-            folder,
-        ]
         self.process = Process(name, argv, folder, env=env)
 
     async def start(self) -> None:
         """Start it and wait until it answers RPC (its SIP sockets are bound before)."""
         self.rpc.path.unlink(missing_ok=True)
-        self._pid_file.unlink(missing_ok=True)
         await self.process.start()
         await self.process.wait(self.rpc.answers, "answers RPC", 15)
 

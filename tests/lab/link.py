@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 class Ports:
     """The ports that cross the line. RTP ranges are small so that every port can have a socket."""
 
-    box_rtp: range = range(31000, 31080)
+    box_rtp: range = range(31000, 31120)
     cloud_rtp: range = range(32000, 32080)
     sip: tuple[int, ...] = (SIP_PORT,)
 

@@ -1,0 +1,194 @@
+"""The box of a lab: its settings, rendered by the product itself, and its programs, each started, killed and started again."""
+
+import asyncio
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from appliance import box as box_settings
+from appliance import site, snapshot
+from appliance.kamailio import render as kamailio_render
+from appliance.layout import Layout
+from tests.lab.addresses import CENTRE_PORT, Addresses
+from tests.lab.kamailio import Kamailio, Rpc, RtpEngine
+from tests.lab.link import Ports
+from tests.lab.processes import Process, wait_until
+
+ROOT = Path(__file__).resolve().parents[2]
+BOX_ID = "tokyo-1-a"
+NG_PORT, METRICS_PORT = 2223, 9469
+COMMAND_TIMEOUT_S = 20.0
+
+SETTINGS = """\
+[box]
+id = "{id}"
+state_dir = "{state}"
+run_dir = "{run}"
+[centre]
+url = "https://{a.centre_seen_by_box}:{centre_port}"
+[sip]
+lan = "{a.box_lan}"
+wan = "{a.box_wan}"
+wan_advertise = "{a.box_seen_by_cloud}:5060"
+children = 2
+shared_memory_mb = 128
+[rtp]
+lan = "{a.box_lan}"
+wan = "{a.box_wan}"
+wan_advertise = "{a.box_seen_by_cloud}"
+port_min = {port_min}
+port_max = {port_max}
+ng = "{a.box_lan}:{ng_port}"
+[agent]
+listen = "{a.box_lan}:{metrics_port}"
+"""
+
+
+class CommandFailed(RuntimeError):
+    """A command of the product ended with an error."""
+
+
+async def kyusai(*words: str | Path, env: dict[str, str] | None = None) -> str:
+    """Run the command ``kyusai`` and return its standard output. Raises ``CommandFailed`` with what it said."""
+    child = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "kyusai_cli",
+        *map(str, words),
+        cwd=ROOT,
+        env=env,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await asyncio.wait_for(child.communicate(), COMMAND_TIMEOUT_S)
+    if child.returncode != 0:
+        raise CommandFailed(
+            f"kyusai {' '.join(map(str, words))}: exit {child.returncode}\n{err.decode()}{out.decode()}"
+        )
+    return out.decode()
+
+
+class Box:
+    """One box. Its programs: ``rtpengine``, ``kamailio``, ``agent``, ``media`` (see ``programs``)."""
+
+    def __init__(self, addresses: Addresses, folder: Path, ports: Ports | None = None) -> None:
+        """Writes box.toml. Nothing is started or rendered yet."""
+        a, ports = addresses, ports or Ports()
+        self.addresses = a
+        self.folder = folder
+        self.toml = folder / "box.toml"
+        text = SETTINGS.format(
+            a=a,
+            id=BOX_ID,
+            state=folder / "box" / "state",
+            run=folder / "box" / "run",
+            centre_port=CENTRE_PORT,
+            port_min=ports.box_rtp.start,
+            port_max=ports.box_rtp.stop - 1,
+            ng_port=NG_PORT,
+            metrics_port=METRICS_PORT,
+        )
+        self.toml.write_text(text)
+        self.settings = box_settings.load(self.toml)
+        self.layout = Layout.of(self.settings)
+        ng = f"{a.box_lan}:{NG_PORT}"
+        self.rtpengine = RtpEngine(
+            "box-rtpengine", folder, ng, ["--config-file", str(self.layout.rtpengine_conf), "--log-level=6"]
+        )
+        command = kamailio_render.command(self.settings, self.layout)
+        self.kamailio = Kamailio("box-kamailio", command, folder, self.layout.kamailio_rpc)
+        self.agent = self._own_process("agent", "--hold-s", "1", "--hold-cap-s", "10")
+        self.media = self._own_process("media")
+
+    @property
+    def rpc(self) -> Rpc:
+        """Kamailio's RPC."""
+        return self.kamailio.rpc
+
+    @property
+    def metrics_url(self) -> str:
+        """Where the agent serves its metrics."""
+        return f"http://{self.addresses.box_lan}:{METRICS_PORT}/metrics"
+
+    def programs(self) -> dict[str, Process]:
+        """Every program's process by name."""
+        return {
+            "rtpengine": self.rtpengine.process,
+            "kamailio": self.kamailio.process,
+            "agent": self.agent,
+            "media": self.media,
+        }
+
+    async def render(self) -> None:
+        """Have the product write what its daemons read."""
+        await kyusai("render", "--box", self.toml)
+
+    def publish(self, document: dict[str, Any]) -> None:
+        """Put a site document into use without a centre, as the agent would after it has checked one."""
+        text = json.dumps(document, ensure_ascii=False)
+        parsed = site.loads(text)
+        version = int(document["version"])
+        self.layout.version_dir(version).mkdir(parents=True, exist_ok=True)
+        self.layout.document(version).write_text(text)
+        snapshot.write(parsed, self.layout.route_snapshot(version))
+        fresh = self.layout.current.with_name("current.new")
+        fresh.unlink(missing_ok=True)
+        fresh.symlink_to(Path("versions") / str(version))
+        fresh.replace(self.layout.current)
+
+    async def start(self, *names: str) -> None:
+        """Start programs by name; Kamailio and rtpengine when none is named."""
+        for name in names or ("rtpengine", "kamailio"):
+            if name == "rtpengine":
+                await self.rtpengine.start()
+            elif name == "kamailio":
+                await self.kamailio.start()
+            else:
+                process = self.programs()[name]
+                await process.start()
+                if name == "agent":
+                    await process.wait(self.layout.agent_socket.exists, "its status socket", 15)
+
+    async def kill(self, name: str) -> None:
+        """SIGKILL one program with all that belongs to it."""
+        await self.programs()[name].kill()
+        if name == "agent":
+            self.layout.agent_socket.unlink(missing_ok=True)
+
+    async def stop(self, *names: str) -> None:
+        """End programs in order, all of them when none is named; the agent last, so that it sees the last calls."""
+        for name in names or ("kamailio", "rtpengine", "media", "agent"):
+            await self.programs()[name].stop()
+
+    async def status(self) -> dict[str, Any]:
+        """What ``kyusai status --json`` says."""
+        answer: dict[str, Any] = json.loads(await kyusai("status", "--json", "--box", self.toml))
+        return answer
+
+    async def link_state(self, upstream: str = "cloud") -> str:
+        """What Kamailio holds of an upstream; empty when nobody has said anything for five seconds."""
+        try:
+            answer = await self.rpc.call("htable.get", "link", upstream)
+        except RuntimeError:
+            return ""
+        return str(answer["item"]["value"])
+
+    async def set_link_state(self, state: str, upstream: str = "cloud") -> float:
+        """Say in the agent's place how an upstream is (holds for five seconds); returns the moment."""
+        await self.rpc.call("htable.sets", "link", upstream, state)
+        return time.monotonic()
+
+    async def wait_link_state(self, state: str, upstream: str = "cloud", timeout_s: float = 10.0) -> float:
+        """Wait until Kamailio holds ``state``; returns the moment (monotonic seconds)."""
+
+        async def reached() -> bool:
+            return await self.link_state(upstream) == state
+
+        await wait_until(reached, f"link {upstream} {state}", timeout_s)
+        return time.monotonic()
+
+    def _own_process(self, *words: str) -> Process:
+        argv = [sys.executable, "-m", "kyusai_cli", words[0], "--box", str(self.toml), *words[1:]]
+        return Process(f"box-{words[0]}", argv, self.folder, env={"PYTHONPATH": str(ROOT)})
