@@ -65,6 +65,17 @@ def agent(
         asyncio.run(wiring.serve(settings, log, hold_down))
 
 
+@app.command(help=text("agent.help.media", LANG))
+def media(box: BoxFile = None) -> None:
+    """Turn captures into recordings until it is told to stop."""
+    from agent.logs import set_up
+    from agent.media import serve
+
+    with told():
+        settings = _box(box)
+        serve(settings, set_up().bind(box=settings.id))
+
+
 @app.command(help=text("agent.help.status", LANG))
 def status(as_json: AsJson = False, box: BoxFile = None) -> None:
     """Exit code 1 when the agent does not answer."""

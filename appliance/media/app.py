@@ -76,10 +76,11 @@ class Converter:
         self.converted = 0
         self.failed = 0
 
-    def run(self, stop: Event) -> None:
-        """Converts until `stop` is set."""
+    def run(self, stop: Event, alive: Callable[[], object]) -> None:
+        """Converts until `stop` is set; calls `alive` on every pass."""
         os.nice(NICENESS)
         while not stop.is_set():
+            alive()
             self.pass_once(time.monotonic(), time.time())
             stop.wait(SCAN_EVERY_S)
 

@@ -83,7 +83,7 @@ def convert(
             _sha256(plain),
             _sha256(cipher),
             cipher.stat().st_size,
-            datetime.fromtimestamp(mixed.start_s, UTC).isoformat(timespec="milliseconds"),
+            datetime.fromtimestamp(mixed.start_s, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
             round(mixed.duration_s, 3),
         )
         _sync(cipher)
