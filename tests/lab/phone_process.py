@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import os
 import sys
 import time
 from collections import deque
@@ -242,9 +243,12 @@ class PhoneProcess:
         return task
 
 
+_events = os.fdopen(os.dup(1), "w", buffering=1)
+"""Where events go. The stack prints to standard output now and then: that goes to the log instead."""
+
+
 def _say(message: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(message) + "\n")
-    sys.stdout.flush()
+    _events.write(json.dumps(message) + "\n")
 
 
 async def _obey(phone: PhoneProcess, order: dict[str, Any]) -> None:
@@ -257,6 +261,7 @@ async def _obey(phone: PhoneProcess, order: dict[str, Any]) -> None:
 
 async def main() -> None:
     """Obey until stdin ends, so that a phone never outlives whoever started it."""
+    os.dup2(2, 1)
     logging.basicConfig(
         level=logging.DEBUG, format="%(asctime)s.%(msecs)03d %(name)s %(message)s", datefmt="%H:%M:%S"
     )
