@@ -13,7 +13,7 @@ from cloudsync.http.context import Box, PartsOf
 from cloudsync.http.errors import ERROR_RESPONSES
 from cloudsync.http.models import ConfigStatusBody, EnvelopeModel
 from cloudsync.http.strict import StrictRoute
-from cloudsync.service import configuration
+from cloudsync.service import access, configuration
 
 router = APIRouter(route_class=StrictRoute, tags=["configuration"], responses=ERROR_RESPONSES)
 
@@ -39,6 +39,7 @@ async def config(
                     await published.wait()
             except TimeoutError:
                 return Response(status_code=204)
+            await run_in_threadpool(access.require_not_revoked, parts.centre, who)
             envelope = await run_in_threadpool(configuration.newest, parts.centre, who.site_id, have)
     return Response(status_code=204) if envelope is None else JSONResponse(asdict(envelope))
 

@@ -15,11 +15,17 @@ Utc = Annotated[str, StringConstraints(pattern=f"^{wire.UTC_PATTERN}$")]
 Short = Annotated[str, StringConstraints(max_length=256)]
 
 
-class _Model(BaseModel):
+class _Answer(BaseModel):
+    """An answer: what the rules give, tuples included."""
+
+
+class _Body(BaseModel):
+    """A request: a number in quotes is no number."""
+
     model_config = ConfigDict(strict=True, extra="ignore")
 
 
-class EnrolBody(_Model):
+class EnrolBody(_Body):
     """POST /v1/enrol."""
 
     code: Short
@@ -28,14 +34,14 @@ class EnrolBody(_Model):
     versions: dict[str, Any] = Field(default_factory=dict)
 
 
-class ConfigKeyModel(_Model):
+class ConfigKeyModel(_Answer):
     """A public key that signs site documents and receipts."""
 
     key_id: str
     public_key: str
 
 
-class EnrolAnswer(_Model):
+class EnrolAnswer(_Answer):
     """What an enrolled box has to know."""
 
     site_id: str
@@ -47,19 +53,19 @@ class EnrolAnswer(_Model):
     last_hash: str
 
 
-class ChallengeBody(_Model):
+class ChallengeBody(_Body):
     """POST /v1/token/challenge."""
 
     box_id: Short
 
 
-class ChallengeAnswer(_Model):
+class ChallengeAnswer(_Answer):
     """A nonce to sign within 60 seconds."""
 
     nonce: str
 
 
-class TokenBody(_Model):
+class TokenBody(_Body):
     """POST /v1/token; the signature is over `kyusai-token-v1`, NUL, box id, NUL, nonce."""
 
     box_id: Short
@@ -67,14 +73,14 @@ class TokenBody(_Model):
     signature: Short
 
 
-class TokenAnswer(_Model):
+class TokenAnswer(_Answer):
     """A bearer token."""
 
     token: str
     expires_in_s: int
 
 
-class EnvelopeModel(_Model):
+class EnvelopeModel(_Answer):
     """A signed site document; `document` is the exact text."""
 
     document: str
@@ -83,7 +89,7 @@ class EnvelopeModel(_Model):
     signature: str
 
 
-class ConfigStatusBody(_Model):
+class ConfigStatusBody(_Body):
     """POST /v1/config/status."""
 
     version: Annotated[int, Field(ge=0, lt=2**31)]
@@ -91,7 +97,7 @@ class ConfigStatusBody(_Model):
     problems: Annotated[list[Any], Field(max_length=wire.PROBLEMS_MAX)] = Field(default_factory=list)
 
 
-class RecordModel(_Model):
+class RecordModel(_Body):
     """One record of the site's sequence."""
 
     seq: int
@@ -105,7 +111,7 @@ class RecordModel(_Model):
     hash: str
 
 
-class BatchBody(_Model):
+class BatchBody(_Body):
     """POST /v1/records, commonly with Content-Encoding gzip."""
 
     site_id: str
@@ -113,7 +119,7 @@ class BatchBody(_Model):
     records: Annotated[list[RecordModel], Field(max_length=wire.BATCH_RECORDS_MAX)]
 
 
-class RecordResultModel(_Model):
+class RecordResultModel(_Answer):
     """stored and duplicate both acknowledge; refused has a reason."""
 
     id: str
@@ -121,13 +127,13 @@ class RecordResultModel(_Model):
     reason: str
 
 
-class BatchAnswer(_Model):
+class BatchAnswer(_Answer):
     """One result per record, in the order of the batch; committed."""
 
     results: list[RecordResultModel]
 
 
-class RecordingBody(_Model):
+class RecordingBody(_Body):
     """POST /v1/recordings."""
 
     id: Annotated[str, StringConstraints(pattern=f"^{wire.RECORDING_ID_PATTERN}$")]
@@ -140,13 +146,13 @@ class RecordingBody(_Model):
     format: Annotated[str, StringConstraints(max_length=64)]
 
 
-class OffsetAnswer(_Model):
+class OffsetAnswer(_Answer):
     """Where the upload stands."""
 
     offset: int
 
 
-class ReceiptModel(_Model):
+class ReceiptModel(_Answer):
     """The centre's signed word that it holds the recording."""
 
     site_id: str
@@ -159,7 +165,7 @@ class ReceiptModel(_Model):
     signature: str
 
 
-class RecordingAnswer(_Model):
+class RecordingAnswer(_Answer):
     """GET /v1/recordings/{id}; `receipt` is there once the state is stored."""
 
     id: str
@@ -168,7 +174,7 @@ class RecordingAnswer(_Model):
     receipt: ReceiptModel | None
 
 
-class HeartbeatAnswer(_Model):
+class HeartbeatAnswer(_Answer):
     """POST /v1/heartbeat. A revoked box gets 403 `box.revoked` instead."""
 
     server_time_utc: str
@@ -176,7 +182,7 @@ class HeartbeatAnswer(_Model):
     config_version: int
 
 
-class ErrorAnswer(_Model):
+class ErrorAnswer(_Answer):
     """Every answer of 400 and above."""
 
     key: str

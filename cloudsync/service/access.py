@@ -88,6 +88,14 @@ def identify(centre: Centre, token: str) -> BoxIdentity:
     return BoxIdentity(holder.site_id, holder.box_id)
 
 
+def require_not_revoked(centre: Centre, who: BoxIdentity) -> None:
+    """For a request that was held: raise Refused `box.revoked` when the box was shut out meanwhile."""
+    with centre.database.read() as connection:
+        box = boxes.find(connection, who.box_id)
+    if box is None or box.revoked_utc is not None:
+        raise _revoked(who.box_id)
+
+
 def _not_proved() -> Refused:
     return Refused(
         401,

@@ -74,7 +74,7 @@ def note_refused(
     for id_, digest, reason in refused:
         statement = insert_for(connection, refused_record).values(
             site_id=site_id,
-            id=id_[:REFUSED_ID_CHARACTERS],
+            id=_storable(id_),
             hash=digest[:64],
             reason=reason,
             box_id=box_id,
@@ -87,6 +87,11 @@ def note_refused(
                 set_={"times": refused_record.c.times + 1, "last_utc": now_utc},
             )
         )
+
+
+def _storable(id_: str) -> str:
+    """An id that was refused may hold anything, lone surrogates included, which no database takes."""
+    return id_[:REFUSED_ID_CHARACTERS].encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")
 
 
 def ledger(connection: Connection, site_id: str) -> Ledger:

@@ -1,0 +1,160 @@
+"""Records against a real centre. A failure means a call record that is lost, doubled, or blocks those behind it."""
+
+import gzip
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+
+from cloudsync import wire
+from cloudsync.store import records as store
+from tests.helpers.centre_box import Box, CentreProcess, chain, opened, prepare_site
+
+
+@pytest.fixture(scope="module")
+def centre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CentreProcess]:
+    process = CentreProcess(tmp_path_factory.mktemp("centre") / "data")
+    yield process.start()
+    process.stop()
+
+
+@pytest.fixture
+def box(centre: CentreProcess, request: pytest.FixtureRequest) -> Box:
+    site = f"site-{abs(hash(request.node.name)) % 10**8}"
+    with centre.store() as opened_centre:
+        text = prepare_site(opened_centre, site)
+    return Box.enrolled(centre.url, text, f"{site}-a")
+
+
+def words(results: list[wire.RecordResult]) -> list[str]:
+    return [result.reason or result.status for result in results]
+
+
+def test_repeated_batch_is_acknowledged_again_and_stored_once(centre: CentreProcess, box: Box) -> None:
+    records = chain(5)
+    assert words(box.send(records)) == ["stored"] * 5
+    assert words(box.send(records)) == ["duplicate"] * 5
+    with centre.store() as opened_centre, opened_centre.database.read() as connection:
+        assert store.ledger(connection, box.site_id) == store.Ledger(5, 5, records[-1].hash)
+        rows = store.newest(connection, site_id=box.site_id, limit=10)
+    assert json.loads(str(rows[0]["body"])) == records[-1].body
+
+
+def test_conflicting_record_is_refused_and_those_behind_it_pass(centre: CentreProcess, box: Box) -> None:
+    records = chain(3)
+    box.send(records[:1])
+    forged = replace(chain(1, prefix="x")[0], id="r-1")
+    forged = wire.chain_record(
+        forged.prev_hash,
+        seq=1,
+        record_id="r-1",
+        kind="cdr",
+        priority=1,
+        created_utc=forged.created_utc,
+        boot_id="",
+        body={},
+    )
+    assert words(box.send([forged, *records[1:]])) == ["conflict", "stored", "stored"]
+    assert words(box.send([forged])) == ["conflict"]
+    with centre.store() as opened_centre, opened_centre.database.read() as connection:
+        rows = store.refused(connection, site_id=box.site_id, limit=10)
+    assert [(row["id"], row["reason"], row["times"]) for row in rows] == [("r-1", "conflict", 2)]
+
+
+def test_missing_record_is_counted_until_it_comes(centre: CentreProcess, box: Box) -> None:
+    records = chain(4)
+    box.send([records[3], records[0], records[1]])
+
+    def missing() -> int:
+        with centre.store() as opened_centre, opened_centre.database.read() as connection:
+            return store.ledger(connection, box.site_id).missing
+
+    assert missing() == 1
+    box.send([records[2]])
+    assert missing() == 0
+
+
+def test_hostile_items_are_refused_one_by_one(box: Box) -> None:
+    good = asdict(chain(1)[0])
+    items = [None, {"id": "\ud800"}, {**good, "seq": "1"}, {**good, "body": {"x": "\ud800"}}, good]
+    body = json.dumps({"site_id": box.site_id, "box_id": box.box_id, "records": items}).encode()
+    answer = box.post_batch(gzip.compress(body))
+    assert answer.status_code == 200, answer.text
+    assert [item["status"] for item in answer.json()["results"]] == ["refused"] * 4 + ["stored"]
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "status", "key"),
+    [
+        (b"<html>", {}, 400, "body.bad_gzip"),
+        (gzip.compress(b"nothing"), {}, 400, "body.malformed"),
+        (gzip.compress(b"0" * (wire.BATCH_BYTES_MAX + 1)), {}, 413, "body.too_large"),
+        (gzip.compress(b"0" * 100_000_000), {}, 413, "body.too_large"),
+        (b"{}", {"Content-Encoding": "br"}, 415, "body.encoding"),
+        (b"0" * (wire.BATCH_BYTES_MAX + 1), {"Content-Encoding": "identity"}, 413, "body.too_large"),
+    ],
+    ids=["html", "no json", "too large", "bomb", "brotli", "too large in plain"],
+)
+def test_bad_batch_gets_a_clear_answer(
+    box: Box, body: bytes, headers: dict[str, str], status: int, key: str
+) -> None:
+    answer = box.post_batch(body, **headers)
+    assert (answer.status_code, answer.json()["key"]) == (status, key)
+    assert set(answer.json()) == {"key", "message", "hint", "problems"}
+
+
+def test_concurrent_batches_with_the_same_records_store_each_once(centre: CentreProcess, box: Box) -> None:
+    records = chain(200)
+    batches = [records[start : start + 50] for start in range(0, 200, 25)] * 2
+    with ThreadPoolExecutor(4) as pool:
+        results = [result for batch in pool.map(box.send, batches) for result in batch]
+    assert {str(result.status) for result in results} == {"stored", "duplicate"}
+    assert sum(result.status == "stored" for result in results) == 200
+    with centre.store() as opened_centre, opened_centre.database.read() as connection:
+        assert store.ledger(connection, box.site_id) == store.Ledger(200, 200, records[-1].hash)
+
+
+def test_two_processes_write_to_one_store_without_loss(centre: CentreProcess, box: Box) -> None:
+    from cloudsync.service.access import BoxIdentity
+    from cloudsync.service.records import take
+
+    records = chain(300)
+    who = BoxIdentity(box.site_id, box.box_id)
+
+    def through_this_process(batch: list[wire.Record]) -> list[str]:
+        raw = [asdict(record) for record in batch]
+        return words(list(take(own, who, wire.Batch(who.site_id, who.box_id, raw))))
+
+    batches = [records[start : start + 20] for start in range(0, 300, 20)]
+    with opened(centre.data_dir) as own, ThreadPoolExecutor(4) as pool:
+        here = pool.map(through_this_process, batches)
+        there = pool.map(lambda batch: words(box.send(batch)), batches)
+        counted = [word for batch in (*here, *there) for word in batch]
+        with own.database.read() as connection:
+            assert store.ledger(connection, box.site_id) == store.Ledger(300, 300, records[-1].hash)
+    assert (counted.count("stored"), counted.count("duplicate")) == (300, 300)
+
+
+def test_record_that_another_writer_stored_meanwhile_is_judged_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cloudsync.service import records as rules
+    from cloudsync.service.access import BoxIdentity
+
+    who = BoxIdentity("tokyo-1", "tokyo-1-a")
+    record = chain(1)[0]
+    batch = wire.Batch("tokyo-1", "tokyo-1-a", [asdict(record)])
+    stale = [[], None]
+    real = store.held
+    with opened(tmp_path / "data") as centre:
+        prepare_site(centre)
+        rules.take(centre, who, batch)
+
+        def held_before_the_other(*arguments: object) -> object:
+            return stale.pop(0) if stale[0] == [] else real(*arguments)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(store, "held", held_before_the_other)
+        assert words(list(rules.take(centre, who, batch))) == ["duplicate"]
