@@ -72,7 +72,7 @@ class Lab:
         self.version = 0
         numbers = [str(FIRST_EXTENSION + index) for index in range(parts.phones)]
         self.passwords = {number: secrets.token_hex(12) for number in numbers}
-        self.phones = {number: self._phone(index, number) for index, number in enumerate(numbers)}
+        self.phones = {number: self.make_phone(number) for number in numbers}
         self.cloud_phones = {
             str(FIRST_CLOUD_PHONE + index): self._cloud_phone(index) for index in range(parts.cloud_phones)
         }
@@ -116,6 +116,21 @@ class Lab:
         """Register the site's phones (all, or the given extensions)."""
         await asyncio.gather(*(self.phones[number].register() for number in numbers or self.phones))
 
+    def make_phone(self, number: str, **changes: Any) -> Phone:
+        """A phone for the extension, not started; ``changes`` go to its identity. Put it into ``phones`` before the start
+        to have it take the place of the ordinary one."""
+        a = self.addresses
+        index = int(number) - FIRST_EXTENSION
+        identity = Identity(
+            number,
+            a.phone(index + 1),
+            tones.assigned(index),
+            server=f"{a.box_lan}:{SIP_PORT}",
+            password=self.passwords[number],
+            domain=REALM,
+        )
+        return Phone(replace(identity, **(self.phone | changes)), self.folder)
+
     async def _start(self) -> None:
         stages = self._stages()
         await asyncio.gather(*(part.start() for part in stages[0]), self.box.render())
@@ -147,18 +162,6 @@ class Lab:
             if wanted:
                 outside.append(part)
         return [outside, [self.box], [*self.phones.values(), *self.cloud_phones.values()]]
-
-    def _phone(self, index: int, number: str) -> Phone:
-        a = self.addresses
-        identity = Identity(
-            number,
-            a.phone(index + 1),
-            tones.assigned(index),
-            server=f"{a.box_lan}:{SIP_PORT}",
-            password=self.passwords[number],
-            domain=REALM,
-        )
-        return Phone(replace(identity, **self.phone), self.folder)
 
     def _cloud_phone(self, index: int) -> Phone:
         number = str(FIRST_CLOUD_PHONE + index)
