@@ -38,6 +38,9 @@ LAST_WORD = {
 }
 """What the caller hears when a plan has no step left for an outcome that no reply stands for."""
 
+PREEMPTED_HEADER = 'Reason: preemption ;cause=4 ;text="Non-IP Preemption"\r\n'
+"""RFC 4411 section 3: why the BYE comes."""
+
 PREEMPT_TRIES = 3
 """Lower calls that one emergency call may end on one gateway: some gateways free a channel only after a moment."""
 
@@ -199,7 +202,7 @@ class Calls:
         lower = call_key(line.call_id, line.from_tag)
         self._ksr.keep("ending", lower, Cause.PREEMPTED)
         if line.talking:
-            self._ksr.rpc("dlg.end_dlg", line.entry, line.number)
+            self._ksr.rpc("dlg.end_dlg", line.entry, line.number, PREEMPTED_HEADER)
         else:
             self._ksr.cancel_call(line.call_id, line.cseq)
         self._parts.journal.put(
@@ -287,7 +290,7 @@ class Calls:
         if ksr.canceled():
             self._finish(487)
             return
-        outcome = outcome_of(step.kind, Ending(code, replied, bool(ksr.get("rang")), timer))
+        outcome = self._outcome(step, Ending(code, replied, bool(ksr.get("rang")), timer))
         self._answering.pass_over(index)
         self._step_end(index, outcome, code)
         if self._gives_way(plan, step, outcome):
@@ -301,6 +304,14 @@ class Calls:
             self.refuse(*LAST_WORD[outcome])
         else:
             self._finish(code)
+
+    def _outcome(self, step: Step, ending: Ending) -> Outcome:
+        """The step's outcome; that of a call whose channel an emergency call took while it rang is FULL."""
+        call = self._ksr.get("call")
+        if step.kind is StepKind.GATEWAY and self._ksr.look("ending", call) == Cause.PREEMPTED:
+            self._ksr.forget("ending", call)
+            return Outcome.FULL
+        return outcome_of(step.kind, ending)
 
     def _gives_way(self, plan: Plan, step: Step, outcome: Outcome) -> bool:
         """Whether a gateway that says it is full is tried again for an emergency call, after a lower call was ended."""

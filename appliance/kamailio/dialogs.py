@@ -36,8 +36,7 @@ class Dialogs:
         ksr = self._ksr
         method = ksr.pv("$rm")
         hops = route_set(ksr.headers("Route"), self._parts.here.own)
-        if not ksr.loose_route():
-            self._unrouted(method)
+        if not ksr.loose_route() and not self._known_without_route(method):
             return
         self._leave_as_it_came()
         back = second_pass(hops)
@@ -51,14 +50,14 @@ class Dialogs:
         upstream = ksr.upstream()
         life_ms = self._life_ms()
         if back is not None:
-            ksr.apply()
             ksr.put("straight", back.uri)
-        if back is not None and self._dead():
+        if back is not None and (self._dead() or ksr.look("passed", self._straight_key())):
             self._straight(back, upstream, method)
             return
         passes = Passes.FIRST if back is not None else Passes.SECOND if again else Passes.ONCE
         self._media.request(hops, passes, upstream)
-        ksr.follow_alias()
+        if not ksr.pv("$du"):
+            ksr.follow_alias()
         self._send(method, life_ms if method == "BYE" or back is not None else SILENCE_LIMIT_MS)
 
     def _leave_as_it_came(self) -> None:
@@ -67,13 +66,18 @@ class Dialogs:
         if not ksr.pv("$fs"):
             ksr.send_from(f"{ksr.pv('$proto')}:{ksr.pv('$Ri')}:{ksr.pv('$Rp')}")
 
-    def _unrouted(self, method: str) -> None:
+    def _known_without_route(self, method: str) -> bool:
+        """A request that lacks the Route headers it was given: passed on if it belongs to a call and names the other side
+        (some telephones take the route set of a re-INVITE's answer, which has none); else answered or absorbed here."""
         ksr = self._ksr
-        if method == "ACK":
-            if ksr.belongs():
-                ksr.relay()
-            return
-        ksr.reply(481, "Call/Transaction Does Not Exist")
+        if method == "ACK" and ksr.belongs():
+            ksr.relay()
+            return False
+        if not ksr.to_self() and ksr.track() and ksr.known_dialog():
+            return True
+        if method != "ACK":
+            ksr.reply(481, "Call/Transaction Does Not Exist")
+        return False
 
     def _send(self, method: str, life_ms: int) -> None:
         ksr = self._ksr
@@ -121,6 +125,7 @@ class Dialogs:
     def _straight(self, back: Hop, upstream: bool, method: str) -> None:
         """Leave out the cloud and the way back from it: the other telephone is at this site."""
         ksr = self._ksr
+        ksr.keep("passed", self._straight_key(), "1")
         ksr.remove("Route")
         ksr.reset_next_hop()
         self._media.straight(back, upstream)
@@ -128,6 +133,10 @@ class Dialogs:
         if ksr.in_failure():
             ksr.drop_replies()
         self._send(method, SILENCE_LIMIT_MS)
+
+    def _straight_key(self) -> str:
+        """Notes for the ACK, which no transaction follows, that its INVITE left the cloud out."""
+        return f"{self._ksr.pv('$ci')}:{self._ksr.pv('$cs')}:straight"
 
     def _dead(self) -> bool:
         peer = places.peer_at(self._ksr.pv("$du"), self._parts.view.policy)

@@ -10,6 +10,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from appliance.kamailio.ksr_result import number, yes
+
 FAILURE, BRANCH, REPLY = "ksr_call_failure", "ksr_call_branch", "ksr_call_reply"
 IN_DIALOG_FAILURE, IN_DIALOG_REPLY = "ksr_dialog_failure", "ksr_dialog_reply"
 """Names under which the script registers the stages of a call."""
@@ -77,11 +79,11 @@ class KsrCall:
 
     def begin(self) -> bool:
         """Make the transaction. False: a retransmission, which tm has answered already."""
-        return bool(self.ksr.tm.t_newtran() > 0)
+        return yes(self.ksr.tm.t_newtran(), "tm.t_newtran")
 
     def belongs(self) -> bool:
         """Whether an ACK or CANCEL belongs to a transaction."""
-        return bool(self.ksr.tm.t_check_trans() > 0)
+        return yes(self.ksr.tm.t_check_trans(), "tm.t_check_trans")
 
     def arm(self, failure: str, reply: str, branch: str) -> None:
         """Name the stages that follow. "": none."""
@@ -100,15 +102,15 @@ class KsrCall:
 
     def relay(self) -> bool:
         """Send to the current target. False: nothing could be sent."""
-        return bool(self.ksr.tm.t_relay() > 0)
+        return yes(self.ksr.tm.t_relay(), "tm.t_relay")
 
     def reply(self, code: int, reason: str) -> bool:
         """Answer the request, through its transaction where there is one."""
-        return bool(self.ksr.tm.t_send_reply(code, reason) > 0)
+        return yes(self.ksr.tm.t_send_reply(code, reason), "tm.t_send_reply")
 
     def canceled(self) -> bool:
         """Whether the caller has given up."""
-        return bool(self.ksr.tm.t_is_canceled() > 0)
+        return yes(self.ksr.tm.t_is_canceled(), "tm.t_is_canceled")
 
     def drop_replies(self) -> None:
         """Forget what earlier branches answered: the next step's answers stand alone."""
@@ -116,14 +118,18 @@ class KsrCall:
 
     def in_failure(self) -> bool:
         """Whether this is the failure stage."""
-        return bool(self.ksr.tmx.t_is_failure_route() > 0)
+        return yes(self.ksr.tmx.t_is_failure_route(), "tmx.t_is_failure_route")
 
     def ending(self) -> tuple[int, bool, bool]:
         """In the failure stage: (code, any reply came, the box's timer ended it)."""
         tm = self.ksr.tm
         # tm marks a branch as replied only after its first reply is dealt with, so look at the reply itself too.
-        replied = tm.t_branch_replied() > 0 or bool(self.pv("$T_rpl($rs)"))
-        return tm.t_get_status_code(), bool(replied), bool(tm.t_branch_timeout() > 0)
+        replied = yes(tm.t_branch_replied(), "tm.t_branch_replied") or bool(self.pv("$T_rpl($rs)"))
+        return (
+            number(tm.t_get_status_code(), "tm.t_get_status_code"),
+            replied,
+            yes(tm.t_branch_timeout(), "tm.t_branch_timeout"),
+        )
 
     def branch(self) -> int:
         """Index of the current branch, -1 when there is none."""
@@ -170,7 +176,10 @@ class KsrCall:
 
     def contacts(self, user: str, domain: str) -> list[Target]:
         """Live bindings of one extension."""
-        if self.ksr.registrar.reg_fetch_contacts("location", f"sip:{user}@{domain}", "callee") < 0:
+        if not yes(
+            self.ksr.registrar.reg_fetch_contacts("location", f"sip:{user}@{domain}", "callee"),
+            "reg_fetch_contacts",
+        ):
             return []
         found = [self._contact(user, index) for index in range(int(self.pv("$(ulc(callee=>count))") or 0))]
         self.ksr.registrar.reg_free_contacts("callee")
@@ -186,11 +195,11 @@ class KsrCall:
 
     def track(self) -> bool:
         """Begin to follow this call as a dialog."""
-        return bool(self.ksr.dialog.dlg_manage() > 0)
+        return yes(self.ksr.dialog.dlg_manage(), "dialog.dlg_manage")
 
     def known_dialog(self) -> bool:
         """Whether the dialog module knows the call of the current request."""
-        return bool(self.ksr.dialog.is_known_dlg() > 0)
+        return yes(self.ksr.dialog.is_known_dlg(), "dialog.is_known_dlg")
 
     def note(self, name: str, value: str) -> None:
         """Keep a value with the dialog."""
@@ -239,13 +248,17 @@ class KsrCall:
         """Stay in the path of the dialog."""
         self.ksr.rr.record_route_params(params)
 
+    def to_self(self) -> bool:
+        """Whether the Request-URI names this box."""
+        return self.ksr.is_myself_ruri() is True
+
     def loose_route(self) -> bool:
         """Take the box's own Route headers off. False: none was there."""
-        return bool(self.ksr.rr.loose_route() > 0)
+        return yes(self.ksr.rr.loose_route(), "rr.loose_route")
 
     def upstream(self) -> bool:
         """Whether a request goes towards the first caller. Only after `loose_route`."""
-        return bool(self.ksr.rr.is_direction("upstream") > 0)
+        return yes(self.ksr.rr.is_direction("upstream"), "rr.is_direction")
 
     def reset_next_hop(self) -> None:
         """Send to the Request-URI."""
@@ -257,7 +270,7 @@ class KsrCall:
 
     def follow_alias(self) -> bool:
         """Send to the address that `alias_contact` wrote. False: there is none."""
-        return bool(self.ksr.nathelper.handle_ruri_alias() > 0)
+        return yes(self.ksr.nathelper.handle_ruri_alias(), "nathelper.handle_ruri_alias")
 
     def replace_from(self, display: str, uri: str) -> None:
         """Show another caller on this branch; replies and later requests are turned back by themselves."""
@@ -269,20 +282,16 @@ class KsrCall:
         """Send another SDP."""
         self.ksr.textops.set_body(sdp, "application/sdp")
 
-    def apply(self) -> None:
-        """Make the request what it has been changed to, so that later stages begin from there. Request stage only."""
-        self.ksr.textopsx.msg_apply_changes()
-
     def offer(self, flags: str, sdp: str) -> str:
         """An SDP offer as rtpengine writes it anew, "" when it is gone or refuses. Blocks. Changes no message."""
         self.put("sdp_in", sdp)
-        done = self.ksr.rtpengine.rtpengine_offer(flags) > 0
+        done = yes(self.ksr.rtpengine.rtpengine_offer(flags), "rtpengine_offer")
         return self.get("sdp_out") if done else ""
 
     def answer(self, flags: str, sdp: str) -> str:
         """The same for an answer."""
         self.put("sdp_in", sdp)
-        done = self.ksr.rtpengine.rtpengine_answer(flags) > 0
+        done = yes(self.ksr.rtpengine.rtpengine_answer(flags), "rtpengine_answer")
         return self.get("sdp_out") if done else ""
 
     def release_media(self, flags: str = "") -> None:
