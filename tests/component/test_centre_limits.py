@@ -12,11 +12,13 @@ from typing import Any
 
 import httpx
 import pytest
+import uvicorn
 
 from cloudsync import wire
+from cloudsync.http import protocol
 from cloudsync.http.api import create_app
 from cloudsync.http.limits import BodyLimits, BodyRefused
-from tests.helpers.centre_box import ADDRESS, Box, CentreProcess, opened, prepare_site
+from tests.helpers.centre_box import ADDRESS, Box, CentreProcess, free_port, opened, prepare_site
 
 
 @pytest.fixture(scope="module")
@@ -145,3 +147,31 @@ async def test_metrics_are_not_for_everybody(tmp_path: Path) -> None:
 def test_log_is_one_json_object_per_line(centre: CentreProcess) -> None:
     for line in centre.log.read_text("utf-8").splitlines():
         assert {"event", "level", "timestamp"} <= set(json.loads(line))
+
+
+async def test_connection_that_never_asks_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body"})
+
+    monkeypatch.setattr(protocol, "FIRST_REQUEST_S", 0.2)
+    port = free_port()
+    config = uvicorn.Config(
+        app, ADDRESS, port, http=protocol.ImpatientProtocol, log_config=None, lifespan="off", ws="none"
+    )
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.01)
+    slow_reader, slow_writer = await asyncio.open_connection(ADDRESS, port)
+    well_reader, well_writer = await asyncio.open_connection(ADDRESS, port)
+    slow_writer.write(b"GET / HT")
+    well_writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert (await well_reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 204")
+    assert await asyncio.wait_for(slow_reader.read(), 5) == b""
+    well_writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert (await well_reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 204")
+    for writer in (slow_writer, well_writer):
+        writer.close()
+    server.should_exit = True
+    await serving
