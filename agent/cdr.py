@@ -22,7 +22,7 @@ from agent.call_doc import CallDoc, Phase, begin, close_by_rule, merge, see
 from agent.cdr_fields import build, event_id, utc_text
 from agent.journal_events import JournalEvent, Kind, Moment, clean, later
 from agent.records import NewRecord
-from cloudsync.wire import Priority, RecordKind
+from cloudsync.wire import Priority, RecordKind, canonical_json
 
 SETTLE_MS = 1_000
 """How long an ended call waits for stragglers: workers hand events to the journal within 50 ms, a stall takes longer."""
@@ -283,9 +283,14 @@ class CallBook:
 
     def _emergency(self, event: JournalEvent) -> NewRecord:
         at = event.at
-        told = {clean(key): clean(value) for key, value in event.data.items() if isinstance(value, str)}
+        told = {
+            clean(key): clean(value) if isinstance(value, str) else value
+            for key, value in event.data.items()
+            if isinstance(value, str | bool)
+        }
         body = {**told, "event": "emergency", "call": event.call, "at_utc": utc_text(at.wall_ms)}
-        id_ = event_id(self.site, self.box, "emergency", at.boot_id, event.call, str(at.mono_ms))
+        what = canonical_json(told)
+        id_ = event_id(self.site, self.box, "emergency", at.boot_id, event.call, str(at.mono_ms), what)
         return NewRecord(id_, RecordKind.EVENT, Priority.EMERGENCY, at.wall_ms, at.boot_id, body)
 
 

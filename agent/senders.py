@@ -50,8 +50,8 @@ class Switches:
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     nudge: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def rest(self, seconds: float) -> None:
-        """Sleep, but no longer than to the next nudge or the stop."""
+    async def rest(self, seconds: float) -> bool:
+        """Sleep, but no longer than to the next nudge or the stop; whether it was cut short."""
         waits = [asyncio.ensure_future(event.wait()) for event in (self.stop, self.nudge)]
         try:
             await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
@@ -60,7 +60,13 @@ class Switches:
                 task.cancel()
                 with suppress(asyncio.CancelledError):
                     await task
+        cut_short = self.nudge.is_set()
         self.nudge.clear()
+        return cut_short
+
+    async def wait(self, seconds: float) -> None:
+        """`rest` for those who do not care why it ended."""
+        await self.rest(seconds)
 
 
 async def run_journal(
@@ -103,13 +109,16 @@ async def run_recordings(
 ) -> None:
     """Upload recordings until stopped, `at_once` of them side by side. Each lane backs off by itself."""
     lanes = [Switches(switches.stop) for _ in range(at_once)]
-    async with asyncio.TaskGroup() as group:
-        for lane in lanes:
-            group.create_task(_run(sender.upload, lane, report))
-        while not switches.stop.is_set():
-            await switches.rest(IDLE_S)
+    try:
+        async with asyncio.TaskGroup() as group:
             for lane in lanes:
-                lane.nudge.set()
+                group.create_task(_run(sender.upload, lane, report))
+            while not switches.stop.is_set():
+                if await switches.rest(IDLE_S):
+                    for lane in lanes:
+                        lane.nudge.set()
+    except BaseExceptionGroup as group_error:
+        raise group_error.exceptions[0] from group_error
 
 
 async def run_pick_up(
@@ -157,7 +166,7 @@ async def _run(step: Callable[[], Awaitable[object]], switches: Switches, report
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(_TRIED_AGAIN),
             wait=_pause,
-            sleep=switches.rest,
+            sleep=switches.wait,
             stop=lambda _state: switches.stop.is_set(),
             before_sleep=lambda state: _tell(state, report),
             reraise=False,

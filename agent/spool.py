@@ -229,14 +229,15 @@ class Spool:
     def depth(self) -> Depth:
         """How much is waiting, for status and metrics."""
         with self.reading() as db:
-            counts = dict(db.execute("SELECT state, count(*) FROM record GROUP BY state").fetchall())
+            (total,) = db.execute(
+                "SELECT count(*) FROM record"
+            ).fetchone()  # counted page-wise: fast for a million
+            (parked,) = db.execute("SELECT count(*) FROM record WHERE state = ?", (PARKED,)).fetchone()
             oldest = db.execute(
                 "SELECT created_utc FROM record WHERE state = 'waiting' ORDER BY seq LIMIT 1"
             ).fetchone()
             chain = self._chain(db)
-        return Depth(
-            counts.get(WAITING, 0), counts.get(PARKED, 0), oldest[0] if oldest else "", chain.next_seq
-        )
+        return Depth(total - parked, parked, oldest[0] if oldest else "", chain.next_seq)
 
     def cursor(self, name: str) -> str | None:
         """The value stored under `name`, None for none."""
