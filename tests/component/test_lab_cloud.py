@@ -148,3 +148,14 @@ async def test_signalling_over_tcp_crosses_the_link(lab: Set) -> None:
             await ua.request("OPTIONS", "sip:cloud.lab", timeout_s=0.3)
         await lab.link.restore()
         assert (await ua.request("OPTIONS", "sip:cloud.lab")).code == 200
+
+
+async def test_second_cloud_stands_beside_the_first(lab: Set) -> None:
+    held = claim()
+    second = Cloud(held.addresses, held.folder)
+    await second.start()
+    await second.silent()
+    async with Ua("0", lab.a.phone(9), (lab.a.cloud, SIP_PORT)) as ua:
+        assert (await ua.request("OPTIONS", f"sip:{lab.a.cloud}")).code == 200
+    await second.stop()
+    held.release()

@@ -67,6 +67,7 @@ class Cloud:
             folder,
             ng,
             [
+                "--config-file=none",
                 "--table=-1",
                 f"--interface=lan/{a.cloud_inside}",
                 f"--interface=wan/{a.cloud}!{a.cloud_seen_by_box}",

@@ -65,15 +65,6 @@ def site_document(
         },
         "emergency": {"numbers": ["110", "118", "119"], "caller": MAIN_NUMBER, "gateways": [GATEWAY]},
         "extensions": [extension(number, password, record=record) for number, password in passwords.items()],
-        "groups": [
-            {
-                "number": GROUP,
-                "name": "Sales",
-                "strategy": "all",
-                "members": list(passwords)[:3],
-                "ring_s": 20,
-            }
-        ],
         "upstreams": [
             {
                 "id": CLOUD,
@@ -97,6 +88,11 @@ def site_document(
         ],
         "lan_networks": [f"{a.network}.96/27", f"{a.network}.128/26", f"{a.network}.192/29"],
     }
+    if passwords:
+        members = list(passwords)[:3]
+        document["groups"] = [
+            {"number": GROUP, "name": "Sales", "strategy": "all", "members": members, "ring_s": 20}
+        ]
     if recipients:
         document["recording"] = {"recipients": list(recipients)}
     return {name: value for name, value in (document | changes).items() if value is not None}

@@ -17,3 +17,7 @@ def test_changes_replace_and_remove_fields() -> None:
     document = site_document(A, PASSWORDS, groups=None, call_control="local")
     assert "groups" not in document
     assert document["call_control"] == "local"
+
+
+def test_site_without_phones_has_no_group() -> None:
+    assert site.loads(as_text(site_document(A, {}))).extensions == ()
