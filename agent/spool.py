@@ -19,7 +19,8 @@ from typing import Any
 
 from agent.cdr_fields import utc_text
 from agent.records import NewRecord, Settlement
-from agent.spool_errors import spool_error
+from agent.spool_errors import SpoolFull, spool_error
+from agent.spool_reserve import Reserve
 from cloudsync.wire import GENESIS_HASH, Record, canonical_json, chain_record, hash_fits
 
 WAITING = "waiting"
@@ -63,6 +64,8 @@ class Spool:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = threading.RLock()
+        self._reserve = Reserve(path)
+        self._reserve.keep()
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._db.execute("PRAGMA synchronous = FULL")
         self._db.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
@@ -208,7 +211,18 @@ class Spool:
         return [record for _, record in records if record is not None]
 
     def settle(self, settlement: Settlement) -> None:
-        """Do to each record what the centre's answer means: delete or park."""
+        """Do to each record what the centre's answer means: delete or park. On a full disk the reserve is used: only
+        so can it become less full."""
+        try:
+            self._settle(settlement)
+        except SpoolFull:
+            if not self._reserve.give_back():
+                raise
+            self._settle(settlement)
+        else:
+            self._reserve.keep()
+
+    def _settle(self, settlement: Settlement) -> None:
         with self.transaction() as db:
             db.executemany("DELETE FROM record WHERE id = ?", [(id_,) for id_ in settlement.delete])
             for id_, reason in settlement.park.items():

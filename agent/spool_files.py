@@ -22,6 +22,7 @@ from agent.journal_events import Moment
 from agent.records import NewRecord
 from agent.spool import Chain, Spool, decode_row, insert_row, set_chain
 from agent.spool_errors import locked, spool_error
+from agent.spool_reserve import RESERVE_SUFFIX
 from cloudsync.wire import Priority, Record, RecordKind
 
 LOCK_SUFFIX = ".lock"
@@ -147,6 +148,7 @@ def _rebuild(path: Path, problem: str, now: Moment) -> SetAside:
         spool.append([_event(found, now)])
     finally:
         spool.close()
+    _beside(unfinished, RESERVE_SUFFIX).unlink(missing_ok=True)
     unfinished.rename(_beside(path, REBUILT_SUFFIX))
     _sync_folder(path.parent)
     return found

@@ -5,7 +5,9 @@ import multiprocessing
 import os
 import signal
 import sqlite3
+import subprocess
 import time
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -109,6 +111,51 @@ def test_full_disk_is_a_typed_error_and_nothing_half_written(spool: Spool) -> No
     with spool.reading() as db:
         db.execute("PRAGMA max_page_count = 1000000")
     assert [r.seq for r in spool.append([new("b")])] == [2]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 48 MiB of its own."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", str(folder)], capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip(f"no file system of its own: {mounted.stderr.decode().strip()}")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_disk_that_is_really_full_refuses_whole_transactions_and_empties_by_acknowledgements(
+    small_disk: Path,
+) -> None:
+    with closing(open_known(small_disk / "spool.sqlite")) as opened:
+        spool, count = opened.spool, 0
+        with pytest.raises(SpoolFull):
+            while True:
+                spool.append(
+                    [new(f"r{count + n}", text="x" * 1_000) for n in range(100)], cursors={"at": str(count)}
+                )
+                count += 100
+        (small_disk / "log").write_bytes(b"")
+        with (
+            pytest.raises(OSError),
+            (small_disk / "log").open("wb") as log,
+        ):  # somebody else takes the last bytes
+            while True:
+                log.write(b"x" * 4096)
+                log.flush()
+        assert (spool.depth().waiting, spool.cursor("at")) == (count, str(count - 100))
+        for _ in range(20):
+            batch = spool.waiting(500)
+            spool.settle(Settlement(tuple(r.id for r in batch)))
+        left = count - 20 * 500
+        spool.append([new("after the flood")])
+        assert spool.depth().waiting == left + 1
+    with closing(open_spool(small_disk / "spool.sqlite", NOW)) as opened:
+        assert opened.set_aside is None
+        assert opened.spool.depth().waiting == left + 1
 
 
 def test_second_agent_on_the_same_spool_is_refused(opened: OpenedSpool, path: Path) -> None:
