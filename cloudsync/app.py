@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import ipaddress
+import signal
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -70,6 +71,8 @@ def serve(settings: Settings) -> None:
     if config.ssl is not None:
         config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
     log.info("centre.start", data=str(settings.data_dir), listen=settings.listen, certificate_for=names)
+    # uvicorn raises the signal again once it has stopped; as an interrupt it ends this function, not the process.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with contextlib.suppress(KeyboardInterrupt):
             asyncio.run(_run(config, centre, names))

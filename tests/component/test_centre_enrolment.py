@@ -56,7 +56,7 @@ def test_unknown_and_expired_codes_are_refused(centre: CentreProcess) -> None:
     box = Box(centre.url, "tokyo-1-y", pem)
     unknown = box.enrol("0" * 16)
     assert (unknown.status_code, unknown.json()["key"]) == (403, wire.ErrorKey.CODE_UNKNOWN)
-    text = code_for(centre, "tokyo-1", hours=1e-6)
+    text = code_for(centre, "tokyo-1", hours=1e-9)
     expired = box.enrol(wire.parse_enrolment(text).code)
     assert (expired.status_code, expired.json()["key"]) == (403, wire.ErrorKey.CODE_EXPIRED)
 

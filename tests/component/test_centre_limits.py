@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import json
 import socket
 import ssl
@@ -13,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
+from sqlalchemy.exc import OperationalError
 
 from cloudsync import wire
 from cloudsync.http import protocol
@@ -175,3 +177,38 @@ async def test_connection_that_never_asks_is_closed(monkeypatch: pytest.MonkeyPa
         writer.close()
     server.should_exit = True
     await serving
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), 507),
+        (OSError(errno.EIO, "Input/output error"), 503),
+        (OperationalError("", {}, Exception("database or disk is full")), 503),
+    ],
+    ids=["disk full", "disk broken", "store full"],
+)
+async def test_full_or_broken_disk_takes_nothing_and_says_try_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, status: int
+) -> None:
+    def fails(*_: object) -> None:
+        raise error
+
+    with opened(tmp_path / "data") as store:
+        transport = httpx.ASGITransport(create_app(store, []), client=("127.0.0.1", 1))
+        monkeypatch.setattr("cloudsync.service.configuration.last_serial", fails)
+        async with httpx.AsyncClient(transport=transport, base_url="http://centre") as client:
+            answer = await client.get("/healthz")
+    assert (answer.status_code, answer.json()["key"]) == (status, wire.ErrorKey.UNAVAILABLE)
+    assert int(answer.headers["Retry-After"]) > 0
+
+
+def test_stopped_centre_ends_cleanly_although_a_poll_is_held(tmp_path: Path) -> None:
+    centre = CentreProcess(tmp_path / "data")
+    with centre.store() as store:
+        text = prepare_site(store)
+    box = Box.enrolled(centre.start().url, text)
+    with contextlib.suppress(httpx.ReadTimeout):
+        box.http.get(wire.PATH_CONFIG, params={"wait_s": 30}, timeout=0.3)
+    assert centre.stop() == 0
+    assert "centre.stop" in centre.log.read_text("utf-8")

@@ -76,16 +76,18 @@ class CentreProcess:
         """SIGKILL, as the kernel does when memory runs out."""
         self._end(signal.SIGKILL)
 
-    def stop(self) -> None:
-        """SIGTERM, as systemd does; the boxes' connections are closed too."""
+    def stop(self) -> int | None:
+        """SIGTERM, as systemd does; gives the exit code. The boxes' connections are closed too."""
         for client in _clients.pop(self.url, ()):
             client.close()
-        self._end(signal.SIGTERM)
+        return self._end(signal.SIGTERM)
 
-    def _end(self, number: int) -> None:
-        if self._process is not None and self._process.poll() is None:
+    def _end(self, number: int) -> int | None:
+        if self._process is None:
+            return None
+        if self._process.poll() is None:
             self._process.send_signal(number)
-            self._process.wait(15)
+        return self._process.wait(15)
 
     def store(self) -> contextlib.AbstractContextManager[Centre]:
         """The data folder opened by this process as well, as the administrator's commands do."""
