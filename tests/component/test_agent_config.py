@@ -1,0 +1,323 @@
+"""Configuration on a real disk: applied whole or not at all, taken back by itself, resumed after a kill at every step."""
+
+import asyncio
+import io
+import json
+import os
+import signal
+import sqlite3
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from agent import config as keeping
+from agent import health
+from agent.config import ConfigKeeper
+from agent.config_check import Trust
+from agent.config_store import RENDERERS, TRIALS_MAX, ConfigState, ConfigStore, Phase
+from agent.health import Vitals
+from agent.logs import set_up
+from appliance.errors import KyusaiError
+from appliance.layout import Layout
+from appliance.site import Site
+from cloudsync.wire import ConfigKey, Envelope, envelope_signing_bytes, key_id, to_base64
+from cloudsync.wire import ConfigState as Outcome
+from tests.helpers.site_documents import document, extension
+
+KEY = Ed25519PrivateKey.from_private_bytes(b"k" * 32)
+RAW = KEY.public_key().public_bytes_raw()
+TRUST = Trust("tokyo-1", (ConfigKey(key_id(RAW), to_base64(RAW)),))
+WELL = Vitals(kamailio=True, registered=40, server_errors=0)
+ILL = Vitals(kamailio=True, registered=40, server_errors=999)
+
+
+def sealed(version: int, **changes: Any) -> Envelope:
+    text = json.dumps(document(version=version, **changes))
+    return Envelope(text, version, key_id(RAW), to_base64(KEY.sign(envelope_signing_bytes(text))))
+
+
+class Box:
+    """A keeper with its store; `vitals` is what each look finds (given the version in use)."""
+
+    def __init__(self, folder: Path, vitals: Callable[[int], Vitals] = lambda _: WELL) -> None:
+        self.layout = Layout(folder / "state", folder / "run")
+        self.layout.config_dir.mkdir(parents=True, exist_ok=True)
+        self.activated: list[int] = []
+        self.store = ConfigStore(self.layout)
+        self.vitals = vitals
+        self.now_s = 0.0
+        self.keeper = ConfigKeeper(
+            self.store,
+            look=self.look,
+            activate=self.activate,
+            clock=self.clock,
+            log=set_up(io.StringIO()),
+        )
+
+    async def look(self, _extensions: int) -> Vitals:
+        return self.vitals(self.store.current_version())
+
+    async def activate(self, site: Site) -> None:
+        self.activated.append(site.version)
+
+    def clock(self) -> float:
+        self.now_s += 1.0
+        return self.now_s
+
+    async def begin(self) -> "Box":
+        await self.keeper.resume()
+        return self
+
+    def numbers(self) -> list[str]:
+        """Extensions in the snapshot that Kamailio's workers read."""
+        with closing(sqlite3.connect(self.layout.current_route_snapshot)) as database:
+            return [row[0] for row in database.execute("SELECT number FROM extension ORDER BY number")]
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "WATCH_S", 3.0)
+    monkeypatch.setattr(keeping, "SAMPLE_S", 0.001)
+    monkeypatch.setattr(keeping, "EMPTY_POLL_MIN_S", 0.01)
+    monkeypatch.setattr(keeping, "UNBELIEVED_PAUSE_S", 0.02)
+
+
+async def test_a_good_version_is_in_use_for_the_workers_and_reported(tmp_path: Path) -> None:
+    box = await Box(tmp_path).begin()
+    assert await box.keeper.take(sealed(12), TRUST)
+    assert await box.keeper.take(sealed(13, extensions=[extension("205")]), TRUST)
+    assert box.numbers() == ["205"]
+    assert box.activated == [12, 13]
+    assert box.store.state == ConfigState(newest=13, report=(13, "applied", ()))
+    assert box.store.versions() == [12, 13], "the one before stays"
+    assert json.loads(box.layout.document(13).read_text())["version"] == 13
+
+
+async def test_a_version_that_makes_the_box_ill_is_taken_back_and_not_tried_again(tmp_path: Path) -> None:
+    box = await Box(tmp_path, lambda version: ILL if version == 13 else WELL).begin()
+    await box.keeper.take(sealed(12), TRUST)
+    assert not await box.keeper.take(sealed(13), TRUST)
+    assert (box.store.current_version(), box.keeper.site and box.keeper.site.version) == (12, 12)
+    assert box.activated == [12, 13, 12]
+    report = box.store.state.report
+    assert report is not None and report[:2] == (13, "rolled_back")
+    assert "failed inside the box" in report[2][0]
+    assert not await box.keeper.take(sealed(13), TRUST), "the same version again"
+    assert box.store.current_version() == 12
+    assert await box.keeper.take(sealed(14), TRUST), "the corrected one"
+
+
+async def test_an_ill_first_version_stays_because_there_is_nothing_to_go_back_to(tmp_path: Path) -> None:
+    box = await Box(tmp_path, lambda version: ILL if version else WELL).begin()
+    await box.keeper.take(sealed(12), TRUST)
+    assert box.store.current_version() == 12
+    report = box.store.state.report
+    assert report is not None and report[2], "and the centre is told"
+
+
+async def test_a_faulty_document_leaves_everything_as_it_was_and_all_faults_are_told(tmp_path: Path) -> None:
+    box = await Box(tmp_path).begin()
+    await box.keeper.take(sealed(12), TRUST)
+    before = box.layout.current_route_snapshot.stat().st_ino
+    await box.keeper.take(sealed(13, extensions=[extension("201"), extension("201"), extension("x")]), TRUST)
+    assert box.layout.current_route_snapshot.stat().st_ino == before
+    report = box.store.state.report
+    assert report is not None and report[:2] == (13, "refused")
+    assert len(report[2]) >= 2
+    assert box.activated == [12]
+
+
+async def test_a_full_disk_leaves_the_running_version(tmp_path: Path) -> None:
+    def full(_site: Site, folder: Path) -> None:
+        (folder / "route.sqlite").write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    box = await Box(tmp_path).begin()
+    await box.keeper.take(sealed(12), TRUST)
+    box.store.renderers = (full,)
+    assert not await box.keeper.take(sealed(13), TRUST)
+    assert (box.store.current_version(), box.store.versions()) == (12, [12])
+    box.store.renderers = RENDERERS
+    assert await box.keeper.take(sealed(13), TRUST), "it is tried again when there is room"
+
+
+async def test_old_versions_are_deleted_but_for_the_newest_five(tmp_path: Path) -> None:
+    box = await Box(tmp_path).begin()
+    for version in range(1, 9):
+        await box.keeper.take(sealed(version), TRUST)
+    assert box.store.versions() == [4, 5, 6, 7, 8]
+
+
+async def test_a_lost_or_dangling_link_is_repaired_with_the_newest_good_version(tmp_path: Path) -> None:
+    box = await Box(tmp_path).begin()
+    for version in (12, 13):
+        await box.keeper.take(sealed(version), TRUST)
+    box.layout.document(13).write_text("{")
+    box.layout.current.unlink()
+    box.layout.current.symlink_to("versions/99")
+    again = await Box(tmp_path).begin()
+    assert again.store.current_version() == 12
+    assert again.activated == [12]
+
+
+async def test_a_spoilt_state_file_keeps_what_is_in_use(tmp_path: Path) -> None:
+    box = await Box(tmp_path).begin()
+    await box.keeper.take(sealed(12), TRUST)
+    (box.layout.config_dir / "state.json").write_text('{"phase": "dancing"}')
+    again = await Box(tmp_path).begin()
+    assert again.activated == [12]
+    assert not await again.keeper.take(sealed(12), TRUST), "a replay is refused all the same"
+
+
+async def test_a_version_across_which_the_box_falls_again_and_again_is_taken_back(tmp_path: Path) -> None:
+    box = await Box(tmp_path).begin()
+    for version in (12, 13):
+        await box.keeper.take(sealed(version), TRUST)
+    state = ConfigState(Phase.TRIAL, 13, 12, attempts=TRIALS_MAX - 1, newest=12)
+    box.store.save(state)
+    again = await Box(tmp_path).begin()
+    assert again.store.current_version() == 12
+    assert again.store.state.report is not None and again.store.state.report[:2] == (13, "rolled_back")
+
+
+STEPS = ("fsync", "replace", "symlink", "mkdir", "unlink")
+"""System calls that change what a power cut or a kill leaves."""
+
+
+def run_killed_at(
+    step: int, folder: Path, then: Callable[[Box], Any], vitals: Callable[[int], Vitals]
+) -> bool:
+    """Run `then` in a child that kills itself before its step-th change of the disk; False when it came to its end."""
+    child = os.fork()
+    if child == 0:
+        left = [step]
+        for name in STEPS:
+            original = getattr(os, name)
+
+            def counted(*args: Any, _original: Any = original, **kwargs: Any) -> Any:
+                left[0] -= 1
+                if left[0] == 0:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return _original(*args, **kwargs)
+
+            setattr(os, name, counted)
+        try:
+            asyncio.run(then(Box(folder, vitals)))
+            os._exit(0)
+        except BaseException:
+            os._exit(1)
+    _, status = os.waitpid(child, 0)
+    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
+    return os.WIFSIGNALED(status)
+
+
+@pytest.mark.parametrize("ill", [False, True], ids=["a good version", "one that is taken back"])
+def test_killed_before_every_step_the_next_agent_ends_in_the_right_version(
+    tmp_path: Path, ill: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def without_thread(work: Callable[..., Any], *args: Any) -> Any:
+        return work(*args)
+
+    monkeypatch.setattr(asyncio, "to_thread", without_thread)  # a fork copies no threads, only their locks
+
+    def vitals(version: int) -> Vitals:
+        return ILL if ill and version == 13 else WELL
+
+    async def apply(box: Box) -> None:
+        await box.begin()
+        await box.keeper.take(sealed(13, extensions=[extension("205")]), TRUST)
+
+    async def again(folder: Path) -> Box:
+        box = await Box(folder, vitals).begin()
+        assert box.numbers() in (["201", "202"], ["205"]), "whole at every moment"
+        assert box.store.state.phase is Phase.IDLE
+        if box.store.newest < 13:
+            await box.keeper.take(sealed(13, extensions=[extension("205")]), TRUST)
+        return box
+
+    async def before(folder: Path) -> None:
+        box = await Box(folder).begin()
+        await box.keeper.take(sealed(12), TRUST)
+
+    step, killed = 0, True
+    while killed:
+        step += 1
+        folder = tmp_path / str(step)
+        asyncio.run(before(folder))
+        killed = run_killed_at(step, folder, apply, vitals)
+        box = asyncio.run(again(folder))
+        assert box.store.current_version() == (12 if ill else 13), f"killed before step {step}"
+        report = box.store.state.report
+        assert report is not None and report[:2] == (13, "rolled_back" if ill else "applied"), f"step {step}"
+        assert not list(box.layout.versions_dir.glob("*.partial"))
+    assert step > 15, "the walk must have met the steps"
+
+
+class CentreDouble:
+    """Says what `script` says: an envelope, None (nothing new) or an error; then hangs."""
+
+    def __init__(self, *script: Envelope | Exception | None) -> None:
+        self.script = list(script)
+        self.asked: list[int] = []
+        self.reports: list[tuple[int, str, Sequence[Any]]] = []
+        self.away = False
+
+    async def config(self, have: int, wait_s: float) -> Envelope | None:
+        self.asked.append(have)
+        if not self.script:
+            await asyncio.Event().wait()
+        said = self.script.pop(0)
+        if isinstance(said, Exception):
+            raise said
+        return said
+
+    async def config_status(self, version: int, state: Outcome, problems: Sequence[Any]) -> None:
+        if self.away:
+            raise KyusaiError("cloud.unreachable", "no connection")
+        self.reports.append((version, state.value, problems))
+
+
+async def keep(box: Box, centre: CentreDouble, until: Callable[[], bool]) -> None:
+    task = asyncio.create_task(box.keeper.keep(centre, TRUST))
+    try:
+        async with asyncio.timeout(5):
+            while not until() and not task.done():
+                await asyncio.sleep(0.01)
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_what_the_centre_sends_is_applied_and_the_outcome_told(tmp_path: Path) -> None:
+    box, centre = await Box(tmp_path).begin(), CentreDouble(sealed(12), None, sealed(13))
+    await keep(box, centre, lambda: len(centre.reports) == 2)
+    assert centre.reports == [(12, "applied", ()), (13, "applied", ())]
+    assert centre.asked[:4] == [0, 12, 12, 13]
+
+
+async def test_a_report_that_the_centre_did_not_take_is_told_by_the_next_agent(tmp_path: Path) -> None:
+    box, centre = await Box(tmp_path).begin(), CentreDouble(sealed(12))
+    centre.away = True
+    await keep(
+        box, centre, lambda: False if box.store.state.report is None else box.store.current_version() == 12
+    )
+    again, back = await Box(tmp_path).begin(), CentreDouble()
+    await keep(again, back, lambda: bool(back.reports))
+    assert back.reports == [(12, "applied", ())]
+    assert again.store.state.report is None
+
+
+async def test_a_centre_that_repeats_a_forged_document_is_asked_slowly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeping, "UNBELIEVED_PAUSE_S", 3600.0)
+    forged = Envelope(sealed(12).document, 12, key_id(RAW), to_base64(b"\0" * 64))
+    box, centre = await Box(tmp_path).begin(), CentreDouble(*[forged] * 50)
+    await keep(box, centre, lambda: bool(centre.reports))
+    assert len(centre.asked) == 1
+    assert centre.reports[0][:2] == (12, "refused")
+    assert box.store.newest == 0, "a forged number must not lock later versions out"
