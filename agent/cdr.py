@@ -296,8 +296,10 @@ class CallBook:
 
 def _trigger(doc: CallDoc, event: JournalEvent) -> Kind | Trigger:
     """Which row of the table a journal event means for this call."""
-    if event.kind is Kind.START and doc.ended and doc.started and event.at.mono_ms > doc.end_ms:
-        return Trigger.REUSE
+    if event.kind is Kind.START and doc.ended and doc.started:
+        later_boot = event.at.boot_id != doc.boot_id
+        if later_boot or event.at.mono_ms > doc.end_ms:
+            return Trigger.REUSE
     if event.kind is Kind.END and doc.phase == Phase.CLOSED and doc.by_rule:
         return Trigger.LATE_END
     return event.kind

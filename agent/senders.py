@@ -34,6 +34,8 @@ IDLE_S = 1.0
 """How often an empty table is looked at when nobody nudges."""
 JOURNAL_EVERY_S = 0.25
 """How often the journal is looked at: an emergency call is known at the centre within a second."""
+MEDIA_EVERY_S = 5.0
+"""How often rtpengine is asked about calls that Kamailio restarted under: what their durations may be wrong by."""
 RECORDINGS_EVERY_S = 2.0
 """How often finished recordings are looked for."""
 UPLOADS_AT_ONCE = 4
@@ -85,10 +87,14 @@ async def run_journal(
     silent; asked only while there are orphans. made: called when records were made (nudge the sender).
     SpoolDamaged ends the task: the agent has to open the spool anew.
     """
+    loop = asyncio.get_running_loop()
+    ask_at_s = loop.time()
     while not switches.stop.is_set():
         try:
-            orphans = calls.orphans
-            known = await media(orphans) if media is not None and orphans else None
+            known, orphans = None, calls.orphans
+            if media is not None and orphans and loop.time() >= ask_at_s:
+                known = await media(orphans)
+                ask_at_s = loop.time() + MEDIA_EVERY_S
             count = await asyncio.to_thread(calls.read, now(), kamailio_alive=kamailio_alive(), media=known)
             if count:
                 made()

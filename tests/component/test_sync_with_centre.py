@@ -24,7 +24,7 @@ import pytest
 from agent import recording_spool
 from agent.call_records import CallRecords
 from agent.cloud_client import CloudClient
-from agent.cloud_errors import CloudError, CloudRefused, CloudUntrusted
+from agent.cloud_errors import CloudConfused, CloudError, CloudRefused, CloudUntrusted
 from agent.cloud_transport import Transport, pinned
 from agent.enrol import EnrolmentError, enrol
 from agent.identity import Enrolled, load_enrolled, load_or_make
@@ -35,7 +35,7 @@ from agent.senders import Switches, run_journal, run_pick_up, run_recordings, ru
 from agent.spool import Spool
 from agent.spool_files import open_spool
 from agent.upload import RecordingSender, RecordSender
-from cloudsync.wire import ConfigState
+from cloudsync.wire import ConfigKey, ConfigState, to_base64
 
 ROOT = Path(__file__).resolve().parents[2]
 NOW = Moment("boot-a", 5_000, 1_790_000_000_000)
@@ -448,6 +448,30 @@ async def test_recording_arrives_byte_for_byte_and_is_deleted_only_then(centre: 
     assert stored_bytes(centre, name) == [data]
     assert list((box.folder / "recordings").iterdir()) == []
     assert (table.known(), await sender.upload()) == (set(), False)
+
+
+async def test_receipt_by_a_key_that_is_newer_than_the_enrolment_is_believed(
+    centre: Centre, box: Box
+) -> None:
+    name = f"rec-{box.id}"
+    record_audio(box, name, 1000)
+    table = RecordingTable(box.spool)
+    take_in(table, box.folder / "recordings")
+    assert await RecordingSender(table, box.cloud, SITE, lambda: ()).upload()
+    assert table.known() == set()
+
+
+async def test_receipt_by_a_stranger_deletes_nothing(centre: Centre, box: Box) -> None:
+    name = f"rec-{box.id}"
+    record_audio(box, name, 1000)
+    table = RecordingTable(box.spool)
+    take_in(table, box.folder / "recordings")
+    (own,) = box.enrolled.enrolment.config_keys
+    forged = (ConfigKey(own.key_id, to_base64(b"\x01" * 32)),)
+    with pytest.raises(CloudConfused, match="not signed"):
+        await RecordingSender(table, box.cloud, SITE, lambda: forged).upload()
+    assert (box.folder / "recordings" / f"{name}.age").exists()
+    assert table.known() == {name}
 
 
 async def test_upload_goes_on_where_the_broken_line_left_it(centre: Centre, line: Line, box: Box) -> None:

@@ -291,6 +291,18 @@ def test_phone_that_reuses_its_call_id_gets_a_cdr_for_each_call() -> None:
     assert made[0].id != made[1].id
 
 
+def test_call_id_reused_after_a_reboot_is_a_call_of_its_own() -> None:
+    book = CallBook("s", "b")
+    made = [record for item in answered_call()[:-1] for record in book.apply(item)]
+    again = [
+        event(Kind.START, 900, boot=NEXT_BOOT, call_id="c"),
+        event(Kind.END, 1_000, boot=NEXT_BOOT, cause="user_busy"),
+    ]
+    made += [record for item in [restart(500, NEXT_BOOT), *again] for record in book.apply(item)]
+    made += book.tick(moment(5_000, NEXT_BOOT))
+    assert [r.body["cause"] for r in made] == ["box_restart", "user_busy"]
+
+
 def test_reuse_before_the_first_call_has_settled_loses_neither() -> None:
     first = [start(), event(Kind.END, 2_000, cause="user_busy")]
     second = [start(2_100), event(Kind.END, 3_000, cause="no_answer")]

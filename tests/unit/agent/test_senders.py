@@ -6,6 +6,7 @@ import pytest
 
 from agent import senders
 from agent.cloud_errors import CloudError, CloudRefused, busy, unreachable
+from agent.journal_events import Moment
 from agent.senders import BACKOFF_CAP_S, REFUSED_PAUSE_S, Switches
 from agent.spool_errors import SpoolDamaged, SpoolFull
 
@@ -121,3 +122,39 @@ async def test_nudge_and_stop_cut_a_rest_short(how: str) -> None:
     assert await switches.rest(30) is (how == "nudge")
     assert loop.time() - began_s < 5
     assert not switches.nudge.is_set()
+
+
+class Calls:
+    """A fold with one orphan."""
+
+    def __init__(self) -> None:
+        self.orphans = ["a@192.0.2.1"]
+        self.told: list[frozenset[str] | None] = []
+
+    def read(self, _now: Moment, *, kamailio_alive: bool, media: frozenset[str] | None) -> int:
+        self.told.append(media)
+        return 0
+
+
+async def test_rtpengine_is_asked_about_orphans_now_and_then_only(pauses: list[float]) -> None:
+    calls, switches, asked = Calls(), Switches(), []
+
+    async def media(call_ids: list[str]) -> frozenset[str]:
+        asked.append(call_ids)
+        return frozenset(call_ids)
+
+    async def stop_later() -> None:
+        while len(calls.told) < 10:
+            await asyncio.sleep(0)
+        switches.stop.set()
+
+    run_it = senders.run_journal(
+        calls,  # type: ignore[arg-type]
+        lambda: Moment("b", 1, 1),
+        switches,
+        lambda *_: None,
+        media=media,
+    )
+    await asyncio.gather(run_it, stop_later())
+    assert asked == [["a@192.0.2.1"]]
+    assert calls.told[:3] == [frozenset({"a@192.0.2.1"}), None, None]
