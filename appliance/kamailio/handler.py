@@ -1,0 +1,278 @@
+"""The stages of a request's life, as Kamailio calls them: the one place where the parts meet in a SIP worker.
+
+    ksr_request_route       REQINIT -> CANCEL -> WITHINDLG -> REGISTER -> OPTIONS -> AUTH -> call
+    ksr_reply_route         every reply, before tm sees it
+    ksr_call_*              branch, reply and failure stage of an INVITE (`calls`, names in `ksr_call`)
+    ksr_dialog_*            reply and failure stage of a request within a call (`dialogs`)
+    ksr_register_*          reply and failure stage of a REGISTER relayed to the upstream (`relayed_register`)
+    ksr_dialog_event        dialog started, failed, ended
+    ksr_uac_event           reply to a request of the box's own
+    ksr_xhttp_event         HTTP request: a WebSocket handshake, or refused
+    ksr_websocket_event     a WebSocket opened or closed
+    ksr_journal_timer       process "journal": queues to disk
+    ksr_upstream_timer      process "upstream": registrations of the box's own
+
+What the parts give: `calls.begin(facts, plan)`, `.branch_stage()`, `.reply_stage()`, `.failure_stage()`, `.any_reply()`;
+`dialogs.within()`, `.reply_stage()`, `.failure_stage()`, `.event(name)`; `registrar.register()`. Each reads the current message
+through its own adapter. What they share is in `worker.Worker`, made once per process.
+
+A method that raises is Kamailio's silence: app_python3 logs the exception and answers nobody, so the phone repeats itself for
+32 s. Therefore every entry catches everything, logs it and, where there is a request, answers 500.
+"""
+
+import json
+import os
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from appliance.kamailio import bindings, facts, journal
+from appliance.kamailio.digest import SECRET_BYTES
+from appliance.kamailio.flood import Source, is_dropped
+from appliance.kamailio.ksr import Ksr
+from appliance.kamailio.registrar import ALLOW
+from appliance.kamailio.request import Origin
+from appliance.kamailio.routing import decide
+from appliance.kamailio.snapshot_view import SnapshotError
+from appliance.kamailio.sources import Known
+from appliance.kamailio.worker import Worker
+
+CONTINUE = 1
+"""What every entry returns: Kamailio takes anything else, None included, for an error."""
+
+KNOWN_METHODS = frozenset(
+    {"SUBSCRIBE", "NOTIFY", "PUBLISH", "MESSAGE", "REFER", "INFO", "UPDATE", "PRACK", "BYE", "ACK", "CANCEL"}
+)
+"""Methods of the RFCs that start nothing here outside a call: 405; any other one gets 501 (RFC 3261 section 8.2.1)."""
+
+RETRY_AFTER_S = 30
+"""Told to a phone while the box has no configuration."""
+
+
+def begin(raw: Any, settings: str) -> "Handler":
+    """Before the fork: check the databases that Kamailio is about to load. settings: JSON made by `render.settings`."""
+    return Handler(raw, json.loads(settings), os.urandom(SECRET_BYTES))
+
+
+class Handler:
+    """Its methods are Kamailio's routes. One object, copied by the fork; `worker` is made anew in each process."""
+
+    def __init__(self, raw: Any, settings: dict[str, Any], key: bytes) -> None:
+        """key: what nonces are made with; the same in all workers."""
+        self._raw = raw
+        self._settings = settings
+        self._key = key
+        self._ksr = Ksr(raw)
+        self._worker: Worker | None = None
+        for what, prepare in (("journal", journal.prepare), ("bindings", bindings.prepare)):
+            fault = prepare(Path(settings[what]))
+            if fault:
+                self._ksr.error(
+                    f"{what}: the old file was damaged ({fault}); it is set aside and a new one begun"
+                )
+
+    @property
+    def worker(self) -> Worker:
+        """This process's parts; opened on first use, so that no handle crosses the fork."""
+        if self._worker is None:
+            self._worker = Worker(self._raw, self._settings, self._key)
+        return self._worker
+
+    def child_init(self, _rank: int) -> int:
+        """Called once in each process after the fork."""
+        self._worker = None
+        return 0
+
+    # requests
+
+    def ksr_request_route(self, _message: object) -> int:
+        """One SIP request."""
+        try:
+            self._request()
+        except UnicodeDecodeError:
+            self._refuse(400, "Bad Request")
+        except SnapshotError as error:
+            self._ksr.error(f"request refused: {error.message}")
+            self._ksr.reply_header(f"Retry-After: {RETRY_AFTER_S}\r\n")
+            self._refuse(503, "Service Unavailable")
+        except Exception:
+            self._log_bug("request")
+            self._refuse(500, "Server Internal Error")
+        return CONTINUE
+
+    def _request(self) -> None:
+        ksr, worker = self._ksr, self.worker
+        worker.view.refresh()
+        method = ksr.method
+        known = worker.sources().known(ksr.source)
+        if not self._admit(method, known):
+            return
+        if method == "REGISTER":
+            self._register(known)
+        elif method == "CANCEL":
+            if ksr.has_transaction():
+                ksr.relay()
+            else:
+                ksr.reply(481, "Call/Transaction Does Not Exist")
+        elif method != "ACK" and ksr.retransmission():
+            return
+        elif ksr.to_tag:
+            worker.dialogs.within()
+        elif method == "INVITE":
+            self._invite(known)
+        else:
+            self._other(method)
+
+    def _admit(self, method: str, known: Known) -> bool:
+        """REQINIT. False: the request is answered or passed over."""
+        ksr = self._ksr
+        if known.source is not Source.PEER:
+            address = ksr.source
+            if not ksr.look("phones", address):
+                count = ksr.count("strangers", address)
+                if is_dropped(known.source, count, ksr.user_agent):
+                    ksr.count("counts", "dropped")
+                    return False
+            ksr.force_rport()
+        if not ksr.hops_left():
+            if method != "ACK":
+                ksr.reply(483, "Too Many Hops")
+            return False
+        return ksr.sane()
+
+    def _register(self, known: Known) -> None:
+        if known.source is Source.PEER:
+            self._not_allowed(405, "Method Not Allowed")
+            return
+        self.worker.register()
+
+    def _invite(self, known: Known) -> None:
+        worker = self.worker
+        origin, origin_id = known.origin, known.peer_id
+        if known.source is not Source.PEER:
+            number = worker.caller()
+            if number is None:
+                return
+            origin, origin_id = Origin.PHONE, number
+        given = facts.call_facts(origin, origin_id, self._ksr.pv, self._ksr.headers)
+        worker.calls.begin(given, decide(given, worker.view))
+
+    def _other(self, method: str) -> None:
+        """Outside a call. Nothing is relayed: whoever asks is answered by the box."""
+        ksr = self._ksr
+        if method == "ACK":
+            if ksr.has_transaction():
+                ksr.relay()
+        elif method == "OPTIONS":
+            ksr.reply_header(
+                f"Allow: {ALLOW}\r\nAccept: application/sdp\r\nSupported: path, replaces, timer\r\n"
+            )
+            ksr.reply(200, "OK")
+        elif method == "BYE":
+            ksr.reply(481, "Call/Transaction Does Not Exist")
+        elif method == "SUBSCRIBE":
+            ksr.reply(489, "Bad Event")
+        elif method in KNOWN_METHODS:
+            self._not_allowed(405, "Method Not Allowed")
+        else:
+            self._not_allowed(501, "Not Implemented")
+
+    def _not_allowed(self, code: int, reason: str) -> None:
+        self._ksr.reply_header(f"Allow: {ALLOW}\r\n")
+        self._ksr.reply(code, reason)
+
+    def _refuse(self, code: int, reason: str) -> None:
+        """Last resort: whatever happens here, the worker lives on."""
+        try:
+            if self._ksr.method != "ACK":
+                self._ksr.reply(code, reason)
+        except Exception:
+            self._log_bug("last reply")
+
+    # replies and failures
+
+    def ksr_reply_route(self, _message: object) -> int:
+        """One SIP reply, before its transaction sees it."""
+        return self._guarded("reply", self._any_reply)
+
+    def _any_reply(self) -> None:
+        if not self.worker.calls.any_reply():
+            self._ksr.drop()
+
+    def ksr_call_branch(self, _message: object) -> int:
+        """One branch of an INVITE is about to be sent."""
+        return self._guarded("branch", lambda: self.worker.calls.branch_stage())
+
+    def ksr_call_reply(self, _message: object) -> int:
+        """A reply to an INVITE."""
+        return self._guarded("call reply", lambda: self.worker.calls.reply_stage())
+
+    def ksr_call_failure(self, _message: object) -> int:
+        """An INVITE's branches have all failed."""
+        return self._guarded("call failure", lambda: self.worker.calls.failure_stage(), answer=True)
+
+    def ksr_dialog_reply(self, _message: object) -> int:
+        """A reply within a call."""
+        return self._guarded("dialog reply", lambda: self.worker.dialogs.reply_stage())
+
+    def ksr_dialog_failure(self, _message: object) -> int:
+        """A request within a call has failed."""
+        return self._guarded("dialog failure", lambda: self.worker.dialogs.failure_stage(), answer=True)
+
+    def ksr_register_reply(self, _message: object) -> int:
+        """The upstream's reply to a phone's REGISTER."""
+        return self._guarded("register reply", lambda: self.worker.relayed.reply_stage())
+
+    def ksr_register_failure(self, _message: object) -> int:
+        """A phone's REGISTER failed at the upstream."""
+        return self._guarded("register failure", lambda: self.worker.relayed.failure_stage(), answer=True)
+
+    # events
+
+    def ksr_dialog_event(self, _message: object, event: str) -> int:
+        """The dialog module says something of a call."""
+        return self._guarded(event, lambda: self.worker.dialogs.event(event))
+
+    def ksr_uac_event(self, _message: object, event: str) -> int:
+        """A reply, or none, to a request of the box's own."""
+        return self._guarded(event, lambda: self.worker.own_reply())
+
+    def ksr_xhttp_event(self, _message: object, event: str) -> int:
+        """An HTTP request on a SIP socket."""
+        return self._guarded(event, self._http)
+
+    def _http(self) -> None:
+        ksr = self._ksr
+        if ksr.header("Upgrade").lower() == "websocket" and "upgrade" in ksr.header("Connection").lower():
+            ksr.websocket_upgrade()
+        else:
+            ksr.http_reply(404, "Not Found")
+
+    def ksr_websocket_event(self, _message: object, _event: str) -> int:
+        """A WebSocket was opened or closed: nothing to do, its contact fails over or expires."""
+        return CONTINUE
+
+    # processes of the box's own
+
+    def ksr_journal_timer(self, _message: object, _event: str) -> int:
+        """Every 50 ms in the process "journal"."""
+        return self._guarded("journal", lambda: self.worker.write())
+
+    def ksr_upstream_timer(self, _message: object, _event: str) -> int:
+        """Every 50 ms in the process "upstream"."""
+        return self._guarded("upstream", lambda: self.worker.register_upstream())
+
+    # bugs
+
+    def _guarded(self, what: str, do: Callable[[], object], answer: bool = False) -> int:
+        try:
+            do()
+        except Exception:
+            self._log_bug(what)
+            if answer:
+                self._refuse(500, "Server Internal Error")
+        return CONTINUE
+
+    def _log_bug(self, what: str) -> None:
+        self._ksr.error(f"{what}: {traceback.format_exc()}")

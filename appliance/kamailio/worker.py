@@ -1,0 +1,156 @@
+"""What one Kamailio process has of its own: the view on the site, the parts that serve requests, the writers.
+
+Made after the fork, on first use. Each part is made when it is first asked for: a SIP worker never opens the journal, the
+journal's process never reads the site.
+"""
+
+import time
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from appliance.kamailio import bindings, journal
+from appliance.kamailio.calls import Calls, Parts
+from appliance.kamailio.channels import Channels
+from appliance.kamailio.dialogs import Dialogs
+from appliance.kamailio.digest import Verdict
+from appliance.kamailio.here import Here, host_of
+from appliance.kamailio.ksr import Ksr
+from appliance.kamailio.ksr_call import KsrCall
+from appliance.kamailio.media import MediaPath
+from appliance.kamailio.registrar import Doorkeeper, Registrar
+from appliance.kamailio.relayed_register import RelayedRegister
+from appliance.kamailio.snapshot_view import SnapshotView
+from appliance.kamailio.sources import Sources
+from appliance.kamailio.upstream_sender import QUEUE as UPSTREAM_QUEUE
+from appliance.kamailio.upstream_sender import Reply, UpstreamSender, granted_s, own_address
+from appliance.model import UpstreamAuth
+
+SAVED_PHONES_MAX = 20_000
+"""Addresses of saved bindings that are known from the start."""
+
+
+def now_s() -> int:
+    """Seconds since 1970."""
+    return int(time.time())
+
+
+class Live(Channels):
+    """`Channels` and who is registered: the changing half of a view."""
+
+    def __init__(self, ksr: Ksr, call: KsrCall) -> None:
+        super().__init__(call)
+        self._own = ksr
+
+    def registered(self, number: str) -> bool:
+        """Whether an extension has a contact."""
+        return self._own.registered(bindings.aor_of(number))
+
+
+class Worker:
+    """The parts of one process."""
+
+    def __init__(self, raw: Any, settings: dict[str, Any], key: bytes) -> None:
+        self._settings = settings
+        self._clock = journal.SystemClock()
+        self.ksr = Ksr(raw)
+        self.here = Here(**settings["here"])
+        self.journal = journal.Journal(self.ksr, self._clock)
+        call = KsrCall(raw)
+        live = Live(self.ksr, call)
+        self.view = SnapshotView(settings["snapshot"], live)
+        self.parts = Parts(call, self.view, self.here, self.journal, live, MediaPath(call, self.view))
+        self.doorkeeper = Doorkeeper(self.ksr, self.view, key, now_s)
+        self.registrar = Registrar(self.ksr, self.doorkeeper, self.journal, now_s)
+        self._sources: Sources | None = None
+
+    # parts that not every process needs
+
+    @cached_property
+    def calls(self) -> Calls:
+        """New calls."""
+        return Calls(self.parts)
+
+    @cached_property
+    def dialogs(self) -> Dialogs:
+        """Requests within calls."""
+        return Dialogs(self.parts)
+
+    @cached_property
+    def relayed(self) -> RelayedRegister:
+        """REGISTER requests that the upstream answers."""
+        return RelayedRegister(self.ksr, self.view, self.here, self.registrar, self.doorkeeper)
+
+    # requests
+
+    def sources(self) -> Sources:
+        """Who addresses are, by the version of the site document that is in use."""
+        policy = self.view.policy
+        if self._sources is None or self._sources.policy is not policy:
+            self._sources = Sources(policy)
+        return self._sources
+
+    @property
+    def _passthrough(self) -> bool:
+        policy = self.view.policy
+        return policy.upstream_auth is UpstreamAuth.PASSTHROUGH and bool(policy.upstreams)
+
+    def register(self) -> None:
+        """Answer or relay the current REGISTER."""
+        if self._passthrough:
+            self.relayed.register()
+        else:
+            self.registrar.register()
+
+    def caller(self) -> str | None:
+        """Extension that sends the current INVITE, proved; None: the sender has been asked for credentials, or refused."""
+        if self._passthrough:
+            return self.relayed.caller()
+        proof = self.doorkeeper.prove("Proxy-Authorization")
+        if proof.secrets is not None:
+            return proof.secrets.number
+        self.doorkeeper.challenge(407, stale=proof.verdict is Verdict.STALE)
+        return None
+
+    def own_reply(self) -> None:
+        """Hand the reply to a registration of the box's own to the process that sent it."""
+        ksr = self.ksr
+        tag, code = ksr.own_reply()
+        upstream, _, number = tag.partition(" ")
+        granted = 0
+        if 200 <= code < 300:
+            peer = next((peer for peer in self.view.policy.upstreams if peer.id == upstream), None)
+            own = own_address(peer, self.here) if peer else ""
+            granted = granted_s(ksr.headers("Contact"), ksr.header("Expires"), own)
+        ksr.put(UPSTREAM_QUEUE, "reply", str(Reply(upstream, number, code, granted)))
+
+    # processes of the box's own
+
+    @cached_property
+    def _journal_writer(self) -> journal.Writer:
+        path = Path(self._settings["journal"])
+        return journal.Writer(path, self.ksr, self.ksr.warn, self._clock, journal.boot_id())
+
+    @cached_property
+    def _bindings_writer(self) -> bindings.Writer:
+        path = Path(self._settings["bindings"])
+        return bindings.Writer(path, self.ksr, self.ksr, self.ksr.warn, self._clock)
+
+    @cached_property
+    def _sender(self) -> UpstreamSender:
+        saved = bindings.saved(Path(self._settings["bindings"]))[:SAVED_PHONES_MAX]
+        for _, uri in saved:
+            self.ksr.keep("phones", host_of(uri), str(now_s()))
+        numbers = sorted({number for number, _ in saved})
+        return UpstreamSender(self.ksr, self.view, self.here, self._clock.mono_ms, numbers)
+
+    def write(self) -> None:
+        """One turn of the process "journal". Blocks on disk. Calls come first."""
+        self._journal_writer.tick()
+        self._bindings_writer.tick()
+
+    def register_upstream(self) -> None:
+        """One turn of the process "upstream"."""
+        sender = self._sender
+        self.view.refresh()
+        sender.tick()
