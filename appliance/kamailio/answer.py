@@ -75,8 +75,8 @@ class Answering:
             if seen == str(index):
                 ksr.keep("passed", f"{ksr.pv('$ci')}:{branch}", "1")
 
-    def first_look(self) -> bool:
-        """Any reply, before tm looks at it. False: it is an answer of a target that was passed over, and was turned away.
+    def any_reply(self) -> bool:
+        """Any reply, before tm looks at it. False: drop it, it is an answer of a target that was passed over.
 
         tm itself would hand it on: a 2xx to an INVITE passes even after another final reply (RFC 3261 16.7 step 5)."""
         ksr = self._ksr

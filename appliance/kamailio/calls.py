@@ -275,8 +275,8 @@ class Calls:
             self._answering.answered(int(index), step, code)
 
     def any_reply(self) -> bool:
-        """Any reply, before tm looks at it. False: drop it, it was an answer too late."""
-        return self._answering.first_look()
+        """Any reply, before tm looks at it. False: drop it, it is an answer that came too late."""
+        return self._answering.any_reply()
 
     # failure stage
 

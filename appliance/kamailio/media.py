@@ -6,6 +6,8 @@ touch it. rtpengine gone: the call goes on without it unless its sides cannot ta
 """
 
 import json
+import time
+from collections.abc import Callable
 
 from appliance.kamailio import here as places
 from appliance.kamailio.actions import Step, StepKind
@@ -29,13 +31,19 @@ from appliance.kamailio.view import Policy, View
 SDP_MAX_BYTES = 8_000
 """An SDP kept between two passes: a web phone's offer has some 3 kB; what is longer is anchored on both passes."""
 
+SILENT_S = 5.0
+"""After rtpengine did not answer, a worker tries it again only after this time: each try holds the worker up."""
+
 
 class MediaPath:
     """Media of the current message's call."""
 
-    def __init__(self, ksr: KsrCall, view: View) -> None:
+    def __init__(self, ksr: KsrCall, view: View, clock: Callable[[], float] = time.monotonic) -> None:
+        """clock: monotonic seconds."""
         self._ksr = ksr
         self._view = view
+        self._clock = clock
+        self._silent_until_s = 0.0
 
     # request stage
 
@@ -65,7 +73,7 @@ class MediaPath:
         ksr = self._ksr
         sdp = ksr.get("offer")
         through = anchor(_read(ksr.get("side")), self._callee_side(step), record)
-        written = ksr.offer(offer_flags(through), sdp) if through and sdp else sdp
+        written = self._offer(through, sdp) if through and sdp else sdp
         if through and sdp and not written:
             if through.needed:
                 return False
@@ -77,6 +85,15 @@ class MediaPath:
         ksr.put("mark", mark(through))
         ksr.put(f"mark{ksr.branch()}", mark(through))
         return True
+
+    def _offer(self, through: Anchor, sdp: str) -> str:
+        """As `KsrCall.offer`, but a rtpengine that was just found silent is not waited for again."""
+        if self._clock() < self._silent_until_s:
+            return ""
+        written = self._ksr.offer(offer_flags(through), sdp)
+        if not written:
+            self._silent_until_s = self._clock() + SILENT_S
+        return written
 
     def mark(self) -> str:
         """The decision for the current branch, as a Record-Route parameter."""
