@@ -18,6 +18,7 @@ from agent.journal_reader import PAGE_ROWS, Cursor, JournalUnreadable, read_page
 from agent.spool import Spool
 from agent.spool_errors import SpoolFull
 from agent.spool_files import open_spool
+from appliance.kamailio import journal as journal_writer
 from appliance.kamailio import journal_mark
 
 WALL_MS = 1_790_000_000_000
@@ -306,3 +307,38 @@ def test_kill_9_of_reader_and_writer_again_and_again_gives_each_call_once(tmp_pa
     assert len(calls) == len(set(calls))
     assert set(durable) <= whole
     assert len(durable) > 50, "next to nothing was written: nothing was tested"
+
+
+class Queue:
+    """Kamailio's queue in memory."""
+
+    def __init__(self) -> None:
+        self.items: list[tuple[str, str]] = []
+
+    def put(self, _queue: str, key: str, value: str) -> bool:
+        self.items.append((key, value))
+        return True
+
+    def take(self, _queue: str) -> tuple[str, str] | None:
+        return self.items.pop(0) if self.items else None
+
+
+def test_what_kamailio_writes_is_what_the_agent_reads_and_old_rows_go(tmp_path: Path, spool: Spool) -> None:
+    path, queue, clock = tmp_path / "journal.sqlite", Queue(), journal_writer.SystemClock()
+    boot = journal_writer.boot_id()
+    assert journal_writer.prepare(path) == ""
+    workers = journal_writer.Journal(queue, clock)
+    writer = journal_writer.Writer(path, queue, pytest.fail, clock, boot)
+    for n in range(3):
+        workers.put(
+            "start", f"c{n}", {"call_id": f"c{n}", "origin": "phone", "caller": "\udcff", "link": "DOWN"}
+        )
+        workers.put("end", f"c{n}", {"cause": "user_busy", "code": 486, "by": "callee"})
+    workers.put("registration", "", {"aor": "201"})
+    assert writer.tick() == 8
+    now = Moment(boot, clock.mono_ms() + 60_000, clock.wall_ms() + 60_000)
+    assert CallRecords(spool, path, "tokyo-1", "box-a").read(now) == 3
+    assert [(r.body["disposition"], r.body["offline"]) for r in spool.waiting(9)] == [("busy", True)] * 3
+    with closing(sqlite3.connect(path)) as db:
+        assert journal_mark.prune(db, path) == 7
+        assert db.execute("SELECT count(*) FROM event").fetchone() == (1,)
