@@ -8,6 +8,7 @@ may not know where the site's sequence goes on; then the centre tells it (`Spool
 """
 
 import fcntl
+import mmap
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -16,11 +17,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from agent import spool_schema
+from agent import spool_pages, spool_schema
 from agent.cdr_fields import utc_text
 from agent.journal_events import Moment
 from agent.records import NewRecord
-from agent.spool import Chain, Spool, decode_row, insert_row, set_chain
+from agent.spool import PARKED, Chain, Spool, decode_row, insert_row, set_chain
 from agent.spool_errors import locked, spool_error
 from agent.spool_reserve import RESERVE_SUFFIX
 from cloudsync.wire import Priority, Record, RecordKind
@@ -31,6 +32,7 @@ _COMPANIONS = ("-wal", "-shm", "")
 """The main file moves last: as long as it is there the exchange is not finished."""
 _SMALL_TABLES = ("cursor", "open_call", "recording")
 _ROW = "seq, id, kind, priority, created_utc, boot_id, body, prev_hash, hash, state, reason"
+_ROW_COLUMNS = 11
 _NAME_SAFE = {ord(":"): None, ord("-"): None, ord("."): None}
 
 
@@ -176,7 +178,8 @@ def _event(found: SetAside, now: Moment) -> NewRecord:
 
 
 def _save(damaged: Path, spool: Spool) -> tuple[int, int]:
-    """Copy what can be read; gives the numbers of records saved and of rows that could not be."""
+    """Copy what can be read, by the tree and from the bare pages; gives the numbers of records saved and of rows seen
+    that could not be. Records that had been acknowledged may come back: the centre knows them and says so."""
     saved = lost = 0
     with closing(sqlite3.connect(damaged)) as db, spool.transaction() as new:
         next_seq = 1
@@ -187,11 +190,23 @@ def _save(damaged: Path, spool: Spool) -> tuple[int, int]:
             elif _keep(new, record, row):
                 saved += 1
                 next_seq = max(next_seq, record.seq + 1)
+        for row in _bare_rows(damaged):
+            record = decode_row(row[:9])
+            if record is not None and _keep(new, record, row):
+                saved, lost = saved + 1, max(lost - 1, 0)
+                next_seq = max(next_seq, record.seq + 1)
         for table in _SMALL_TABLES:
             _copy_small(db, new, table)
         if spool.next_seq(new) < next_seq:  # where the sequence stood was on a damaged page
             set_chain(new, Chain(next_seq, unsure_from=next_seq))
     return saved, lost
+
+
+def _bare_rows(damaged: Path) -> Iterator[tuple[Any, ...]]:
+    with damaged.open("rb") as stream:
+        if os.fstat(stream.fileno()).st_size:
+            with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+                yield from spool_pages.rows(data, _ROW_COLUMNS)
 
 
 def _keep(new: sqlite3.Connection, record: Record, row: Any) -> bool:
@@ -201,7 +216,9 @@ def _keep(new: sqlite3.Connection, record: Record, row: Any) -> bool:
         sqlite3.IntegrityError
     ):  # the same record twice: one of the damaged file's own pages showed up again
         return False
-    new.execute("UPDATE record SET state = ?, reason = ? WHERE seq = ?", (row[9], row[10], record.seq))
+    if row[9] == PARKED:  # not covered by the hash: anything else waits
+        query = "UPDATE record SET state = ?, reason = ? WHERE seq = ?"
+        new.execute(query, (PARKED, str(row[10]), record.seq))
     return True
 
 

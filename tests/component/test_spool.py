@@ -17,6 +17,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from agent import spool_pages
 from agent.journal_events import Moment
 from agent.records import NewRecord, Settlement
 from agent.spool import DAMAGED_REASON, Spool
@@ -222,6 +223,34 @@ def test_damaged_page_loses_its_own_records_alone_and_is_reported(path: Path, pa
         assert told.seq == 401, "the sequence goes on where it stood"
         assert len(records) + len(opened.spool.parked()) == found.saved + 1
         assert opened.spool.cursor("journal") == "77"
+
+
+def test_every_page_in_turn_may_be_damaged_and_all_other_records_are_saved(path: Path) -> None:
+    _filled(path, 100)
+    whole = path.read_bytes()
+    for page in range(1, len(whole) // 4096):
+        path.write_bytes(whole)
+        _damage(path, page)
+        with closing(open_spool(path, NOW)) as opened:
+            opened.spool.rechain(500, "c" * 64, everything=True)
+            names = {r.id for r in opened.spool.waiting(1000)} | {row[1] for row in opened.spool.parked()}
+            assert len([n for n in names if n.startswith("r")]) >= 92, page
+        for other in path.parent.glob("spool.sqlite*"):
+            other.unlink()
+
+
+def test_large_records_are_saved_from_bare_pages_byte_for_byte(path: Path) -> None:
+    sizes = [10, 4_000, 4_060, 4_061, 5_000, 9_000, 60_000]
+    with closing(open_known(path)) as opened:
+        opened.spool.append([new(f"r{size}", text="é" * (size // 2)) for size in sizes])
+    with closing(sqlite3.connect(path)) as db:
+        (root,) = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'record'").fetchone()
+    found = [row for row in spool_pages.rows(path.read_bytes(), 11) if row[1].startswith("r")]
+    assert sorted(row[1] for row in found) == sorted(f"r{size}" for size in sizes)
+    _damage(path, root - 1)
+    with closing(open_spool(path, NOW)) as opened:
+        texts = {r.id: r.body["text"] for r in opened.spool.waiting(99) if r.kind == "cdr"}
+    assert texts == {f"r{size}": "é" * (size // 2) for size in sizes}
 
 
 def test_spool_that_lost_its_place_sends_old_records_as_they_are_and_asks_for_the_rest(path: Path) -> None:
