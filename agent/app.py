@@ -28,7 +28,6 @@ from agent.logs import Logger
 from agent.metrics import exposition
 from agent.publish import BEAT_S, known_state, publish
 from agent.records import NewRecord
-from agent.recovery import Recovery
 from agent.spool import Spool
 from agent.spool_errors import SpoolDamaged
 from agent.spool_files import OpenedSpool, open_spool
@@ -84,7 +83,6 @@ class Agent:
         self._stop = asyncio.Event()
         self.damaged: SpoolDamaged | None = None
         self._spooled: OpenedSpool | None = None
-        self._recovery = Recovery(self._rpc, log, self._now_s)
         self._links = Links(
             clock=self._now_s,
             local={"lan": box.sip.lan, "wan": box.sip.wan},
@@ -133,7 +131,6 @@ class Agent:
         start("kamailio", self._keep_figures)
         start("watchdog", self._feed_watchdog)
         start("evidence", self._keep_evidence)
-        start("recovery", self._recovery.keep)
         await self._config.resume()
         start("figures", self._keep_spool_figures)
         for name, work in self._centre.tasks(self._spool(), self._kamailio_alive).items():
@@ -187,8 +184,7 @@ class Agent:
     # reactions
 
     def _react(self, link: Link, effect: Effect, before: LinkState) -> None:
-        if effect is Effect.REREGISTER:
-            self._recovery.ask(link.upstream_id)
+        if effect is Effect.GO_ON:
             self._centre.nudge()
             return
         self._changed.set()
@@ -232,7 +228,6 @@ class Agent:
 
     async def _activate(self, site: Site) -> None:
         await self._links.watch(site.policy.upstreams)
-        self._recovery.site = site
         self._changed.set()
 
     async def _vitals(self, extensions: int) -> Vitals:

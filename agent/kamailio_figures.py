@@ -14,7 +14,7 @@ async def read_figures(rpc: KamailioRpc) -> KamailioStatus:
         transactions = await _ask(rpc, "tm.stats") or {}
         dialogs = await _ask(rpc, "dlg.stats_active") or {}
         uptime = await _ask(rpc, "core.uptime") or {}
-        contacts = await _ask(rpc, "stats.get_statistics", "location-contacts")
+        contacts = await _ask(rpc, "stats.get_statistics", "location_contacts")
         errors = await _ask(rpc, "stats.get_statistics", "500_replies")
     except RpcSilent:
         return KamailioStatus()
@@ -40,7 +40,7 @@ async def _ask(rpc: KamailioRpc, method: str, *params: str) -> Any:
 
 
 def _statistic(lines: Any) -> int | None:
-    """The number in `["usrloc:location-contacts = 3"]`."""
+    """The number in `["usrloc:location_contacts = 3"]`."""
     for line in lines if isinstance(lines, list) else ():
         _, separator, number = str(line).rpartition("=")
         if separator:

@@ -1,7 +1,8 @@
 """CORE. The state of one upstream: evidence, then hysteresis. One table, no clock, no socket.
 
 UP and SUSPECT: Kamailio tries the upstream first (and passes it over within the call when it shows no life).
-DOWN and RECOVERING: local first. RECOVERING is the hold-down: the upstream answers again and is not yet trusted.
+DOWN and RECOVERING: local first. RECOVERING is the hold-down: the upstream answers again and is not yet trusted
+with calls. Registrations of the phones are renewed there by Kamailio, paced, as soon as it reads RECOVERING.
 The state saves callers a wait; correctness does not rest on it. A call that is up is never touched by a change.
 
 What is promised (`HoldDown.failbacks_promised`, property-tested): however the line behaves, a failback needs `hold_s` of good
@@ -80,7 +81,7 @@ class Effect(StrEnum):
     """What the machine's owner or the machine itself has to do about a step."""
 
     ANNOUNCE = "announce"  # tell Kamailio at once, log it, send an event to the centre
-    REREGISTER = "reregister"  # renew the phones' registrations upstream, paced
+    GO_ON = "go_on"  # a failback: what waits out a pause because of the line may go on
     PROBE_FAST = "probe_fast"
     RESTART_STEADY = "restart_steady"
     FORGET = "forget"
@@ -125,7 +126,7 @@ TRANSITIONS: dict[tuple[LinkState, Event], tuple[LinkState, tuple[Effect, ...]]]
     (_RECOVERING, Event.STRAINED): (_RECOVERING, (Effect.RESTART_STEADY,)),
     (_RECOVERING, Event.LOST): (_DOWN, _FALL),
     (_RECOVERING, Event.FAILING): (_DOWN, _FALL),
-    (_RECOVERING, Event.HELD): (_UP, (Effect.ANNOUNCE, Effect.DOUBLE_HOLD, Effect.REREGISTER)),
+    (_RECOVERING, Event.HELD): (_UP, (Effect.ANNOUNCE, Effect.DOUBLE_HOLD, Effect.GO_ON)),
 }
 """(state, event) -> (next state, effects). HELD, STRAINED and SETTLED come from `tick`, in the states named here only;
 elsewhere they raise `IllegalEvent`."""
@@ -291,7 +292,7 @@ class Link:
         return self.evidence.good_streak > 0 and self.evidence.loss_ratio < STRAIN_RATIO
 
     def _apply(self, effect: Effect, now_s: float) -> None:
-        """The machine's own share of an effect; ANNOUNCE and REREGISTER are its owner's."""
+        """The machine's own share of an effect; ANNOUNCE and GO_ON are its owner's."""
         match effect:
             case Effect.PROBE_FAST:
                 self._fast_until_s = now_s + FAST_AFTER_MISS_S

@@ -89,7 +89,7 @@ class Links:
 
     def _effects(self, link: Link, effects: Iterable[Effect], before: LinkState) -> None:
         for effect in effects:
-            if effect in (Effect.ANNOUNCE, Effect.REREGISTER):
+            if effect in (Effect.ANNOUNCE, Effect.GO_ON):
                 self._react(link, effect, before)
             if effect in (Effect.ANNOUNCE, Effect.HALVE_HOLD):
                 write_memory(self._memory, self.links.values())

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from agent import certificate
 from agent.config_store import write_durably
 from appliance.box import Box
 from appliance.errors import KyusaiError
@@ -11,7 +12,17 @@ from appliance.layout import Layout
 from appliance.media import rtpengine
 
 PRIVATE_MODE = 0o640
-"""rtpengine's file names folders and addresses: no secret, and nobody else's business."""
+"""These files name folders and addresses: no secret, and nobody else's business."""
+
+
+def environment_file(layout: Layout) -> Path:
+    """What kyusai-kamailio.service reads beside its configuration: sizes that only the command line can set."""
+    return layout.kamailio_dir / "kamailio.env"
+
+
+def environment(box: Box) -> str:
+    """Text of the environment file."""
+    return f"SHARED_MEMORY_MB={box.sip.shared_memory_mb}\nPACKAGE_MEMORY_MB={kamailio.PACKAGE_MEMORY_MB}\n"
 
 
 def render(box: Box) -> tuple[Path, ...]:
@@ -24,6 +35,11 @@ def render(box: Box) -> tuple[Path, ...]:
         for folder in layout.folders():
             folder.mkdir(parents=True, exist_ok=True)
         kamailio.write(box, layout)
+        if box.sip.lan_tls_port and not box.sip.tls_certificate:
+            certificate.ensure(
+                *kamailio.tls_files(box, layout), tuple(dict.fromkeys((box.sip.lan, box.sip.wan)))
+            )
+        write_durably(environment_file(layout), environment(box).encode(), PRIVATE_MODE)
         write_durably(layout.rtpengine_conf, rtpengine.configuration(box, layout).encode(), PRIVATE_MODE)
     except OSError as error:
         detail = f"{error.strerror}: {error.filename}" if error.filename else os.strerror(error.errno or 0)
@@ -33,5 +49,11 @@ def render(box: Box) -> tuple[Path, ...]:
             "Run it as the user that owns the state folder, or as root.",
             detail=detail,
         ) from error
-    files = (layout.kamailio_cfg, layout.kemi_entry, layout.kamailio_tls_cfg, layout.rtpengine_conf)
+    files = (
+        layout.kamailio_cfg,
+        environment_file(layout),
+        layout.kemi_entry,
+        layout.kamailio_tls_cfg,
+        layout.rtpengine_conf,
+    )
     return tuple(path for path in files if path.exists())

@@ -161,12 +161,12 @@ def test_a_served_call_between_failed_ones_keeps_the_link_up() -> None:
     assert DOWN not in [state for _, state in line.changes]
 
 
-def test_failback_waits_for_the_hold_down_and_asks_for_registrations() -> None:
+def test_failback_waits_for_the_hold_down_and_lets_what_waits_go_on() -> None:
     line = up_line()
     line.run(3, answers=False)
     line.until(RECOVERING, 3)
     assert HOLD_BASE_S <= line.until(UP, 20) <= HOLD_BASE_S + 1.5
-    assert line.effects[-1][1] is Effect.REREGISTER
+    assert line.effects[-1][1] is Effect.GO_ON
 
 
 def test_a_brownout_during_the_hold_down_begins_it_anew() -> None:
@@ -262,7 +262,7 @@ def test_no_line_makes_more_failbacks_than_the_hold_down_promises(
     for span_s, lost_every in spans:
         line.run(span_s, answers=lost_every != 1, lost_every=lost_every)
     ups_s = [at_s for at_s, state in line.changes if state is UP]
-    failbacks_s = [at_s for at_s, effect in line.effects if effect is Effect.REREGISTER]
+    failbacks_s = [at_s for at_s, effect in line.effects if effect is Effect.GO_ON]
     hold_down = HoldDown()
     assert all(later - earlier >= hold_down.calm_s for earlier, later in itertools.pairwise(ups_s))
     for i, start_s in enumerate(failbacks_s):
@@ -282,7 +282,7 @@ def test_no_sequence_of_sightings_is_illegal_or_beats_the_promise(
         now_s += wait_s
         effects = link.observe(sighting, now_s, 30.0 if sighting is Sighting.PROBE_ANSWERED else None)
         effects += link.tick(now_s) if tick else ()
-        failbacks_s += [now_s] * (Effect.REREGISTER in effects)
+        failbacks_s += [now_s] * (Effect.GO_ON in effects)
     for i, start_s in enumerate(failbacks_s):
         assert len(failbacks_s) - i <= HoldDown().failbacks_promised(failbacks_s[-1] - start_s)
 
