@@ -84,7 +84,7 @@ async def test_tcp_carries_calls(make: Make) -> None:
     await call.wait_hears(two.tone_hz)
 
 
-@pytest.mark.parametrize("encryption", ["sdes", "dtls"])
+@pytest.mark.parametrize("encryption", ["sdes", "dtls", "webrtc"])
 async def test_encrypted_media_is_heard(make: Make, encryption: str) -> None:
     one, two = await make(2, encryption=encryption)
     call = await one.call(at(two))

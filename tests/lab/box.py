@@ -11,6 +11,7 @@ from appliance import box as box_settings
 from appliance import site, snapshot
 from appliance.kamailio import render as kamailio_render
 from appliance.layout import Layout
+from tests.lab import certificate
 from tests.lab.addresses import CENTRE_PORT, Addresses
 from tests.lab.kamailio import Kamailio, Rpc, RtpEngine
 from tests.lab.link import Ports
@@ -34,6 +35,8 @@ wan = "{a.box_wan}"
 wan_advertise = "{a.box_seen_by_cloud}:5060"
 children = 2
 shared_memory_mb = 128
+tls_certificate = "{certificate}"
+tls_key = "{key}"
 [rtp]
 lan = "{a.box_lan}"
 wan = "{a.box_wan}"
@@ -79,6 +82,8 @@ class Box:
         self.addresses = a
         self.folder = folder
         self.toml = folder / "box.toml"
+        tls = (folder / "sip.pem", folder / "sip.key")
+        certificate.make(a.box_lan, *tls)
         text = SETTINGS.format(
             a=a,
             id=BOX_ID,
@@ -89,6 +94,8 @@ class Box:
             port_max=ports.box_rtp.stop - 1,
             ng_port=NG_PORT,
             metrics_port=METRICS_PORT,
+            certificate=tls[0],
+            key=tls[1],
         )
         self.toml.write_text(text)
         self.settings = box_settings.load(self.toml)

@@ -140,6 +140,7 @@ class Gateway:
         await wait_until(lambda: len(self.calls) >= count, f"{self.name}: {count} calls", timeout_s)
         return self.calls[-1]
 
+    @property
     def busy(self) -> int:
         """How many channels are taken."""
         return sum(call.state in ("calling", "answered") for call in self.calls)

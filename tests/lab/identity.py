@@ -2,7 +2,12 @@
 
 from dataclasses import dataclass
 
-ENCRYPTIONS = {"": (), "sdes": ("mediaenc=srtp-mand",), "dtls": ("mediaenc=dtls_srtp",)}
+ENCRYPTIONS = {
+    "": (),
+    "sdes": ("mediaenc=srtp-mand",),
+    "dtls": ("mediaenc=dtls_srtp",),
+    "webrtc": ("mediaenc=dtls_srtp", "medianat=ice", "rtcp_mux=yes"),
+}
 
 
 @dataclass(frozen=True)
@@ -23,7 +28,7 @@ class Identity:
     display: str = ""
     expires_s: int = 600
     encryption: str = ""
-    """"" (RTP), "sdes" or "dtls"."""
+    """"" (RTP), "sdes", "dtls", or "webrtc": DTLS with ICE and multiplexed RTCP, as a browser does."""
     codecs: tuple[str, ...] = ("pcmu", "pcma")
     """As the stack names them: pcmu, pcma, g722/16000/1, opus/48000/2."""
     extra: tuple[str, ...] = ()

@@ -1,10 +1,11 @@
-"""The emulator's datagrams: a symmetric NAT between the box's ports and the cloud's, without any state to learn.
+"""The emulator's datagrams: a symmetric NAT between the box's ports and the cloud's, which keeps every port number.
 
 For every port P of the cloud there is a socket at the cloud's stand-in address, and for every port Q of the box one at the
 box's stand-in. What the box sends from Q to stand-in:P leaves from box-stand-in:Q to cloud:P, and back.
 """
 
 import asyncio
+import contextlib
 import socket
 from collections import Counter
 from collections.abc import Iterable
@@ -15,6 +16,9 @@ from tests.lab.link_state import Kind, LineState
 
 BATCH = 64
 """Datagrams taken from one socket before the others get their turn."""
+
+LEARNED_MAX = 64
+"""Ports translated beyond the stated ones, in each direction; a leak of sockets would otherwise go unnoticed."""
 
 NOWHERE_PORT = 9
 """A socket connected to this port of its own address takes nothing from anybody: the kernel answers with ICMP."""
@@ -77,6 +81,12 @@ class UdpRelay:
             self._sockets[side.direction][port] = sock
             self._loop.add_reader(sock, self._readable, sock, side, other, port)
 
+    def _learn(self, side: Side, port: int) -> None:
+        """A port that the far side uses of its own accord, as the agent's probes do: translate it as well."""
+        if len(self._sockets[side.direction]) < len(side.ports) + LEARNED_MAX:
+            with contextlib.suppress(OSError):
+                self._bind(side, (port,))
+
     def _close(self, side: Side) -> None:
         for sock in self._sockets[side.direction].values():
             self._loop.remove_reader(sock)
@@ -93,6 +103,8 @@ class UdpRelay:
                 return
             except OSError:
                 continue
+            if address == side.peer and source_port not in leaving_sockets:
+                self._learn(other, source_port)
             leaving = leaving_sockets.get(source_port)
             if address != side.peer or leaving is None:
                 counts["strangers"] += 1

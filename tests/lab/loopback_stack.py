@@ -1,10 +1,11 @@
 """Lets the phones' SIP stack live on any loopback address, not only 127.0.0.1.
 
-The stack takes addresses that interfaces carry by name, and asks the kernel which of them it would use towards a peer.
-The kernel accepts every address in 127.0.0.0/8, but names and prefers 127.0.0.1 alone. ``pretend`` answers those two
-questions (libre's ``net_if_apply`` and ``net_dst_source_addr_get``) inside this process, and binds TCP connections
-before ``tcp_conn_connect``: it points these functions' entries in the extension module's jump table at Python
-functions. Made for the pinned baresip-python wheel; an incompatible one is refused with the reason.
+The stack takes addresses that interfaces carry by name, and lets the kernel choose the source of what it sends. The
+kernel accepts every address in 127.0.0.0/8, but names and prefers 127.0.0.1 alone. ``pretend`` steps into four of the
+stack's functions inside this process: ``net_if_apply`` (which addresses are there), ``udp_listen`` and
+``tcp_conn_connect`` (sockets that would be bound to no address are bound to the phone's) and ``sa_is_loopback`` (ICE would
+offer no such address). It points their entries in the extension module's jump table at Python functions. Made for
+the pinned baresip-python wheel; an incompatible one is refused with the reason.
 """
 
 import ctypes
@@ -30,7 +31,7 @@ class UnknownStack(RuntimeError):
 
 
 def pretend(address: str) -> None:
-    """From now on the stack knows ``address`` as its only one and as its source towards everybody.
+    """From now on the stack knows ``address`` as its only one and sends everything from it.
 
     Call before the runtime starts. Raises ``UnknownStack``.
     """
@@ -40,6 +41,8 @@ def pretend(address: str) -> None:
     library = ctypes.CDLL(str(path))
     set_address = library.sa_set_str
     set_address.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_uint16]
+    library.sa_is_any.restype = ctypes.c_bool
+    library.sa_port.restype = ctypes.c_uint16
     place = ctypes.create_string_buffer(_ADDRESS_BYTES)
     if set_address(place, address.encode(), 0) != 0:
         raise UnknownStack(f"the phones' SIP stack does not take the address {address}")
@@ -48,19 +51,26 @@ def pretend(address: str) -> None:
         handler(b"lo", ctypes.addressof(place), argument)
         return 0
 
-    def source_address(_peer: int, answer: int) -> int:
-        return int(set_address(answer, address.encode(), 0))
+    def listen(socket: int, local: int, receiver: int, argument: int) -> int:
+        pointers = [ctypes.c_void_p(value) for value in (socket, local, receiver, argument)]
+        if not local or library.sa_is_any(pointers[1]):
+            own = ctypes.create_string_buffer(_ADDRESS_BYTES)
+            set_address(own, address.encode(), library.sa_port(pointers[1]) if local else 0)
+            return int(library.udp_listen(pointers[0], own, pointers[2], pointers[3]))
+        return int(library.udp_listen(*pointers))
 
     def connect(connection: int, peer: int) -> int:
         library.tcp_conn_bind(ctypes.c_void_p(connection), place)
         return int(library.tcp_conn_connect(ctypes.c_void_p(connection), ctypes.c_void_p(peer)))
 
+    def is_loopback(_address: int) -> bool:
+        return False
+
     answers = {
+        "sa_is_loopback": ctypes.CFUNCTYPE(ctypes.c_bool, ctypes.c_void_p)(is_loopback),
         "tcp_conn_connect": ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)(connect),
         "net_if_apply": ctypes.CFUNCTYPE(ctypes.c_int, _InterfaceHandler, ctypes.c_void_p)(interfaces),
-        "net_dst_source_addr_get": ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)(
-            source_address
-        ),
+        "udp_listen": ctypes.CFUNCTYPE(ctypes.c_int, *[ctypes.c_void_p] * 4)(listen),
     }
     _kept_alive.extend((library, place, answers))
     elf, loaded_at = path.read_bytes(), _load_address(path)

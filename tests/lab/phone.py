@@ -1,6 +1,7 @@
 """Phones of the lab, as tests and the demo hold them: real SIP stacks with audio, one process each.
 
-A phone sends its own tone in every call and tells which tones it hears. Times are ``time.monotonic`` seconds.
+A phone sends its own tone in every call and tells which tones it hears. Times are ``time.monotonic`` seconds. The stack
+has a habit that tests must expect: a called phone sends one re-INVITE of its own within 150 ms of its answer.
 """
 
 import asyncio

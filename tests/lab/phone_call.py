@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from tests.lab import tones
+from tests.lab.identity import Identity
 from tests.lab.processes import wait_until
 
 
@@ -14,6 +15,11 @@ class Owner(Protocol):
     """The phone, as far as a call needs it."""
 
     name: str
+    identity: Identity
+
+    @property
+    def tone_hz(self) -> int:
+        """The frequency that it sends."""
 
     def uri(self, target: str) -> str:
         """A number as a SIP URI."""
