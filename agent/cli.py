@@ -14,6 +14,7 @@ from rich.console import Console
 from appliance.box import Box, box_path, load
 from appliance.errors import KyusaiError
 from appliance.layout import Layout
+from appliance.problems import DocumentError
 from appliance.text import Lang, explain, language, text
 
 LANG: Lang = language(os.environ)
@@ -36,8 +37,10 @@ def told() -> Iterator[None]:
     except KyusaiError as error:
         message, hint = explain(error, LANG)
         typer.echo(message, err=True)
-        for problem in getattr(error, "problems", ()):
-            typer.echo(f"  {problem}", err=True)
+        for problem in error.problems if isinstance(error, DocumentError) else ():
+            fault = KyusaiError(problem.key, problem.message, problem.hint, **problem.values)
+            line, what_to_do = explain(fault, LANG)
+            typer.echo(f"  {problem.path}: {line}" + (f" ({what_to_do})" if what_to_do else ""), err=True)
         if hint:
             typer.echo(hint, err=True)
         raise typer.Exit(FAILED) from error

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from agent.evidence import Sighting
+from agent.kamailio_figures import read_figures
 from agent.kamailio_rpc import KamailioRpc, RpcRefused, RpcSilent
 from agent.link import Link
 from agent.publish import publish
@@ -33,6 +34,12 @@ loadmodule "pv.so"
 loadmodule "kex.so"
 loadmodule "jsonrpcs.so"
 loadmodule "htable.so"
+loadmodule "tm.so"
+loadmodule "sl.so"
+loadmodule "rr.so"
+loadmodule "usrloc.so"
+loadmodule "dialog.so"
+modparam("usrloc", "preload", "location")
 modparam("jsonrpcs", "transport", 6)
 modparam("jsonrpcs", "dgram_socket", "{folder}/rpc.sock")
 modparam("htable", "htable", "link=>size=4;autoexpire=2;")
@@ -106,6 +113,20 @@ async def test_a_refusal_names_method_and_code(rpc: KamailioRpc) -> None:
     with pytest.raises(RpcRefused, match=r"no\.such") as caught:
         await rpc.call("no.such")
     assert caught.value.code == 500
+
+
+@needs_kamailio
+async def test_every_figure_is_known_by_the_name_that_kamailio_gives_it(rpc: KamailioRpc) -> None:
+    found = await read_figures(rpc)
+    assert found.version.startswith("kamailio 5.")
+    assert (found.registered_contacts, found.active_calls, found.own_errors, found.answers_5xx) == (
+        0,
+        0,
+        0,
+        0,
+    )
+    assert found.shared_memory_bytes == 16 * 1024 * 1024
+    assert None not in (found.uptime_s, found.transactions, found.shared_memory_used_bytes)
 
 
 @needs_kamailio
