@@ -30,6 +30,9 @@ GATEWAY_CALLS = 2
 """Channels of the demo's gateway: few, so that an emergency call finds it full."""
 
 OUTSIDE_NUMBERS = ("0312345678", "09012345678")
+TALK_S = 1.5
+"""How long the demo's short calls talk: enough for a recording in which a tone can be told."""
+
 FIRST_CALL_MAX_MS = 1000
 """Extra post-dial delay that the first caller after a cut may see."""
 
@@ -112,10 +115,11 @@ class Demo:
             placed = await self.call("through the cloud", "201", "901", self.hz("901"))
             await placed.wait_hears(self.hz("901"))
             await self.lab.cloud_phones["901"].current().wait_hears(self.hz("201"))
+            await asyncio.sleep(TALK_S)
             await placed.hangup()
             baseline = await self.call("baseline", "204", "205", self.hz("205"))
             self.figures["failover"]["baseline_call_ms"] = round(baseline.post_dial_delay_s * 1000)
-            await asyncio.sleep(1)
+            await asyncio.sleep(TALK_S)
             await baseline.hangup()
             step.check(
                 True,
@@ -139,7 +143,7 @@ class Demo:
             detected_ms = round((await detection - self.cut_s) * 1000)
             self.figures["failover"] |= {"detected_ms": detected_ms, "first_call_after_cut_ms": delay_ms}
             await first.wait_hears(self.hz("205"))
-            await asyncio.sleep(1)
+            await asyncio.sleep(TALK_S)
             await first.hangup()
             extra_ms = delay_ms - self.figures["failover"].get("baseline_call_ms", 0)
             step.check(
@@ -168,7 +172,7 @@ class Demo:
                 placed, {self.hz(number): number for number in ("201", "202", "203")}
             )
             self.calls["group"] = (placed, self.hz(heard))
-            await asyncio.sleep(1)
+            await asyncio.sleep(TALK_S)
             await placed.hangup()
             step.check(True, f"204 → {GROUP}: answered by {heard}")
 
@@ -187,12 +191,13 @@ class Demo:
     async def emergency(self) -> None:
         with self.story.step("emergency") as step:
             await self.call("gives way", "206", OUTSIDE_NUMBERS[1], self.lab.gateway.tone_hz)
+            await asyncio.sleep(TALK_S)
             full = self.lab.gateway.busy
             placed = await self.call("emergency", "204", "110", self.lab.gateway.tone_hz)
             seen = next(call for call in reversed(self.lab.gateway.calls) if call.number == "110")
             await placed.wait_hears(self.lab.gateway.tone_hz)
             shown = seen.identity or seen.caller
-            await asyncio.sleep(1)
+            await asyncio.sleep(TALK_S)
             await placed.hangup()
             ended = [name for name in ("outside", "gives way") if self.calls[name][0].state == "closed"]
             step.check(

@@ -22,8 +22,11 @@ from tests.lab.phone import PhoneCall
 from tests.lab.processes import wait_until
 from tests.lab.site_document import GROUP
 
-SHARE_HEARD = 0.8
-"""A recording's side is right when this share of its loud pieces holds its tone and no other: it starts in mid-ring."""
+SHARE_RIGHT = 0.8
+"""Of a side's loud pieces, the share that must hold its tone and no other; a piece in which a call changes holds two."""
+
+LOUD_MIN_S = 0.8
+"""How much of a side must be heard at all."""
 
 
 class Evidence:
@@ -163,4 +166,4 @@ def holds(channel: tones.Samples, rate: int, hz: int) -> bool:
     windows = [channel[at : at + size] for at in range(0, len(channel) - size, size)]
     loud = [window for window in windows if np.abs(window).max() > 0.02]
     right = sum(tones.only(tones.heard(window, rate), (hz,)) for window in loud)
-    return len(loud) > 0 and right >= SHARE_HEARD * len(loud)
+    return len(loud) * tones.WINDOW_S >= LOUD_MIN_S and right >= SHARE_RIGHT * len(loud)

@@ -130,6 +130,6 @@ def _bars(spans: list[Span], end_s: float, width: int) -> Text:
         bar.append(" " * (left - column))
         label = Text(span.label)
         label.truncate(right - left, overflow="crop")
-        bar.append(Text(label.plain + " " * (right - left - label.cell_len), style=f"black on {span.style}"))
+        bar.append(label.plain + "━" * (right - left - label.cell_len), style=span.style)
         column = right
     return bar
