@@ -1,21 +1,18 @@
 """Drives sipp for the benchmarks: closed loops of a stated number of registrations or calls, and what they cost a server."""
 
-import subprocess
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.lab.processes import Process
+
 SCENARIOS = Path(__file__).parent / "native"
+CALLER_PORT, CALLEE_PORT = 6000, 7000
+AS_FAST_AS_IT_GOES = 100_000
+"""Runs begun a second: more than any machine does, so that the number at once is the only limit."""
 
-
-@dataclass(frozen=True)
-class User:
-    """One telephone of the bench. contact: address and port at which it answers."""
-
-    number: str
-    password: str
-    contact: str
+GIVEN_UP_AFTER_S = 30
 
 
 @dataclass(frozen=True)
@@ -28,16 +25,6 @@ class Load:
     retransmitted: int
     seconds: float
     cpu_s: float
-
-
-def users_file(path: Path, users: Iterable[User], callee: str = "") -> Path:
-    """sipp's injection file: number; authentication; contact; number called."""
-    rows = [
-        f"{user.number};[authentication username={user.number} password={user.password}];{user.contact};{callee}"
-        for user in users
-    ]
-    path.write_text("\n".join(["SEQUENTIAL", *rows, ""]))
-    return path
 
 
 def cpu_s(pids: Iterable[int]) -> float:
@@ -55,7 +42,22 @@ def family(pid: int) -> list[int]:
     return found
 
 
-def run(
+def answerer(address: str, folder: Path) -> Process:
+    """A telephone exchange's worth of telephones at one address that ring and answer; not started."""
+    words: list[str | Path] = [
+        "sipp",
+        "-sf",
+        SCENARIOS / "answer.xml",
+        "-i",
+        address,
+        "-p",
+        str(CALLEE_PORT),
+        "-nostdin",
+    ]
+    return Process("sipp-answer", words, folder)
+
+
+async def run(
     scenario: str,
     server: str,
     address: str,
@@ -63,46 +65,32 @@ def run(
     count: int,
     at_once: int,
     server_pid: int,
-    rate: int = 100000,
+    *,
+    rate: int = AS_FAST_AS_IT_GOES,
+    options: Sequence[str] = (),
 ) -> Load:
-    """`count` runs of a scenario against `server` ("ip:port") from `address`, `at_once` at a time. Raises
-    RuntimeError when sipp itself cannot run."""
+    """`count` runs of a scenario against `server` ("ip:port") from `address`, `at_once` at a time. Raises RuntimeError
+    when sipp itself cannot run."""
     folder = users.parent
     trace = folder / f"{scenario}-statistics.csv"
     trace.unlink(missing_ok=True)
+    words: list[str | Path] = ["sipp", server, "-sf", SCENARIOS / f"{scenario}.xml", "-i", address]
+    words += ["-p", str(CALLER_PORT), "-inf", users, "-m", str(count), "-l", str(at_once), "-r", str(rate)]
+    words += ["-nostdin", "-trace_stat", "-stf", trace, "-fd", "1", "-max_socket", "15000"]
+    words += ["-timeout", f"{GIVEN_UP_AFTER_S}s", "-timeout_error", *options]
+    sipp = Process(f"sipp-{scenario}", words, folder)
     pids = family(server_pid)
     before_s, began_s = cpu_s(pids), time.monotonic()
-    arguments = [
-        "sipp",
-        server,
-        "-sf",
-        SCENARIOS / f"{scenario}.xml",
-        "-i",
-        address,
-        "-p",
-        "6000",
-        "-inf",
-        users,
-    ]
-    arguments += [
-        "-m",
-        str(count),
-        "-l",
-        str(at_once),
-        "-r",
-        str(rate),
-        "-nostdin",
-        "-trace_stat",
-        "-stf",
-        trace,
-    ]
-    arguments += ["-timeout", "120s", "-timeout_error", "-fd", "1", "-max_socket", "2000"]
-    done = subprocess.run(
-        [str(word) for word in arguments], capture_output=True, text=True, check=False, cwd=folder
-    )
+    await sipp.start()
+    assert sipp.child is not None
+    try:
+        await sipp.child.wait()
+        seconds = time.monotonic() - began_s
+        used_s = cpu_s(pids) - before_s
+    finally:
+        await sipp.kill()
     if not trace.exists():
-        raise RuntimeError(f"sipp: {done.stderr.strip()[-300:]}")
-    used_s = cpu_s(pids) - before_s
+        raise RuntimeError(f"sipp {scenario}: {sipp.log_tail()}")
     head, *rows = [line.split(";") for line in trace.read_text().strip().split("\n")]
     last = dict(zip(head, rows[-1], strict=False))
     return Load(
@@ -110,6 +98,6 @@ def run(
         int(last["SuccessfulCall(C)"]),
         int(last["FailedCall(C)"]),
         int(last["Retransmissions(C)"]),
-        round(time.monotonic() - began_s, 3),
+        round(seconds, 3),
         used_s,
     )
