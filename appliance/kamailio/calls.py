@@ -10,7 +10,7 @@ Nothing here waits. Every path ends in a step under way or in a reply.
 from dataclasses import dataclass
 
 from appliance.kamailio import caller_id, ksr_call
-from appliance.kamailio.actions import Outcome, Plan, Step, StepKind, advance
+from appliance.kamailio.actions import CallerId, Outcome, Plan, Step, StepKind, advance
 from appliance.kamailio.answer import Answering, Journal
 from appliance.kamailio.call_key import call_key
 from appliance.kamailio.causes import Cause
@@ -21,6 +21,7 @@ from appliance.kamailio.media import MediaPath
 from appliance.kamailio.outcome import RETRANSMIT_MS, Ending, limits_of, outcome_of
 from appliance.kamailio.plan_codec import decode, encode
 from appliance.kamailio.request import CallFacts, Origin
+from appliance.kamailio.transfer import owner, read_replaces
 from appliance.kamailio.view import View
 from appliance.model import NumberKind
 
@@ -76,6 +77,8 @@ class Calls:
             ksr.remove(name)
         if not ksr.begin():
             return
+        if facts.origin is Origin.PHONE:
+            plan = self._replaced(call, facts, plan)
         ksr.put("plan", encode(plan))
         ksr.put("call", call)
         ksr.put("origin", f"{facts.origin} {facts.origin_id}")
@@ -114,6 +117,17 @@ class Calls:
         if plan.emergency:
             self._parts.journal.put("emergency", call, {"caller": facts.caller, "dialled": facts.dialled})
 
+    def _replaced(self, call: str, facts: CallFacts, plan: Plan) -> Plan:
+        """The plan of an INVITE that takes over a call: it goes to the telephone that holds that call's dialog, whatever
+        name of it the transfer gave. Of a dialog that the box does not know, the cloud may know more: `plan` stays."""
+        replaces = read_replaces(self._ksr.header("Replaces"))
+        user = owner(replaces, self._ksr.look("legs", replaces.call_id)) if replaces else ""
+        if not user:
+            return plan
+        self._parts.journal.put("transfer", call, {"to": user, "kind": "replaces", "by": facts.origin_id})
+        step = Step(StepKind.CONTACTS, "", (user,), "transfer", caller=CallerId(facts.origin_id))
+        return Plan(NumberKind.EXTENSION, user, (step,), plan.record)
+
     def _link(self) -> str:
         upstreams = self._parts.view.policy.upstreams
         return self._parts.view.link(upstreams[0].id) if upstreams else ""
@@ -123,6 +137,9 @@ class Calls:
     def _walk(self, plan: Plan, index: int) -> None:
         """Begin step `index`; where it cannot even begin, the next, until one is under way or the call is answered."""
         while True:
+            if self._ksr.canceled():
+                self._finish(487)
+                return
             outcome = self._try(plan, index)
             if outcome is None:
                 return
@@ -308,7 +325,7 @@ class Calls:
     def _outcome(self, step: Step, ending: Ending) -> Outcome:
         """The step's outcome; that of a call whose channel an emergency call took while it rang is FULL."""
         call = self._ksr.get("call")
-        if step.kind is StepKind.GATEWAY and self._ksr.look("ending", call) == Cause.PREEMPTED:
+        if step.kind is StepKind.GATEWAY and self._ksr.look("ending", call) == str(Cause.PREEMPTED):
             self._ksr.forget("ending", call)
             return Outcome.FULL
         return outcome_of(step.kind, ending)

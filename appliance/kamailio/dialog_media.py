@@ -1,7 +1,9 @@
 """The audio of requests within a call: hold, resume, codec change, late offers, taken as the call's first offer was.
 
-Adapter. Which calls are anchored stands in the box's own Route header (`media_anchor.mark`). On a call that goes round by the
-cloud, the first pass hands the telephone's SDP on to the second, and the answer back, so that the audio stays at the site.
+Adapter. Which calls are anchored stands in the box's own Route header (`media_anchor.mark`). On a call that goes round
+by the cloud, the first pass hands the telephone's SDP on to the second, and the answer back, so that the audio stays at
+the site. Its mark is the one written between the cloud and the callee: the second entry for the caller's requests, the
+first for the callee's, since a route set is walked from the sender's end.
 """
 
 import json
@@ -29,25 +31,28 @@ class DialogMedia:
     def request(self, hops: tuple[Hop, ...], passes: Passes, upstream: bool) -> None:
         """Treat the request's SDP. hops: its route set as it came. upstream: it goes towards the first caller."""
         ksr = self._ksr
-        own = next((hop.uri for hop in hops if hop.own), "")
         ksr.put("passes", passes)
+        own = next((hop.uri for hop in hops if hop.own), "")
+        if passes is Passes.SECOND and upstream:
+            own = self._kept(answer=False).get("mark", own)
         ksr.put("ky", own)
         ksr.put("upstream", "1" if upstream else "")
         sdp = self._body()
         ksr.put("offer", "1" if sdp else "")
         if sdp and passes is Passes.FIRST:
-            self._keep(sdp, answer=False)
+            self._keep(sdp, answer=False, mark=own)
         elif sdp:
-            self._offer(read_mark(own), self._kept(answer=False) or sdp, upstream)
+            self._offer(read_mark(own), self._kept(answer=False).get("sdp", sdp), upstream)
 
-    def straight(self, back: Hop, upstream: bool) -> None:
-        """The request leaves the cloud out: from here on it passes the box once."""
+    def straight(self, local: str, upstream: bool) -> None:
+        """The request leaves the cloud out: from here on it passes the box once. local: the box's Route entry that
+        carries the mark of the audio between the two telephones."""
         ksr = self._ksr
         ksr.put("passes", Passes.ONCE)
-        ksr.put("ky", back.uri)
+        ksr.put("ky", local)
         sdp = self._body()
         if sdp:
-            self._offer(read_mark(back.uri), sdp, upstream)
+            self._offer(read_mark(local), sdp, upstream)
 
     def reply(self) -> None:
         """Treat the SDP of a reply."""
@@ -58,7 +63,7 @@ class DialogMedia:
         if ksr.get("passes") == Passes.FIRST:
             kept = self._kept(answer=True)
             if kept:
-                ksr.set_body(kept)
+                ksr.set_body(kept["sdp"])
             return
         through, upstream = read_mark(ksr.get("ky")), ksr.get("upstream") == "1"
         written = self._reply_through(through, sdp, upstream) if through else sdp
@@ -86,14 +91,14 @@ class DialogMedia:
         body = self._ksr.pv("$rb")
         return body if body.startswith("v=0") else ""
 
-    def _keep(self, sdp: str, answer: bool) -> None:
-        self._ksr.keep("sdp", self._key(answer), json.dumps({"sdp": sdp}))
+    def _keep(self, sdp: str, answer: bool, mark: str = "") -> None:
+        self._ksr.keep("sdp", self._key(answer), json.dumps({"sdp": sdp, "mark": mark}))
 
-    def _kept(self, answer: bool) -> str:
+    def _kept(self, answer: bool) -> dict[str, str]:
         if self._ksr.get("passes") not in (Passes.FIRST, Passes.SECOND):
-            return ""
+            return {}
         text = self._ksr.look("sdp", self._key(answer))
-        return str(json.loads(text)["sdp"]) if text else ""
+        return dict(json.loads(text)) if text else {}
 
     def _key(self, answer: bool) -> str:
         return sdp_key(self._ksr.pv("$ci"), self._ksr.pv("$cs"), answer)

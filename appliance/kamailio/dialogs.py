@@ -50,10 +50,11 @@ class Dialogs:
         upstream = ksr.upstream()
         life_ms = self._life_ms()
         if back is not None:
-            ksr.put("straight", back.uri)
-        if back is not None and (self._dead() or ksr.look("passed", self._straight_key())):
-            self._straight(back, upstream, method)
-            return
+            local = hops[0].uri if upstream else back.uri
+            ksr.put("straight", local)
+            if self._dead() or ksr.look("passed", self._straight_key()):
+                self._straight(local, upstream, method)
+                return
         passes = Passes.FIRST if back is not None else Passes.SECOND if again else Passes.ONCE
         self._media.request(hops, passes, upstream)
         if not ksr.pv("$du"):
@@ -65,6 +66,12 @@ class Dialogs:
         ksr = self._ksr
         if not ksr.pv("$fs"):
             ksr.send_from(f"{ksr.pv('$proto')}:{ksr.pv('$Ri')}:{ksr.pv('$Rp')}")
+
+    def cancel(self) -> None:
+        """A CANCEL that belongs to a transaction. It is noted first: the call may end before its INVITE has a branch."""
+        ksr = self._ksr
+        ksr.keep("ending", call_key(ksr.pv("$ci"), ksr.pv("$ft")), Cause.ORIGINATOR_CANCEL)
+        ksr.relay()
 
     def _known_without_route(self, method: str) -> bool:
         """A request that lacks the Route headers it was given: passed on if it belongs to a call and names the other side
@@ -113,22 +120,22 @@ class Dialogs:
 
     def _unanswered(self, method: str) -> None:
         ksr = self._ksr
-        back = ksr.get("straight")
-        if back:
+        local = ksr.get("straight")
+        if local:
             ksr.put("straight", "")
-            self._straight(Hop(back, own=True), ksr.get("upstream") == "1", method)
+            self._straight(local, ksr.get("upstream") == "1", method)
         elif method == "BYE":
             ksr.reply(200, "OK")
         else:
             ksr.reply(504, "Server Time-out")
 
-    def _straight(self, back: Hop, upstream: bool, method: str) -> None:
+    def _straight(self, local: str, upstream: bool, method: str) -> None:
         """Leave out the cloud and the way back from it: the other telephone is at this site."""
         ksr = self._ksr
         ksr.keep("passed", self._straight_key(), "1")
         ksr.remove("Route")
         ksr.reset_next_hop()
-        self._media.straight(back, upstream)
+        self._media.straight(local, upstream)
         ksr.follow_alias()
         if ksr.in_failure():
             ksr.drop_replies()

@@ -7,9 +7,11 @@ from appliance.kamailio.causes import Cause, cause_of
 
 @dataclass(frozen=True, slots=True)
 class Last:
-    """What is known when a dialog goes. answered: it was talking. forced: the cause for which the box ended it, or "".
-    code: final code of the INVITE, 0 when none was noted. by_box: the box made that reply itself.
-    bye: the message at hand is a BYE. from_caller: that message comes from the calling side."""
+    """What is known when a dialog goes.
+
+    answered: it was talking. forced: the cause for which the box ended it, or that its caller gave up (which counts
+    only if nobody answered first), or "". code: final code of the INVITE, 0 when none was noted. by_box: the box made
+    that reply itself. bye: the message at hand is a BYE. from_caller: that message comes from the calling side."""
 
     answered: bool
     forced: str = ""
@@ -21,7 +23,10 @@ class Last:
 
 def end_of(last: Last) -> dict[str, str | int]:
     """The journal's `end`: cause (Q.850 slug or the box's own word), code, by."""
-    if last.forced:
+    if last.forced == Cause.ORIGINATOR_CANCEL:
+        if not last.answered and last.code in (0, 487):
+            return _end(Cause.ORIGINATOR_CANCEL, 487, "caller")
+    elif last.forced:
         return _end(last.forced, last.code, "box")
     if last.answered:
         if last.bye:

@@ -46,6 +46,9 @@ KNOWN_METHODS = frozenset(
 )
 """Methods of the RFCs that start nothing here outside a call: 405; any other one gets 501 (RFC 3261 section 8.2.1)."""
 
+SUPPORTED = frozenset({"path", "replaces", "timer"})
+"""Option tags that a request answered by the box may require."""
+
 RETRY_AFTER_S = 30
 """Told to a phone while the box has no configuration."""
 
@@ -65,11 +68,14 @@ class Handler:
         self._key = key
         self._ksr = Ksr(raw)
         self._worker: Worker | None = None
-        for what, prepare in (("journal", journal.prepare), ("bindings", bindings.prepare)):
-            fault = prepare(Path(settings[what]))
+        path, load = Path(settings["bindings"]), Path(settings["bindings_load"])
+        for what, fault in (
+            ("journal", journal.prepare(Path(settings["journal"]))),
+            ("bindings", bindings.prepare(path, load)),
+        ):
             if fault:
                 self._ksr.error(
-                    f"{what}: the old file was damaged ({fault}); it is set aside and a new one begun"
+                    f"{what}: the old file cannot be used ({fault}); it is set aside and a new one begun"
                 )
 
     @property
@@ -112,7 +118,7 @@ class Handler:
             self._register(known)
         elif method == "CANCEL":
             if ksr.has_transaction():
-                ksr.relay()
+                worker.dialogs.cancel()
             else:
                 ksr.reply(481, "Call/Transaction Does Not Exist")
         elif method != "ACK" and ksr.retransmission():
@@ -141,11 +147,22 @@ class Handler:
             return False
         return ksr.sane()
 
+    def _understood(self) -> bool:
+        """Whether the box can do what the sender requires of it (RFC 3261 section 8.2.2.3). False: it was told no."""
+        required = self._ksr.header("Require")
+        if not required:
+            return True
+        missing = [tag for word in required.split(",") if (tag := word.strip()) and tag.lower() not in SUPPORTED]
+        if missing:
+            self._ksr.reply_header(f"Unsupported: {', '.join(missing)}\r\n")
+            self._ksr.reply(420, "Bad Extension")
+        return not missing
+
     def _register(self, known: Known) -> None:
         if known.source is Source.PEER:
             self._not_allowed(405, "Method Not Allowed")
-            return
-        self.worker.register()
+        elif self._understood():
+            self.worker.register()
 
     def _invite(self, known: Known) -> None:
         worker = self.worker
@@ -164,11 +181,13 @@ class Handler:
         if method == "ACK":
             if ksr.has_transaction():
                 ksr.relay()
-        elif method == "OPTIONS":
+        elif method == "OPTIONS" and self._understood():
             ksr.reply_header(
                 f"Allow: {ALLOW}\r\nAccept: application/sdp\r\nSupported: path, replaces, timer\r\n"
             )
             ksr.reply(200, "OK")
+        elif method == "OPTIONS":
+            return
         elif method == "BYE":
             ksr.reply(481, "Call/Transaction Does Not Exist")
         elif method == "SUBSCRIBE":

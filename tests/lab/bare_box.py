@@ -96,7 +96,8 @@ class BareBox:
         a, capture = self.addresses, self.layout.capture_dir
         words = [
             "--table=-1",
-            f"--interface=lan/{a.box_lan};wan/{a.box_wan}",
+            f"--interface=lan/{a.box_lan}",
+            f"--interface=wan/{a.box_wan}",
             f"--listen-ng={self.box.rtp.ng}",
             f"--listen-cli={a.box_lan}:2224",
             f"--port-min={self.box.rtp.port_min}",
@@ -129,6 +130,8 @@ class BareBox:
 
     def journal(self) -> list[tuple[str, str, dict[str, Any]]]:
         """The calls' rows of the journal: event, call, data."""
+        if not self.layout.journal.exists():
+            return []
         with contextlib.closing(sqlite3.connect(self.layout.journal)) as database:
             rows = database.execute("SELECT event, call, data FROM event WHERE call != '' ORDER BY seq")
             return [(event, call, json.loads(data)) for event, call, data in rows]
@@ -136,4 +139,4 @@ class BareBox:
     def faults(self) -> list[str]:
         """Lines of Kamailio's log that speak of a bug of ours."""
         text = self.kamailio.process.log.read_text(errors="replace")
-        return [line for line in text.splitlines() if re.search(r"Traceback|KsrMisuse|CRITICAL|BUG", line)]
+        return [line for line in text.splitlines() if re.search(r"Traceback|KsrMisuse|BUG|receive_fd", line)]

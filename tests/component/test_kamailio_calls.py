@@ -1,0 +1,639 @@
+"""Calls through the real Kamailio: what each party is sent, and what the journal says of it."""
+
+import asyncio
+import signal
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import pytest
+
+from tests.helpers.site_documents import extension, group
+from tests.lab import addresses, sipmsg
+from tests.lab.bare_box import BareBox, site_document
+from tests.lab.processes import wait_until
+from tests.lab.sipcall import Incoming
+from tests.lab.sipmsg import Message
+from tests.lab.sipua import Ua
+from tests.lab.spiral_proxy import SpiralProxy
+
+LIFE_S = 0.6
+TICKS_S = 0.15
+"""Two timer ticks of Kamailio's and some work of a shared machine."""
+
+Answers = Callable[[Incoming], None]
+
+
+@asynccontextmanager
+async def bare_box(**changes: Any) -> AsyncIterator[BareBox]:
+    """A running box whose log says at the end that nothing of ours broke."""
+    claim = addresses.claim()
+    try:
+        async with BareBox(claim.addresses, claim.folder, site_document(claim.addresses, **changes)) as box:
+            yield box
+            assert box.faults() == []
+    finally:
+        claim.release()
+
+
+@asynccontextmanager
+async def phones(box: BareBox, **answers: Answers | None) -> AsyncIterator[list[Ua]]:
+    """Registered telephones, named x201, x202...; what each does with an INVITE."""
+    async with AsyncExitStack() as stack:
+        made = []
+        for index, (name, answer) in enumerate(answers.items(), 1):
+            ua = await stack.enter_async_context(box.phone(name[1:4], index, on_request=answer))
+            assert (await ua.register()).code == 200
+            made.append(ua)
+        yield made
+
+
+def answer(ring_s: float = 0.0, code: int = 200) -> Answers:
+    """Ring, then answer or refuse."""
+
+    async def ring(incoming: Incoming) -> None:
+        incoming.reply(180)
+        await asyncio.sleep(ring_s)
+        if not incoming.cancelled.is_set():
+            sdp = sipmsg.sdp(incoming.ua.contact.split("@")[1].split(":")[0], 4000)
+            incoming.reply(code, body=sdp if code == 200 else "")
+
+    tasks = set()
+
+    def on_request(incoming: Incoming) -> None:
+        if incoming.request.method != "INVITE":
+            incoming.reply(200)
+            return
+        task = asyncio.get_running_loop().create_task(ring(incoming))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    return on_request
+
+
+def refuse(code: int) -> Answers:
+    """Refuse at once."""
+    return lambda incoming: incoming.reply(code if incoming.request.method == "INVITE" else 200)
+
+
+def silent(_: Incoming) -> None:
+    """Say nothing."""
+
+
+def requests(ua: Ua, *methods: str) -> list[Message]:
+    """Requests that came, in order."""
+    return [m for _, m in ua.received if m.is_request and m.method in (methods or (m.method,))]
+
+
+async def rows(box: BareBox, event: str, count: int = 1) -> list[dict[str, Any]]:
+    """Wait until the journal holds that many rows of a kind; their data."""
+
+    def found() -> list[dict[str, Any]]:
+        data = [data for name, _, data in box.journal() if name == event]
+        return data if len(data) >= count else []
+
+    result = await wait_until(found, f"{count} x {event} in the journal", 5)
+    assert isinstance(result, list)
+    return result
+
+
+async def steps(box: BareBox, count: int = 1) -> list[tuple[str, str]]:
+    """(target kind, outcome) of every step that ended, once there are that many."""
+    outcomes = await rows(box, "step_end", count)
+    kinds = {data["index"]: data["kind"] for data in await rows(box, "step")}
+    return [(kinds[data["index"]], data["outcome"]) for data in outcomes]
+
+
+async def ends(box: BareBox, count: int = 1) -> list[dict[str, Any]]:
+    """How that many calls ended."""
+    return await rows(box, "end", count)
+
+
+async def end(box: BareBox) -> dict[str, Any]:
+    """How the only call ended."""
+    (row,) = await ends(box)
+    return row
+
+
+# plans
+
+
+async def test_call_between_two_telephones_is_answered_ended_and_journalled() -> None:
+    async with bare_box(call_control="local") as box, phones(box, x201=None, x202=answer(0.05)) as (a, _):
+        call = await a.invite(f"sip:202@{box.addresses.box_lan}")
+        assert (await call.wait()).code == 200
+        assert (await a.bye(a.dialog(call))).code == 200
+        assert await end(box) == {"cause": "normal_clearing", "code": 200, "by": "caller"}
+        assert [event for event, _, _ in box.journal()] == ["start", "step", "answer", "end"]
+        assert len({key for _, key, _ in box.journal()}) == 1
+        start, answered = box.journal()[0][2], box.journal()[2][2]
+        assert (start["origin"], start["origin_id"], start["dialled"], start["kind"]) == (
+            "phone",
+            "201",
+            "202",
+            "extension",
+        )
+        assert answered == {"index": 0, "code": 200, "user": "202"}
+
+
+async def test_black_hole_is_passed_over_within_the_call_in_its_life_time() -> None:
+    async with (
+        bare_box() as box,
+        phones(box, x201=None, x202=answer()) as (a, _),
+        box.cloud(on_request=silent),
+    ):
+        began = time.monotonic()
+        call = await a.invite(f"sip:202@{box.addresses.box_lan}")
+        assert (await call.wait()).code == 200
+        assert LIFE_S - TICKS_S < time.monotonic() - began < LIFE_S + TICKS_S
+        assert await steps(box) == [("cloud", "no_life")]
+
+
+@pytest.mark.parametrize(
+    ("code", "outcome"), [(503, "overloaded"), (500, "overloaded"), (504, "overloaded")], ids=str
+)
+async def test_upstream_that_cannot_serve_is_passed_over_at_once(code: int, outcome: str) -> None:
+    async with (
+        bare_box() as box,
+        phones(box, x201=None, x202=answer()) as (a, _),
+        box.cloud(on_request=refuse(code)),
+    ):
+        began = time.monotonic()
+        call = await a.invite(f"sip:202@{box.addresses.box_lan}")
+        assert (await call.wait()).code == 200
+        assert time.monotonic() - began < 0.3
+        assert await steps(box) == [("cloud", outcome)]
+
+
+async def test_answer_of_the_cloud_about_the_callee_is_the_calls_answer() -> None:
+    async with (
+        bare_box() as box,
+        phones(box, x201=None, x202=answer()) as (a, b),
+        box.cloud(on_request=refuse(486)),
+    ):
+        call = await a.invite(f"sip:202@{box.addresses.box_lan}")
+        assert (await call.wait()).code == 486
+        assert await end(box) == {"cause": "user_busy", "code": 486, "by": "callee"}
+        assert requests(b) == []
+
+
+async def test_send_that_fails_at_once_goes_to_the_next_target_without_waiting() -> None:
+    # Nothing can be sent from the box's loopback socket to the machine's outside.
+    unreachable = [{"id": "cloud", "uri": "sip:192.0.2.9:5060", "number_format": "extension"}]
+    async with bare_box(upstreams=unreachable) as box, phones(box, x201=None, x202=answer()) as (a, _):
+        began = time.monotonic()
+        call = await a.invite(f"sip:202@{box.addresses.box_lan}")
+        assert (await call.wait()).code == 200
+        assert time.monotonic() - began < 0.3
+        assert await steps(box) == [("cloud", "no_life")]
+
+
+async def test_upstream_that_only_says_trying_is_passed_over_and_cancelled() -> None:
+    async with (
+        bare_box() as box,
+        phones(box, x201=None, x202=answer()) as (a, _),
+        box.cloud(on_request=lambda incoming: incoming.reply(100)) as cloud,
+    ):
+        began = time.monotonic()
+        call = await a.invite(f"sip:202@{box.addresses.box_lan}")
+        assert (await call.wait(timeout_s=12)).code == 200
+        assert 7.5 < time.monotonic() - began < 9
+        assert [m.method for m in requests(cloud, "INVITE", "CANCEL")] == ["INVITE", "CANCEL"]
+
+
+async def test_answer_of_a_target_passed_over_connects_nobody_and_is_ended() -> None:
+    held: list[Incoming] = []
+    async with (
+        bare_box() as box,
+        phones(box, x201=None, x202=answer(0.6)) as (a, _),
+        box.cloud(on_request=held.append) as cloud,
+    ):
+        call = await a.invite(f"sip:202@{box.addresses.box_lan}")
+        await call.wait(180)
+        held[0].reply(180)  # wakes up while the telephone rings: CANCEL
+        await wait_until(lambda: requests(cloud, "CANCEL"), "CANCEL to the cloud")
+        held[0].reply(200, body=sipmsg.sdp(cloud.address, 4000))
+        await wait_until(lambda: requests(cloud, "BYE"), "BYE before the answer")
+        assert (await call.wait()).get("contact").startswith("<sip:202@")
+        held[0].reply(200, body=sipmsg.sdp(cloud.address, 4000))
+        await wait_until(lambda: len(requests(cloud, "BYE")) == 2, "BYE after the answer")
+        await asyncio.sleep(5.5)  # tm has forgotten the transaction (wt_timer)
+        held[0].reply(200, body=sipmsg.sdp(cloud.address, 4000))
+        await wait_until(lambda: len(requests(cloud, "BYE")) == 3, "BYE after the transaction")
+        assert [m.code for _, m in call.responses] == [100, 180, 200]
+        ack, bye = requests(cloud, "ACK")[-1], requests(cloud, "BYE")[-1]
+        assert (ack.uri, bye.uri) == (cloud.contact, cloud.contact)
+        assert sipmsg.tag_of(bye.get("to")) == held[0].to_tag
+        assert (await a.bye(a.dialog(call))).code == 200
+
+
+async def test_forwarding_on_no_answer_and_on_busy_happens_within_one_call() -> None:
+    extensions = [
+        extension("201"),
+        extension("202", forward_no_answer="203", no_answer_s=5),
+        extension("203", forward_busy="204"),
+        extension("204"),
+    ]
+    ringing = {"x202": answer(30), "x203": refuse(486), "x204": answer()}
+    async with (
+        bare_box(call_control="local", extensions=extensions, groups=[]) as box,
+        phones(box, x201=None, **ringing) as (a, b, _, _),
+    ):
+        call = await a.invite(f"sip:202@{box.addresses.box_lan}")
+        assert (await call.wait(timeout_s=8)).get("contact").startswith("<sip:204@")
+        assert await steps(box, 2) == [("contacts", "no_answer"), ("contacts", "busy")]
+        assert "CANCEL" in [m.method for m in requests(b)]
+
+
+async def test_group_rings_all_telephones_and_the_others_stop_when_one_answers() -> None:
+    ringing = {"x202": answer(30), "x203": refuse(486), "x204": answer(0.3), "x204b": answer(30)}
+    async with (
+        bare_box(call_control="local") as box,
+        phones(box, x201=None, **ringing) as (a, b, _, _, second),
+    ):
+        call = await a.invite(f"sip:600@{box.addresses.box_lan}")
+        assert (await call.wait()).code == 200
+        await wait_until(lambda: requests(b, "CANCEL") and requests(second, "CANCEL"), "others stop")
+        assert (await rows(box, "answer"))[0]["user"] == "204"
+
+
+async def test_group_in_turn_goes_on_after_busy_and_silence() -> None:
+    turn = [group(members=["202", "203", "204"], strategy="turn", ring_s=5)]
+    ringing = {"x202": answer(30), "x203": refuse(486), "x204": answer()}
+    async with (
+        bare_box(call_control="local", groups=turn) as box,
+        phones(box, x201=None, **ringing) as (a, *_),
+    ):
+        call = await a.invite(f"sip:600@{box.addresses.box_lan}")
+        assert (await call.wait(timeout_s=8)).get("contact").startswith("<sip:204@")
+        assert await steps(box, 2) == [("contacts", "no_answer"), ("contacts", "busy")]
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [("202", 480), ("600", 480), ("999", 404), ("119", 503)], ids=str
+)
+async def test_call_that_no_step_serves_is_answered_and_ends_in_the_journal(number: str, code: int) -> None:
+    async with bare_box() as box, phones(box, x201=None) as (a,):
+        call = await a.invite(f"sip:{number}@{box.addresses.box_lan}")
+        assert (await call.wait()).code == code
+        row = await end(box)
+        assert (row["code"], row["by"]) == (code, "box")
+
+
+# the caller gives up
+
+
+@pytest.mark.parametrize("control", ["cloud", "local"])
+async def test_caller_who_gives_up_ends_the_call_at_every_stage(control: str) -> None:
+    async with (
+        bare_box(call_control=control) as box,
+        phones(box, x201=None, x202=answer(30), x203=answer(30)) as (a, b, c),
+        box.cloud(on_request=silent),
+    ):
+        for count, (number, stage) in enumerate([("202", 100), ("202", 180), ("600", 180)], 1):
+            call = await a.invite(f"sip:{number}@{box.addresses.box_lan}", challenge_s=0.05)
+            await call.wait(stage)
+            a.cancel(call)
+            assert (await call.wait(timeout_s=2)).code == 487
+            assert (await ends(box, count))[-1] == {"cause": "originator_cancel", "code": 487, "by": "caller"}
+        assert len(requests(b, "CANCEL")) == len(requests(b, "INVITE"))
+        assert len(requests(c, "CANCEL")) == len(requests(c, "INVITE"))
+
+
+# gateways and callers
+
+
+async def test_gateway_sees_the_number_and_the_caller_in_its_own_format() -> None:
+    async with (
+        bare_box() as box,
+        phones(box, x201=None) as (a,),
+        box.gateway(on_request=answer()) as gateway,
+    ):
+        await box.link("DOWN")
+        forged = [
+            ("P-Asserted-Identity", "<sip:110@police.invalid>"),
+            ("Remote-Party-ID", "<sip:1@x.invalid>"),
+        ]
+        call = await a.invite(f"sip:00312345678@{box.addresses.box_lan}", headers=forged)
+        assert (await call.wait()).code == 200
+        (invite,) = requests(gateway, "INVITE")
+        assert sipmsg.user_of(invite.uri) == "0312345678"
+        assert sipmsg.user_of(invite.get("from")) == "0312340201"
+        assert [sipmsg.user_of(value) for value in invite.all("P-Asserted-Identity")] == ["0312340201"]
+        assert invite.all("Remote-Party-ID") == []
+        assert sipmsg.user_of((await call.wait()).get("from")) == "201"
+
+
+async def test_both_sides_keep_their_own_view_of_the_caller_within_the_call() -> None:
+    async with (
+        bare_box() as box,
+        phones(box, x201=answer()) as (a,),
+        box.gateway(on_request=answer()) as gateway,
+    ):
+        await box.link("DOWN")
+        call = await a.invite(f"sip:00312345678@{box.addresses.box_lan}")
+        await call.wait()
+        dialog = a.dialog(call)
+        sdp = [("Contact", f"<{a.contact}>"), ("Content-Type", "application/sdp")]
+        hold = a.start(
+            "INVITE",
+            dialog.target,
+            dialog=dialog,
+            headers=sdp,
+            body=sipmsg.sdp(a.address, 4000, direction="sendonly"),
+        )
+        assert (await hold.wait()).code == 200
+        info = a.start("INFO", dialog.target, dialog=dialog, body="Signal=5\r\n")
+        assert (await info.wait()).code == 200
+        incoming = next(iter(gateway._incoming.values()))
+        other = incoming.dialog()
+        update = gateway.start(
+            "UPDATE", other.target, dialog=other, headers=[("Contact", f"<{gateway.contact}>")]
+        )
+        assert (await update.wait()).code == 200
+        assert (await gateway.bye(other)).code == 200
+        assert {sipmsg.user_of(m.get("from")) for m in requests(gateway, "INVITE", "INFO")} == {"0312340201"}
+        assert {sipmsg.user_of(m.get("to")) for m in requests(a, "UPDATE", "BYE")} == {"201"}
+        assert (await end(box))["by"] == "callee"
+
+
+async def test_full_gateway_refuses_the_next_call_and_gives_way_to_an_emergency() -> None:
+    async with (
+        bare_box() as box,
+        phones(box, x201=answer(), x202=answer(), x203=None) as (a, b, c),
+        box.gateway(on_request=answer()) as gateway,
+    ):
+        await box.link("DOWN")
+        for ua in (a, b):
+            assert (await (await ua.invite(f"sip:00312345678@{box.addresses.box_lan}")).wait()).code == 200
+        third = await c.invite(f"sip:00312345678@{box.addresses.box_lan}")
+        assert (await third.wait()).code == 503
+        assert len(requests(gateway, "INVITE")) == 2
+        emergency = await c.invite(f"sip:119@{box.addresses.box_lan}")
+        assert (await emergency.wait()).code == 200
+        await wait_until(lambda: requests(a, "BYE") + requests(b, "BYE"), "a lower call is ended")
+        (bye,) = requests(a, "BYE") + requests(b, "BYE")
+        assert bye.get("reason").startswith("preemption")
+        assert sipmsg.user_of(requests(gateway, "INVITE")[-1].get("from")) == "0312340000"
+        assert {"cause": "preempted", "code": 0, "by": "box"} in await ends(box, 2)
+        assert await box.kamailio.rpc.call("dlg.profile_get_size", "gateway", "gw1") == 2
+
+
+async def test_call_that_still_rings_gives_way_before_one_that_talks() -> None:
+    def gateway_side(incoming: Incoming) -> None:
+        talking = "119@" in incoming.request.uri or "5678@" in incoming.request.uri
+        (answer() if talking else answer(30))(incoming)
+
+    async with (
+        bare_box() as box,
+        phones(box, x201=answer(), x202=answer(), x203=None) as (a, b, c),
+        box.gateway(on_request=gateway_side),
+    ):
+        await box.link("DOWN")
+        assert (await (await a.invite(f"sip:00312345678@{box.addresses.box_lan}")).wait()).code == 200
+        ringing = await b.invite(f"sip:00312345679@{box.addresses.box_lan}")
+        await ringing.wait(180)
+        emergency = await c.invite(f"sip:119@{box.addresses.box_lan}")
+        assert (await emergency.wait()).code == 200
+        assert (await ringing.wait()).code >= 400
+        assert requests(a, "BYE") == []
+
+
+async def test_gateway_that_says_it_is_full_is_tried_again_after_a_call_gave_way() -> None:
+    up = 0
+
+    def one_channel(incoming: Incoming) -> None:
+        nonlocal up
+        if incoming.request.method == "BYE":
+            up -= 1
+        elif incoming.request.method == "INVITE":
+            if up:
+                incoming.reply(503)
+                return
+            up += 1
+        incoming.reply(200, body=sipmsg.sdp("127.0.0.1", 4000) if incoming.request.method == "INVITE" else "")
+
+    async with (
+        bare_box() as box,
+        phones(box, x201=answer(), x202=None) as (a, b),
+        box.gateway(on_request=one_channel) as gateway,
+    ):
+        await box.link("DOWN")
+        assert (await (await a.invite(f"sip:00312345678@{box.addresses.box_lan}")).wait()).code == 200
+        emergency = await b.invite(f"sip:119@{box.addresses.box_lan}")
+        assert (await emergency.wait()).code == 200
+        assert len(requests(a, "BYE")) == 1
+        assert len(requests(gateway, "INVITE")) == 3
+
+
+# calls up at the cut
+
+
+async def test_bye_towards_a_dead_upstream_still_ends_the_call() -> None:
+    async with bare_box() as box, phones(box, x201=None) as (a,):
+        async with box.cloud(on_request=answer()):
+            call = await a.invite(f"sip:202@{box.addresses.box_lan}")
+            assert (await call.wait()).code == 200
+        assert (await a.bye(a.dialog(call))).code == 200
+        assert await end(box) == {"cause": "normal_clearing", "code": 200, "by": "caller"}
+
+
+async def test_refresh_towards_a_dead_upstream_does_not_end_the_call() -> None:
+    async with bare_box() as box, phones(box, x201=None) as (a,):
+        async with box.cloud(on_request=answer()):
+            call = await a.invite(f"sip:202@{box.addresses.box_lan}")
+            assert (await call.wait()).code == 200
+        dialog = a.dialog(call)
+        refresh = a.start("UPDATE", dialog.target, dialog=dialog, headers=[("Contact", f"<{a.contact}>")])
+        # RFC 3261 12.2.1.2: 408 and 481 end the dialog at the sender.
+        assert (await refresh.wait(timeout_s=32)).code == 504
+
+
+async def test_bye_after_a_restart_of_kamailio_reaches_the_other_side_and_the_journal() -> None:
+    async with (
+        bare_box() as box,
+        phones(box, x201=answer()) as (a,),
+        box.cloud(on_request=answer()) as cloud,
+    ):
+        call = await a.invite(f"sip:202@{box.addresses.box_lan}")
+        assert (await call.wait()).code == 200
+        await box.kamailio.kill()
+        await box.kamailio.start()
+        incoming = next(iter(cloud._incoming.values()))
+        assert (await cloud.bye(incoming.dialog())).code == 200
+        assert len(requests(a, "BYE")) == 1
+        assert await end(box) == {"cause": "normal_clearing", "code": 200, "by": "callee"}
+        assert len({key for _, key, _ in box.journal()}) == 1
+
+
+# calls that a proxying cloud sends back to the box
+
+
+@asynccontextmanager
+async def spiral(box: BareBox) -> AsyncIterator[tuple[Ua, Ua, SpiralProxy, sipmsg.Message, Any]]:
+    """201 talks to 202 by way of the cloud."""
+    async with (
+        phones(box, x201=answer(), x202=answer(0.05)) as (a, b),
+        SpiralProxy(box.addresses.cloud_seen_by_box, box.addresses.box_wan) as cloud,
+    ):
+        call = await a.invite(f"sip:202@{box.addresses.box_lan}")
+        answered = await call.wait()
+        assert answered.code == 200
+        await wait_until(lambda: requests(b, "ACK"), "ACK")
+        yield a, b, cloud, answered, a.dialog(call)
+
+
+def reinvite(ua: Ua, dialog: Any, direction: str = "sendrecv") -> Any:
+    """Change the session."""
+    headers = [("Contact", f"<{ua.contact}>"), ("Content-Type", "application/sdp")]
+    body = sipmsg.sdp(ua.address, 4000, direction=direction)
+    return ua.start("INVITE", dialog.target, dialog=dialog, headers=headers, body=body)
+
+
+async def test_call_round_by_the_cloud_is_one_call_with_its_audio_at_the_site() -> None:
+    async with bare_box() as box, spiral(box) as (a, b, cloud, answered, dialog):
+        assert sipmsg.media_of(answered.body) == (b.address, 4000, [0, 8, 101])
+        assert sipmsg.media_of(requests(b, "INVITE")[0].body) == (a.address, 4000, [0, 8, 101])
+        stats = await box.kamailio.rpc.call("dlg.stats_active")
+        assert stats["all"] == 1
+        assert (await reinvite(a, dialog, "sendonly").wait()).code == 200
+        assert cloud.methods.count("INVITE") == 2
+        assert (await a.bye(dialog)).code == 200
+        assert "BYE" in cloud.methods
+        assert await end(box) == {"cause": "normal_clearing", "code": 200, "by": "caller"}
+        assert [event for event, _, _ in box.journal()] == ["start", "step", "answer", "end"]
+        assert box.journal()[2][2]["user"] == "202"
+
+
+@pytest.mark.parametrize("told", ["UP", "DOWN"], ids=["before detection", "after detection"])
+async def test_call_round_by_the_cloud_goes_on_when_the_cloud_is_cut_off(told: str) -> None:
+    async with bare_box() as box, spiral(box) as (a, b, cloud, _, dialog):
+        cloud.alive = False
+        await box.link(told)
+        began = time.monotonic()
+        assert (await reinvite(a, dialog, "sendonly").wait()).code == 200
+        assert time.monotonic() - began < (0.3 if told == "DOWN" else LIFE_S + TICKS_S)
+        other = next(iter(b._incoming.values())).dialog()
+        await box.link(told)
+        assert (await reinvite(b, other).wait()).code == 200
+        assert (await b.bye(other)).code == 200
+        assert len(requests(a, "BYE")) == 1
+        assert (await end(box))["by"] == "callee"
+
+
+async def test_call_round_by_the_cloud_can_be_given_up_while_it_rings() -> None:
+    async with (
+        bare_box() as box,
+        phones(box, x201=None, x202=answer(30)) as (a, b),
+        SpiralProxy(box.addresses.cloud_seen_by_box, box.addresses.box_wan),
+    ):
+        call = await a.invite(f"sip:202@{box.addresses.box_lan}")
+        await call.wait(180)
+        a.cancel(call)
+        assert (await call.wait()).code == 487
+        await wait_until(lambda: requests(b, "CANCEL"), "202 stops ringing")
+        assert len(await ends(box)) == 1
+
+
+# media
+
+
+async def test_call_to_the_outside_is_anchored_between_both_networks() -> None:
+    async with bare_box() as box:
+        engine = box.rtpengine()
+        await engine.start()
+        async with phones(box, x201=None) as (a,), box.cloud(on_request=answer()) as cloud:
+            call = await a.invite(f"sip:202@{box.addresses.box_lan}")
+            towards_caller = sipmsg.media_of((await call.wait()).body)
+            towards_cloud = sipmsg.media_of(requests(cloud, "INVITE")[0].body)
+            assert towards_cloud is not None and towards_cloud[0] == box.addresses.box_wan
+            assert towards_caller is not None and towards_caller[0] == box.addresses.box_lan
+            dialog = a.dialog(call)
+            assert sipmsg.media_of((await reinvite(a, dialog).wait()).body) == towards_caller
+            await a.bye(dialog)
+        await engine.stop()
+
+
+async def test_recorded_call_is_captured_and_one_that_is_not_stays_direct() -> None:
+    extensions = [extension("201", record="all"), extension("202"), extension("203")]
+    async with bare_box(call_control="local", extensions=extensions, groups=[]) as box:
+        engine = box.rtpengine()
+        await engine.start()
+        async with phones(box, x201=None, x202=answer(), x203=None) as (a, b, c):
+            recorded = await a.invite(f"sip:202@{box.addresses.box_lan}")
+            media = sipmsg.media_of((await recorded.wait()).body)
+            assert media is not None and media[0] == box.addresses.box_lan
+            direct = await c.invite(f"sip:202@{box.addresses.box_lan}")
+            assert sipmsg.media_of((await direct.wait()).body) == (b.address, 4000, [0, 8, 101])
+            assert len(list(box.layout.pcaps_dir.iterdir())) == 1
+        await engine.stop()
+
+
+async def test_secure_telephone_talks_to_a_plain_one_and_a_second_binding_rings_with_it() -> None:
+    async with bare_box(call_control="local") as box:
+        engine = box.rtpengine()
+        await engine.start()
+        ringing = {"x202": answer(), "x202b": answer(30)}
+        async with phones(box, x201=None, **ringing) as (a, b, second):
+            offer = sipmsg.sdp(a.address, 4000).replace("RTP/AVP", "RTP/SAVP") + (
+                "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz\r\n"
+            )
+            call = await a.invite(f"sip:202@{box.addresses.box_lan}", body=offer)
+            answered = await call.wait()
+            assert "RTP/SAVP" in answered.body and "a=crypto" in answered.body
+            for ua in (b, second):
+                assert "RTP/AVP" in requests(ua, "INVITE")[0].body
+        await engine.stop()
+
+
+async def test_call_goes_on_without_rtpengine_and_hardly_later() -> None:
+    extensions = [extension("201", record="all"), extension("202")]
+    async with bare_box(call_control="local", extensions=extensions, groups=[]) as box:
+        engine = box.rtpengine()
+        await engine.start()
+        async with phones(box, x201=None, x202=answer()) as (a, b):
+            assert (await (await a.invite(f"sip:202@{box.addresses.box_lan}")).wait()).code == 200
+            engine.process.signal(signal.SIGSTOP)
+            took_s = []
+            for _ in range(6):
+                began = time.monotonic()
+                call = await a.invite(f"sip:202@{box.addresses.box_lan}")
+                assert sipmsg.media_of((await call.wait()).body) == (b.address, 4000, [0, 8, 101])
+                took_s.append(time.monotonic() - began)
+            engine.process.signal(signal.SIGCONT)
+            assert max(took_s) < 1.5
+            assert sorted(took_s)[2] < 0.2
+        await engine.stop()
+
+
+# transfer
+
+
+async def test_call_with_replaces_reaches_the_telephone_that_holds_the_dialog() -> None:
+    async with (
+        bare_box(call_control="local") as box,
+        phones(box, x201=answer(), x202=answer(), x203=answer()) as (a, b, c),
+    ):
+        call = await a.invite(f"sip:202@{box.addresses.box_lan}")
+        answered = await call.wait()
+        dialog = a.dialog(call)
+        refer = a.start(
+            "REFER",
+            dialog.target,
+            dialog=dialog,
+            headers=[("Refer-To", f"<sip:203@{box.addresses.box_lan}>")],
+        )
+        assert (await refer.wait()).code == 200
+        assert requests(b, "REFER")
+        to_tag, from_tag = (sipmsg.tag_of(answered.get(side)) for side in ("to", "from"))
+        tags = f"{answered.get('call-id')};to-tag={to_tag};from-tag={from_tag}"
+        # 203 takes the call over from 202, whom it only knows by a name of the telephone's own.
+        over = await c.invite(f"sip:line-7@{box.addresses.box_lan}", headers=[("Replaces", tags)])
+        assert (await over.wait()).code == 200
+        assert requests(b, "INVITE")[-1].get("Replaces") == tags
+        refers = await rows(box, "transfer", 2)
+        assert refers == [
+            {"to": "203", "kind": "blind", "by": "201"},
+            {"to": "202", "kind": "replaces", "by": "203"},
+        ]
