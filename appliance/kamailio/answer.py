@@ -73,7 +73,12 @@ class Answering:
             if not seen:
                 return
             if seen == str(index):
-                ksr.keep("passed", f"{ksr.pv('$ci')}:{branch}", "1")
+                ksr.keep("passed", self._passed_key(str(branch)), "1")
+
+    def _passed_key(self, branch: str) -> str:
+        """Of one branch of one INVITE: a later re-INVITE has a branch of the same number, and its answer is no late one."""
+        ksr = self._ksr
+        return f"{ksr.pv('$ci')}:{ksr.pv('$ft')}:{ksr.pv('$cs')}:{branch}"
 
     def any_reply(self) -> bool:
         """Any reply, before tm looks at it. False: drop it, it is an answer of a target that was passed over.
@@ -83,7 +88,7 @@ class Answering:
         if not 200 <= ksr.status() < 300 or ksr.pv("$rm") != "INVITE":
             return True
         branch = branch_of(ksr.header("Via"))
-        if not branch or not ksr.look("passed", f"{ksr.pv('$ci')}:{branch}"):
+        if not branch or not ksr.look("passed", self._passed_key(branch)):
             return True
         self.turn_away()
         return False

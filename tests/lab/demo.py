@@ -132,6 +132,7 @@ class Demo:
             far = await self.call("far side gone", "203", "901", self.hz("901"))
             await local.wait_hears(self.hz("202"))
             await far.wait_hears(self.hz("901"))
+            await asyncio.sleep(TALK_S)
             step.check(True, "201 → 202, 203 → 901")
 
     async def cut(self) -> None:
