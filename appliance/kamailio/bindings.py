@@ -1,6 +1,7 @@
 """Registrations on disk: what Kamailio loads when it starts, written by the journal's process alone.
 
-usrloc keeps bindings in memory and, in its read-only mode (db_mode 4), loads the table `location` at start and never writes.
+usrloc keeps bindings in memory and, in its read-only mode (db_mode 4), loads a copy of the table `location` at start and never
+writes.
 SIP workers put the number whose bindings changed into a queue; the process that empties it reads the bindings as they are then
 and writes them, WAL with `synchronous=FULL`, all that wait in one transaction. So no registration waits for a disk, none is
 refused because of one, and what was answered 50 ms and one fsync ago survives kill -9 and a power cut.
@@ -8,7 +9,7 @@ refused because of one, and what was answered 50 ms and one fsync ago survives k
 
 import sqlite3
 from collections.abc import Callable, Iterable
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -65,10 +66,11 @@ SCHEMA = (
 )
 """The last statement leaves what expired within the hour: the clock may be wrong at start, and Kamailio drops the rest itself."""
 
-_INSERT = """INSERT OR REPLACE INTO location
-    (ruid, username, contact, received, path, expires, q, callid, cseq, last_modified, flags, cflags,
-     user_agent, socket, methods, instance, reg_id)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+_COLUMNS = (
+    "ruid, username, contact, received, path, expires, q, callid, cseq, last_modified, flags, cflags,"
+    " user_agent, socket, methods, instance, reg_id"
+)
+_INSERT = f"INSERT OR REPLACE INTO location ({_COLUMNS}) VALUES ({', '.join('?' * 17)})"  # noqa: S608 - names of ours
 
 Row = tuple[str | int | float | None, ...]
 
@@ -84,9 +86,31 @@ def aor_of(number: str) -> str:
     return f"sip:{number}@kyusai.invalid"
 
 
-def prepare(path: Path) -> str:
-    """Make the file usable before Kamailio loads it. Blocks. Gives what was wrong with the old one, which is set aside, or ""."""
-    return prepare_database(path, SCHEMA, "location")
+def prepare(path: Path, load: Path) -> str:
+    """Before the fork: make the file usable and copy it to `load`, which usrloc reads. A file that usrloc cannot open keeps
+    Kamailio from starting, so that one lies in the run folder and is made anew each time. Blocks. Gives what was wrong
+    with the old file, which is set aside, or "". Raises when `load` cannot be made."""
+    fault = prepare_database(path, SCHEMA, "location")
+    for suffix in ("", "-wal", "-shm"):
+        load.with_name(load.name + suffix).unlink(missing_ok=True)
+    with closing(sqlite3.connect(load, isolation_level=None)) as copy:
+        copy.execute("PRAGMA synchronous=OFF")
+        for statement in SCHEMA:
+            copy.execute(statement)
+        load.chmod(0o600)
+        try:
+            rows = _all_rows(path)
+        except sqlite3.Error as error:
+            return fault or str(error)
+        copy.execute("BEGIN")
+        copy.executemany(_INSERT, rows)
+        copy.execute("COMMIT")
+    return fault
+
+
+def _all_rows(path: Path) -> list[Row]:
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=0.5)) as database:
+        return database.execute(f"SELECT {_COLUMNS} FROM location").fetchall()  # noqa: S608 - names of ours
 
 
 def row_of(number: str, one: Binding) -> Row:
@@ -193,10 +217,9 @@ class Writer:
 
 def saved(path: Path) -> list[tuple[str, str]]:
     """(number, URI that the phone is reached at) of every binding on disk. Blocks. Empty when the file cannot be read."""
-    with suppress(sqlite3.Error):
-        database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=0.5)
-        try:
-            return database.execute("SELECT username, coalesce(received, contact) FROM location").fetchall()
-        finally:
-            database.close()
+    with (
+        suppress(sqlite3.Error),
+        closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=0.5)) as database,
+    ):
+        return database.execute("SELECT username, coalesce(received, contact) FROM location").fetchall()
     return []

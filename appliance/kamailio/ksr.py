@@ -15,8 +15,9 @@ from appliance.kamailio.ksr_result import KsrMisuse, number, yes
 NATED, PINGED = 6, 7
 """Branch flags FLB_NATB and FLB_NATSIPPING of kamailio.cfg."""
 
-SANITY_MESSAGE, SANITY_URIS = 17895, 7
-"""Checks of Kamailio's own default configuration: version, scheme, required headers, CSeq, Content-Length, Expires, URIs."""
+SANITY_MESSAGE, SANITY_URIS = 17895 + 512, 7
+"""Checks of Kamailio's own default configuration (version, scheme, required headers, CSeq, Content-Length, Expires, URIs), and
+Proxy-Require."""
 
 HOPS_MAX = 70
 """Max-Forwards given to a request that has none (RFC 3261 section 16.6)."""
@@ -201,8 +202,9 @@ class Ksr:
         return number(self.raw.tm.t_get_status_code(), "tm.t_get_status_code")
 
     def replied(self) -> bool:
-        """In the failure stage: whether the far side said anything."""
-        return yes(self.raw.tm.t_branch_replied(), "tm.t_branch_replied")
+        """In the failure stage: whether the far side said anything. tm marks a branch as replied only after its first reply is
+        dealt with, so the reply itself is looked for too."""
+        return yes(self.raw.tm.t_branch_replied(), "tm.t_branch_replied") or bool(self.pv("$T_rpl($rs)"))
 
     def drop(self) -> None:
         """In the reply stage: this reply goes no further."""

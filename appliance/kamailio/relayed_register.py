@@ -9,6 +9,7 @@ address of a binding that the cloud granted earlier.
 import json
 import re
 from collections.abc import Iterable
+from typing import Any
 
 from appliance.kamailio import bindings
 from appliance.kamailio.call_key import host_port
@@ -139,22 +140,27 @@ class RelayedRegister:
         if not 200 <= code < 300 or not text:
             return
         note = json.loads(text)
-        aor, contact = bindings.aor_of(note["number"]), note["contact"]
-        if contact == "*":
-            ksr.rpc("ul.rm", "location", aor)
-            self._registrar.noted(note["number"], SAVE_REMOVED, note["source"])
-            return
-        seconds = granted(ksr.headers("Contact"), ksr.header("Expires"), contact)
+        self._learn(note, ksr.headers("Contact"), ksr.header("Expires"))
+
+    def _learn(self, note: dict[str, Any], contacts: list[str], expires: str) -> None:
+        """Bring memory to what the cloud has granted. usrloc's RPC names an address of record without its scheme."""
+        ksr, number, contact = self._ksr, note["number"], note["contact"]
+        seconds = granted(contacts, expires, contact)
         if not contact:
             return
-        if not seconds:
-            ksr.rpc("ul.rm_contact", "location", aor, contact)
-            self._registrar.noted(note["number"], SAVE_REMOVED, note["source"])
+        if contact == "*":
+            ksr.rpc("ul.rm", "location", number)
+        elif not seconds:
+            ksr.rpc("ul.rm_contact", "location", number, contact)
+        if contact == "*" or not seconds:
+            self._registrar.noted(number, SAVE_REMOVED, note["source"])
             return
-        known = any(one.contact == contact for one in ksr.bindings(aor))
+        known = any(one.contact == contact for one in ksr.bindings(bindings.aor_of(number)))
         more = (note["flags"], METHODS_ALL, note["received"], note["socket"])
-        ksr.rpc("ul.add", "location", aor, contact, seconds, 1.0, "0", 0, *more)
-        self._registrar.noted(note["number"], SAVE_CHANGED if known else SAVE_NEW, note["source"])
+        if ksr.rpc("ul.add", "location", number, contact, seconds, 1.0, "0", 0, *more) is None:
+            ksr.error(f"register: the binding that the upstream granted to {number} could not be kept")
+            return
+        self._registrar.noted(number, SAVE_CHANGED if known else SAVE_NEW, note["source"])
 
     # failure stage
 

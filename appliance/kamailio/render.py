@@ -33,6 +33,11 @@ def wan_shares_lan(box: Box) -> bool:
     return (box.sip.wan, box.sip.wan_port) == (box.sip.lan, box.sip.lan_port)
 
 
+def load_file(layout: Layout) -> Path:
+    """The copy of the registrations that Kamailio loads at start; made anew each time."""
+    return layout.run_dir / "kamailio_bindings.sqlite"
+
+
 def settings(box: Box, layout: Layout) -> dict[str, Any]:
     """What the handler has to know of the box; written into the KEMI script as JSON. Keys of `here`: fields of `Here`."""
     sip = box.sip
@@ -41,6 +46,7 @@ def settings(box: Box, layout: Layout) -> dict[str, Any]:
         "snapshot": str(layout.current_route_snapshot),
         "journal": str(layout.journal),
         "bindings": str(layout.bindings),
+        "bindings_load": str(load_file(layout)),
         "here": {
             "lan": bracketed(sip.lan),
             "lan_port": sip.lan_port,
@@ -82,7 +88,7 @@ def kamailio_cfg(box: Box, layout: Layout) -> str:
         "RPC_SOCKET": _quoted(layout.kamailio_rpc),
         "RPC_FIFO": _quoted(run / "kamailio_rpc.fifo"),
         "RPC_FIFO_REPLY_DIR": _quoted(f"{run}/"),
-        "BINDINGS_URL": _quoted(f"sqlite:///{layout.bindings}"),
+        "BINDINGS_URL": _quoted(f"sqlite:///{load_file(layout)}"),
         "KEEPALIVE_FROM": _quoted(f"sip:keepalive@{bracketed(box.sip.lan)}"),
         "RTPENGINE_SOCKET": _quoted(f"udp:{box.rtp.ng}"),
     }

@@ -138,7 +138,7 @@ class Worker:
 
     @cached_property
     def _sender(self) -> UpstreamSender:
-        saved = bindings.saved(Path(self._settings["bindings"]))[:SAVED_PHONES_MAX]
+        saved = bindings.saved(Path(self._settings["bindings_load"]))[:SAVED_PHONES_MAX]
         for _, uri in saved:
             self.ksr.keep("phones", host_of(uri), str(now_s()))
         numbers = sorted({number for number, _ in saved})

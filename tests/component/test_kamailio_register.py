@@ -18,6 +18,7 @@ from tests.lab.sipua import Ua
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SAVED_WITHIN_S = 3.0
+WRONG = "not-the-password"
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
@@ -71,7 +72,7 @@ async def test_phone_registers_over_tcp_and_is_reached_by_its_connection(rig: Re
 
 
 async def test_wrong_password_is_asked_again_and_nothing_is_kept(rig: RegistrarBox) -> None:
-    async with rig.phone("203", 3, password="wrong") as ua:
+    async with rig.phone("203", 3, password=WRONG) as ua:
         answer = await ua.register(600)
     assert answer.code == 401
     assert "stale" not in answer.get("www-authenticate")
@@ -80,8 +81,8 @@ async def test_wrong_password_is_asked_again_and_nothing_is_kept(rig: RegistrarB
 
 async def test_unknown_user_is_answered_like_a_wrong_password(rig: RegistrarBox) -> None:
     async with (
-        rig.phone("999", 4, password="guess") as stranger,
-        rig.phone("203", 3, password="wrong") as user,
+        rig.phone("999", 4, password=WRONG) as stranger,
+        rig.phone("203", 3, password=WRONG) as user,
     ):
         answers = [await stranger.register(600), await user.register(600)]
     shapes = [[name for name, _ in answer.headers] for answer in answers]

@@ -1,7 +1,7 @@
 """A strict stand-in for Kamailio's KSR module, built from the list that a real Kamailio 5.6.3 gave (`app_python.api_list`).
 
-It knows every module, name, argument count, argument type and kind of result that the real one knows, and refuses the rest with an
-assertion, where the real one would answer False and go on. Tables and queues work; what else a test needs it says by `answers`.
+It knows every module, name, argument count, argument type and kind of result that the real one knows, and refuses the rest
+with an assertion, where the real one would answer False and go on. Tables and queues work; the rest is said by `answers`.
 """
 
 import json
@@ -76,7 +76,7 @@ class KsrDouble:
             "htable.sht_gete": lambda table, key: self._table(table).get(key, ""),
             "htable.sht_sets": self._keep,
             "htable.sht_seti": self._keep,
-            "htable.sht_rm": lambda table, key: 1 if self._table(table).pop(key, None) or True else -1,
+            "htable.sht_rm": self._forget,
             "htable.sht_inc": self._count,
             "mqueue.mq_add": self._add,
             "mqueue.mq_fetch": self._fetch,
@@ -127,6 +127,9 @@ class KsrDouble:
     def _keep(self, table: str, key: str, value: str | int) -> int:
         self._table(table)[key] = value
         return 1
+
+    def _forget(self, table: str, key: str) -> int:
+        return 1 if self._table(table).pop(key, None) is not None else -1
 
     def _count(self, table: str, key: str) -> int:
         value = int(self._table(table).get(key, 0)) + 1
