@@ -147,6 +147,9 @@ class ConfigKeeper:
         await self._save(state)
         await asyncio.to_thread(self.store.switch, envelope.version)
         await self._use(envelope.version, site)
+        if not previous:  # nothing to go back to: no verdict could change anything
+            await self._settle(state)
+            return True
         return await self._watch(state, before)
 
     async def _watch(self, state: ConfigState, before: Vitals) -> bool:
@@ -177,21 +180,14 @@ class ConfigKeeper:
         await asyncio.to_thread(self.store.prune, {version, state.previous})
 
     async def _go_back(self, state: ConfigState, reasons: tuple[str, ...]) -> None:
-        """Take `state.version` back. Without a version before it there is nothing to go back to: it stays, with a
-        report that says so."""
+        """Take `state.version` back. Where the version before it is gone, it stays, with a report that says so."""
         version = state.version
-        if not state.previous or not self.store.complete(state.previous):
+        if not self.store.complete(state.previous):
             self._log.error(
                 "config_unhealthy", version=version, reasons=reasons, about="no version to go back to"
             )
-            await self._save(
-                replace(
-                    state.idle(),
-                    newest=version,
-                    problems=reasons,
-                    report=(version, Outcome.APPLIED.value, reasons),
-                )
-            )
+            report = (version, Outcome.APPLIED.value, _bounded(reasons))
+            await self._save(replace(state.idle(), newest=version, problems=reasons, report=report))
             return
         await self._save(replace(state, phase=Phase.BACK, problems=reasons))
         await asyncio.to_thread(self.store.switch, state.previous)

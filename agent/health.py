@@ -7,9 +7,9 @@ and calls that an upstream refuses are not counted, only answers 500 that the bo
 from dataclasses import dataclass
 from enum import StrEnum
 
-WATCH_S = 15.0
-"""Watched for so long after a switch. Workers read the new snapshot with the next request, so a fault shows at once
-on a busy site; on a quiet one the checks before the switch have to do."""
+WATCH_S = 10.0
+"""Watched for so long after a switch, and no newer version is taken meanwhile. Workers read the new snapshot with the
+next request, so a fault shows at once on a busy site; on a quiet one the checks before the switch have to do."""
 
 SAMPLE_S = 1.0
 """One look a second."""

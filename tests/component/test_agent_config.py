@@ -111,12 +111,32 @@ async def test_a_version_that_makes_the_box_ill_is_taken_back_and_not_tried_agai
     assert await box.keeper.take(sealed(14), TRUST), "the corrected one"
 
 
-async def test_an_ill_first_version_stays_because_there_is_nothing_to_go_back_to(tmp_path: Path) -> None:
+async def test_the_first_version_is_in_use_at_once_because_there_is_nothing_to_go_back_to(
+    tmp_path: Path,
+) -> None:
     box = await Box(tmp_path, lambda version: ILL if version else WELL).begin()
-    await box.keeper.take(sealed(12), TRUST)
+    assert await box.keeper.take(sealed(12), TRUST)
     assert box.store.current_version() == 12
+    assert box.now_s < 3, "nobody watched"
+
+
+async def test_an_ill_version_stays_when_the_one_before_it_is_gone_and_the_centre_is_told(
+    tmp_path: Path,
+) -> None:
+    box = await Box(tmp_path).begin()
+    await box.keeper.take(sealed(12), TRUST)
+
+    def vitals(version: int) -> Vitals:
+        if version != 13:
+            return WELL
+        box.layout.document(12).unlink(missing_ok=True)
+        return ILL
+
+    box.vitals = vitals
+    await box.keeper.take(sealed(13), TRUST)
+    assert box.store.current_version() == 13
     report = box.store.state.report
-    assert report is not None and report[2], "and the centre is told"
+    assert report is not None and report[1] == "applied" and "failed inside the box" in report[2][0]
 
 
 async def test_a_faulty_document_leaves_everything_as_it_was_and_all_faults_are_told(tmp_path: Path) -> None:

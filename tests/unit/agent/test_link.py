@@ -1,6 +1,8 @@
 """The link machine: what a site's callers would feel if one of these failed is a wait, a flap or a lost failback."""
 
+import heapq
 import itertools
+import random
 from collections.abc import Iterable
 
 import pytest
@@ -127,6 +129,37 @@ def test_brownout_is_known_within_ten_seconds(lost_every: int) -> None:
     line = up_line()
     assert line.until(DOWN, 10, lost_every=lost_every) < 10 - ROUND_TRIP_LIMIT_MS / 1000
     assert line.link.reason == "brownout"
+
+
+def random_loss(ratio: float, seed: int, span_s: float) -> float | None:
+    """Seconds until DOWN on a line that loses `ratio` of the probes at random from the 12th second on; None: never."""
+    chance, link, open_probes = random.Random(seed), Link("cloud", 0.0), list[tuple[float, bool]]()
+    now_s = ticked_s = 0.0
+    while now_s < 12.0 + span_s:
+        while open_probes and open_probes[0][0] <= now_s:
+            at_s, lost = heapq.heappop(open_probes)
+            link.observe(
+                Sighting.PROBE_LOST if lost else Sighting.PROBE_ANSWERED, at_s, None if lost else 20.0
+            )
+            if link.state is DOWN:
+                return at_s - 12.0
+        if now_s - ticked_s >= 1.0:
+            ticked_s = now_s
+            link.tick(now_s)
+        lost = now_s >= 12.0 and chance.random() < ratio
+        heapq.heappush(open_probes, (now_s + (ROUND_TRIP_LIMIT_MS / 1000 if lost else 0.02), lost))
+        now_s += link.probe_interval_s(now_s)
+    return None
+
+
+@pytest.mark.parametrize(("ratio", "limit_s"), [(0.3, 10.0), (0.5, 6.0), (1.0, 1.7)])
+def test_random_loss_is_known_in_time_whatever_the_dice_say(ratio: float, limit_s: float) -> None:
+    took_s = [random_loss(ratio, seed, 30.0) for seed in range(150)]
+    assert max(99.0 if one is None else one for one in took_s) <= limit_s
+
+
+def test_five_percent_loss_at_random_is_borne_for_an_hour() -> None:
+    assert [random_loss(0.05, seed, 1200.0) for seed in range(3)] == [None, None, None]
 
 
 def test_five_percent_loss_never_takes_the_link_down() -> None:
