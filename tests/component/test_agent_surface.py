@@ -13,13 +13,16 @@ from typer.testing import CliRunner
 
 from agent import certificate, notify
 from agent.cli import app, without_secrets
+from agent.evidence import Sighting
 from agent.link import LinkMemory
-from agent.links import read_memory
+from agent.links import Links, read_memory
 from agent.local_http import HEAD_MAX_BYTES, LocalHttp
 from agent.logs import set_up
 from agent.repeats import Repeats
+from agent.supervisor import Supervisor
 from agent.watch import ask, watch
 from appliance.errors import KyusaiError
+from appliance.kamailio.view import Peer
 
 BOX = """[box]
 id = "tokyo-1-a"
@@ -195,3 +198,32 @@ def test_config_show_leaves_secrets_out(short_path: Path) -> None:
     done = CliRunner().invoke(app, ["config", "show", "--json", "--box", str(box)])
     assert json.loads(done.output) == {"extensions": [{"number": "201", "ha1_md5": "...", "ha1_sha256": ""}]}
     assert without_secrets([{"ha1_md5": "x"}]) == [{"ha1_md5": "..."}]
+
+
+async def test_a_changed_site_document_changes_what_is_watched_and_keeps_what_it_left_alone(
+    tmp_path: Path,
+) -> None:
+    supervisor = Supervisor(lambda *_: None)
+    links = Links(
+        clock=asyncio.get_running_loop().time,
+        local={"lan": "127.0.0.1", "wan": "127.0.0.1"},
+        supervisor=supervisor,
+        react=lambda *_: None,
+        memory=tmp_path / "links.json",
+    )
+    await links.watch([Peer("a", "sip:127.0.0.1:9"), Peer("b", "sip:127.0.0.1:9")])
+    kept, moved = links.links["a"], links.links["b"]
+    await links.watch(
+        [
+            Peer("a", "sip:127.0.0.1:9", max_calls=3),
+            Peer("b", "sip:127.0.0.1:10"),
+            Peer("c", "sip:127.0.0.1:9"),
+        ]
+    )
+    assert links.links["a"] is kept, "an unchanged address keeps its state and its hold-down"
+    assert links.links["b"] is not moved
+    assert sorted(supervisor.figures) == ["probe:a", "probe:b", "probe:c"]
+    await links.watch([])
+    links.observe("a", Sighting.PROBE_LOST)
+    assert (links.links, supervisor.figures) == ({}, {})
+    await asyncio.sleep(0)
