@@ -50,7 +50,7 @@ def serve(box: Box, log: Logger) -> None:
         signal.signal(number, lambda *_: stop.set())
     notify.notify("READY=1\nSTATUS=running")
     log.info("media_started")
-    Converter(layout, NgClient(box.rtp.ng), lambda: recipients(layout), hand_over).run(
-        stop, lambda: notify.notify("WATCHDOG=1")
-    )
+    advertised = {box.rtp.wan_advertise: box.rtp.wan} if box.rtp.wan_advertise else {}
+    converter = Converter(layout, NgClient(box.rtp.ng), lambda: recipients(layout), hand_over, advertised)
+    converter.run(stop, lambda: notify.notify("WATCHDOG=1"))
     log.info("media_stopped")

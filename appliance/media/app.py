@@ -6,10 +6,11 @@ It owns nothing but the capture folder's finished files and may be killed at any
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
+from types import MappingProxyType
 
 from appliance.layout import Layout
 from appliance.media.convert import HandOver, convert
@@ -67,11 +68,14 @@ class Converter:
         rtpengine: NgClient,
         recipients: Callable[[], list[str]],
         hand_over: HandOver,
+        advertised: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
+        """advertised: media addresses as others see them → the box's own."""
         self._layout = layout
         self._rtpengine = rtpengine
         self._recipients = recipients
         self._hand_over = hand_over
+        self._advertised = advertised
         self._not_before: dict[str, float] = {}
         self.converted = 0
         self.failed = 0
@@ -112,6 +116,7 @@ class Converter:
                 self._recipients(),
                 work_dir,
                 out_dir,
+                self._advertised,
             )
             self._hand_over(recording)
         except NothingToHear:

@@ -7,6 +7,7 @@ that matter. A file that ends in the middle of a packet, as after a crash, gives
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
 from typing import BinaryIO
 
 SNAP_MAX_BYTES = 65535
@@ -22,11 +23,10 @@ class CaptureDamaged(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Datagram:
-    """One UDP datagram. at_s: seconds since 1970; ports as on the wire."""
+    """One UDP datagram. at_s: seconds since 1970; target: address and port that it was sent to."""
 
     at_s: float
-    source_port: int
-    target_port: int
+    target: tuple[str, int]
     payload: bytes
 
 
@@ -51,15 +51,17 @@ def datagrams(stream: BinaryIO) -> Iterator[Datagram]:
             yield Datagram(seconds + micros / 1e6, *found)
 
 
-def _udp(frame: bytes) -> tuple[int, int, bytes] | None:
+def _udp(frame: bytes) -> tuple[tuple[str, int], bytes] | None:
     ether_type = frame[12:14]
     if ether_type == b"\x08\x00" and len(frame) >= 34:
         start, protocol = 14 + (frame[14] & 0x0F) * 4, frame[23]
+        address = str(IPv4Address(frame[30:34]))
     elif ether_type == b"\x86\xdd" and len(frame) >= 54:
         start, protocol = 54, frame[20]
+        address = str(IPv6Address(frame[38:54]))
     else:
         return None
     if protocol != _UDP or len(frame) < start + 8:
         return None
-    source, target, length = struct.unpack("!HHH", frame[start : start + 6])
-    return source, target, frame[start + 8 : start + max(length, 8)]
+    port, length = struct.unpack("!HH", frame[start + 2 : start + 6])
+    return (address, port), frame[start + 8 : start + max(length, 8)]

@@ -7,7 +7,7 @@ capture removed. The plain audio never outlives the conversion.
 import hashlib
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -53,11 +53,12 @@ def convert(
     recipients: list[str],
     work_dir: Path,
     out_dir: Path,
+    advertised: Mapping[str, str],
 ) -> Recording:
     """Makes `out_dir/<recording_id>.age` from a capture.
 
-    recipients: age public keys ("age1...") of the tenant. Raises NothingToHear (no audio), ValueError (no or bad recipient)
-    and OSError (disk). Blocks for about a hundredth of the call's length.
+    recipients: age public keys ("age1...") of the tenant; advertised: see `capture_map`. Raises NothingToHear (no audio),
+    ValueError (no or bad recipient) and OSError (disk). Blocks for about a hundredth of the call's length.
     """
     if not recipients:
         raise ValueError(
@@ -71,7 +72,7 @@ def convert(
     shutil.rmtree(work_dir, ignore_errors=True)
     work_dir.mkdir(mode=0o700, parents=True)
     try:
-        mixed = mix(capture, capture_map(descriptions(text)), work_dir)
+        mixed = mix(capture, capture_map(descriptions(text), advertised), work_dir)
         plain = work_dir / "plain.ogg"
         _encode(mixed, plain)
         cipher = work_dir / "cipher.age"

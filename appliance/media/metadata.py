@@ -1,10 +1,14 @@
 """CORE: what rtpengine's metadata file tells about a capture: which port hears which side, and the codecs.
 
-The file holds the descriptions as rtpengine handed them out, in order. A port in a description given to the callee
-hears the callee, one given to the caller hears the caller. Format read off rtpengine 10.5.3 (`recording-method=pcap`).
+The file holds the descriptions as rtpengine handed them out, in order. An endpoint in a description given to the callee
+hears the callee, one given to the caller hears the caller. Both networks may use the same port number at a time, so an
+endpoint is an address with a port; a description names the address as the other side sees it.
+
+Format read off rtpengine 10.5.3 (`recording-method=pcap`).
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -29,21 +33,25 @@ class Codec:
     clock_hz: int
 
 
+Endpoint = tuple[str, int]
+"""Address and UDP port of rtpengine."""
+
+
 @dataclass(frozen=True, slots=True)
 class Description:
-    """One SDP with audio. mode: "offer" or "answer"; ports: rtpengine's own; codecs: by payload type."""
+    """One SDP with audio. mode: "offer" or "answer"; endpoints: rtpengine's, as handed out; codecs: by payload type."""
 
     mode: str
-    ports: tuple[int, ...]
+    endpoints: tuple[Endpoint, ...]
     codecs: dict[int, Codec]
 
 
 @dataclass(frozen=True, slots=True)
 class CaptureMap:
-    """Whom each local UDP port hears, and the codecs it may get."""
+    """Whom each endpoint hears, and the codecs it may get."""
 
-    sides: dict[int, Side] = field(default_factory=dict)
-    codecs: dict[int, dict[int, Codec]] = field(default_factory=dict)
+    sides: dict[Endpoint, Side] = field(default_factory=dict)
+    codecs: dict[Endpoint, dict[int, Codec]] = field(default_factory=dict)
 
 
 STATIC_CODECS = {
@@ -56,6 +64,7 @@ STATIC_CODECS = {
 
 _RTPMAP = re.compile(r"a=rtpmap:(\d{1,3}) ([A-Za-z0-9.+_-]+)/(\d{3,6})")
 _AUDIO = re.compile(r"m=audio (\d{1,5})(?:/\d+)? ")
+_ADDRESS = re.compile(r"c=IN IP[46] ([0-9A-Fa-f:.]+)")
 
 
 def descriptions(text: str) -> list[Description]:
@@ -64,31 +73,36 @@ def descriptions(text: str) -> list[Description]:
     found = []
     for block in text.split("SDP mode: ")[1:]:
         mode = block.split("\n", 1)[0].strip()
-        ports = tuple(int(port) for port in _AUDIO.findall(block) if 0 < int(port) < 65536)
+        addresses = _ADDRESS.findall(block) or [""]
+        ports = [int(port) for port in _AUDIO.findall(block) if 0 < int(port) < 65536]
+        endpoints = tuple((address, port) for address in dict.fromkeys(addresses) for port in ports)
         codecs = dict(STATIC_CODECS)
         for payload_type, name, clock in _RTPMAP.findall(block):
             codecs[int(payload_type)] = Codec(name.lower(), int(clock))
-        if mode in ("offer", "answer") and ports:
-            found.append(Description(mode, ports, codecs))
+        if mode in ("offer", "answer") and endpoints:
+            found.append(Description(mode, endpoints, codecs))
     return found
 
 
-def capture_map(found: list[Description]) -> CaptureMap:
-    """Sides and codecs by port. The first offer goes to the callee; a later one (re-INVITE) may go either way and is
-    told by a port that is known already, its own or the one in its answer."""
+def capture_map(found: list[Description], advertised: Mapping[str, str]) -> CaptureMap:
+    """Sides and codecs by endpoint. advertised: address as others see it → the box's own, as it stands in a capture.
+
+    The first offer goes to the callee; a later one (re-INVITE) may go either way and is told by an endpoint that is known
+    already, its own or the one in its answer."""
     result = CaptureMap()
-    offered: Description | None = None
+    offered: Side | None = None
     for description in found:
-        known = [result.sides[port] for port in description.ports if port in result.sides]
+        endpoints = [(advertised.get(address, address), port) for address, port in description.endpoints]
+        known = [result.sides[endpoint] for endpoint in endpoints if endpoint in result.sides]
         if known:
             side = known[0]
         elif description.mode == "answer" and offered is not None:
-            side = result.sides[offered.ports[0]].other
+            side = offered.other
         else:
             side = Side.CALLEE
-        for port in description.ports:
-            result.sides.setdefault(port, side)
-            result.codecs.setdefault(port, {}).update(description.codecs)
+        for endpoint in endpoints:
+            result.sides.setdefault(endpoint, side)
+            result.codecs.setdefault(endpoint, {}).update(description.codecs)
         if description.mode == "offer":
-            offered = description
+            offered = side
     return result

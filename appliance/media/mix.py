@@ -61,11 +61,11 @@ def _heard(capture: Path, ports: CaptureMap, side: Side | None) -> Iterator[tupl
                 datagram: Datagram = next(packets)
             except (StopIteration, CaptureDamaged):
                 return
-            owner = ports.sides.get(datagram.target_port)
+            owner = ports.sides.get(datagram.target)
             if owner is None or (side is not None and owner is not side):
                 continue
             packet = parse(datagram.at_s, datagram.payload)
-            codec = packet and ports.codecs[datagram.target_port].get(packet.payload_type)
+            codec = packet and ports.codecs[datagram.target].get(packet.payload_type)
             if packet and codec and known(codec):
                 yield packet, codec
 
