@@ -62,6 +62,17 @@ install_packages() {
   fi
 }
 
+quietly() { # quietly COMMAND...: what it says is shown only when it fails
+  local log
+  log=$(mktemp)
+  if ! "$@" >"$log" 2>&1; then
+    tail -n 20 "$log" >&2
+    say "This failed: $*; the log is in $log" "失敗しました: $* 記録: $log"
+    exit 1
+  fi
+  rm -f "$log"
+}
+
 install_python() {
   local stamp="$venv/.kyusai-stamp" wanted
   wanted=$(cat "$root/requirements.lock" "$root/pyproject.toml" | sha256sum | cut -d' ' -f1)
@@ -69,8 +80,8 @@ install_python() {
   say "Setting up the Python environment in .venv (about a minute)" "Python 環境を .venv に用意しています (約 1 分)"
   # The system's own Python, the one that Kamailio embeds.
   [ -x "$python" ] || /usr/bin/python3 -m venv "$venv"
-  "$python" -m pip install --quiet --disable-pip-version-check --require-hashes -r "$root/requirements.lock"
-  "$python" -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e "$root"
+  quietly "$python" -m pip install --quiet --disable-pip-version-check --require-hashes -r "$root/requirements.lock"
+  quietly "$python" -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e "$root"
   printf '%s\n' "$wanted" >"$stamp"
 }
 
