@@ -44,7 +44,8 @@ class Group:
 class Peer:
     """An upstream or a gateway. uri: SIP URI with a literal address. network: the box's socket, "lan" or "wan".
     number_format: "e164" (+81...), "national" (0...) or "extension" (as dialled). kinds: `NumberKind` values a gateway carries.
-    caller: E.164 presented when the extension has no number of its own. identity: "from", "pai" or "ppi". max_calls: 0 is no limit."""
+    caller: E.164 presented when the extension has no number of its own. identity: "from", "pai" or "ppi".
+    max_calls: 0 is no limit."""
 
     id: str
     uri: str

@@ -97,6 +97,7 @@ class Process:
                 stdout=pipe if self._pipes else log,
                 stderr=log,
                 env={**os.environ, **self._env, MARK: str(self.folder)},
+                cwd=self.folder,  # rtpengine 10.5 may crash when it is stopped: its core goes the way of the lab's files
                 start_new_session=True,
                 limit=1 << 20,
             )
