@@ -11,8 +11,8 @@ from agent import notify, recording_spool
 from agent.logs import Logger
 from appliance.box import Box
 from appliance.layout import Layout
-from appliance.media.app import Converter
 from appliance.media.convert import Recording
+from appliance.media.converter import Converter
 from appliance.media.ng import NgClient
 
 

@@ -6,6 +6,8 @@ The handler performs step after step; `advance` says which step an outcome leads
 from dataclasses import dataclass
 from enum import StrEnum
 
+from appliance.model import NumberKind
+
 
 class StepKind(StrEnum):
     """Where a step sends the call. MEDIA is the box's FreeSWITCH; REJECT answers the caller."""
@@ -31,6 +33,9 @@ class Outcome(StrEnum):
 
 PASS_OVER = frozenset({Outcome.NO_LIFE, Outcome.OVERLOADED, Outcome.FULL})
 """Outcomes that say something about the target, not about the callee: try the next one."""
+
+HERE = frozenset({NumberKind.EXTENSION, NumberKind.GROUP})
+"""Kinds of number whose telephones register at the box: it knows better than a cloud whether they can be reached."""
 
 PEERS = frozenset({StepKind.CLOUD, StepKind.GATEWAY})
 """Kinds of step whose answer about the callee (busy, declined, unknown) is the call's own answer."""
@@ -87,10 +92,12 @@ class Plan:
 def advance(plan: Plan, index: int, outcome: Outcome) -> int | None:
     """Index of the step that `outcome` of step `index` leads to; None when the outcome is the call's answer.
 
-    What a cloud or a gateway says of the callee ends the call: only a peer that fails itself is passed over. An
-    emergency call goes on whatever the peer said, as long as a step is left.
+    What a cloud or a gateway says of the callee ends the call: only a peer that fails itself is passed over, and a cloud
+    that cannot find a telephone of this site (it may have lost its registrations). An emergency call goes on whatever
+    the peer said, as long as a step is left.
     """
-    if plan.steps[index].kind in PEERS and outcome not in PASS_OVER and not plan.emergency:
+    lost = outcome in PASS_OVER or (outcome is Outcome.NO_CONTACT and plan.kind in HERE)
+    if plan.steps[index].kind in PEERS and not lost and not plan.emergency:
         return None
     for later in range(index + 1, len(plan.steps)):
         step = plan.steps[later]

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from appliance.kamailio import reasons as no
-from appliance.kamailio.actions import PASS_OVER, Plan, Step, StepKind
+from appliance.kamailio.actions import HERE, PASS_OVER, Plan, Step, StepKind
 from appliance.kamailio.call import MAX_FORWARDS, Call, begin
 from appliance.kamailio.destinations import route_to
 from appliance.kamailio.dialplan import INTERNAL, Number, clean, read_dialled, read_inbound
@@ -35,8 +35,6 @@ NUMBER_CHARACTERS_MAX = 64
 
 _PASSABLE = re.compile(r"[0-9A-Za-z*#+._-]{1,32}", re.ASCII)
 """What the cloud is asked about although it means nothing here: a number or a plain name, nothing that needs escaping."""
-
-_SITE_KINDS = frozenset({NumberKind.EXTENSION, NumberKind.GROUP})
 
 
 def decide(facts: CallFacts, view: View) -> Plan:
@@ -82,7 +80,7 @@ def _from_phone(call: Call, number: Number) -> Route:
 
 def _from_upstream(call: Call, number: Number) -> Route:
     """Only this site's own numbers: the box is no relay for what the cloud wants to reach outside."""
-    if number.kind in _SITE_KINDS:
+    if number.kind in HERE:
         return route_to(call, number)
     outside = number.kind not in INTERNAL and number.kind is not NumberKind.UNKNOWN
     return refused(no.NO_RELAY if outside else no.NOT_OF_THIS_SITE)
@@ -90,7 +88,7 @@ def _from_upstream(call: Call, number: Number) -> Route:
 
 def _from_gateway(call: Call, number: Number) -> Route:
     """Only this site's own numbers, those included that nobody but the cloud answers (the trunk's own)."""
-    if number.kind in _SITE_KINDS:
+    if number.kind in HERE:
         return _around(call, number, route_to(call, number))
     if number.e164 and number.e164 in _own_numbers(call):
         return _around(call, number, refused(no.NOT_OF_THIS_SITE))
@@ -106,7 +104,8 @@ def _around(call: Call, number: Number, own: Route) -> Route:
     """Where the cloud controls calls: the cloud, the box's own way, a cloud that looks down."""
     if not call.cloud_controls or not _may_ask_cloud(number):
         return own
-    route = then(clouds(call, number, True, Reason.CLOUD_CONTROL), own, PASS_OVER)
+    lost = UNREACHABLE if number.kind in HERE else PASS_OVER
+    route = then(clouds(call, number, True, Reason.CLOUD_CONTROL), own, lost)
     if own.steps or not own.refusal.final:
         route = then(route, last_resort(call, number), UNREACHABLE)
     return route.ending(own.refusal, own.left)
@@ -157,7 +156,7 @@ def _is_outside(call: Call, number: Number, steps: tuple[Step, ...]) -> bool:
         and read_inbound(call.facts.caller, call.view).kind not in INTERNAL
     ):
         return True
-    return number.kind in _SITE_KINDS and any(step.kind is StepKind.GATEWAY for step in steps)
+    return number.kind in HERE and any(step.kind is StepKind.GATEWAY for step in steps)
 
 
 def _unread(dialled: str, view: View) -> Number:

@@ -20,7 +20,7 @@ class NgClient:
         self._target = (host.strip("[]"), int(port))
         self._timeout_s = timeout_s
 
-    def command(self, name: str, **arguments: str) -> dict[str, Any]:
+    def command(self, name: str, **arguments: str | int) -> dict[str, Any]:
         """The answer to one command. Raises RtpengineSilent. Blocks for `timeout_s` at most."""
         cookie = secrets.token_hex(8).encode()
         family = socket.AF_INET6 if ":" in self._target[0] else socket.AF_INET
@@ -46,6 +46,15 @@ class NgClient:
     def knows(self, call_id: str) -> bool:
         """True while rtpengine holds the call. Raises RtpengineSilent."""
         return self.command("query", call_id=call_id).get("result") == "ok"
+
+    def calls(self, limit: int) -> list[str]:
+        """Call-IDs of at most `limit` calls that rtpengine holds. Raises RtpengineSilent."""
+        found = self.command("list", limit=limit).get("calls")
+        return [str(call_id) for call_id in found] if isinstance(found, list) else []
+
+    def stop_recording(self, call_id: str) -> None:
+        """End a call's capture; its audio goes on. What is captured is finished. Raises RtpengineSilent."""
+        self.command("stop recording", call_id=call_id)
 
 
 def encode(value: object) -> bytes:

@@ -18,8 +18,8 @@ import pytest
 import soundfile
 
 from appliance.layout import Layout
-from appliance.media.app import Converter, captures
 from appliance.media.convert import Recording
+from appliance.media.converter import Converter, captures
 from appliance.media.ng import NgClient, RtpengineSilent
 
 pytestmark = pytest.mark.skipif(shutil.which("rtpengine") is None, reason="rtpengine is not installed")

@@ -1,5 +1,7 @@
 """A plan that leads to the wrong step rings the wrong telephone, or ends a call that could have been connected."""
 
+from dataclasses import replace
+
 import pytest
 
 from appliance.kamailio.actions import PASS_OVER, Outcome, Plan, Step, StepKind, advance
@@ -16,7 +18,7 @@ CLOUD_THEN_PHONE = Plan(
     "202",
     (
         step(StepKind.CLOUD),
-        step(StepKind.CONTACTS, PASS_OVER),
+        step(StepKind.CONTACTS, PASS_OVER | {Outcome.NO_CONTACT}, follows=(0,)),
         step(StepKind.GATEWAY, frozenset({Outcome.BUSY})),
         step(StepKind.REJECT, PASS_OVER | {Outcome.NO_CONTACT}),
     ),
@@ -25,7 +27,15 @@ CLOUD_THEN_PHONE = Plan(
 
 @pytest.mark.parametrize("outcome", sorted(Outcome))
 def test_cloud_that_fails_leads_to_phones_and_its_answer_ends_the_call(outcome: Outcome) -> None:
-    assert advance(CLOUD_THEN_PHONE, 0, outcome) == (1 if outcome in PASS_OVER else None)
+    assert advance(CLOUD_THEN_PHONE, 0, outcome) == (
+        1 if outcome in PASS_OVER | {Outcome.NO_CONTACT} else None
+    )
+
+
+@pytest.mark.parametrize("outcome", sorted(Outcome))
+def test_cloud_that_cannot_find_an_outside_number_is_believed(outcome: Outcome) -> None:
+    plan = replace(CLOUD_THEN_PHONE, kind="mobile")
+    assert advance(plan, 0, outcome) == (1 if outcome in PASS_OVER else None)
 
 
 @pytest.mark.parametrize(

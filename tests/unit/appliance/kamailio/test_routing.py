@@ -104,7 +104,7 @@ WHOLE_PLANS = [
             "202",
             (
                 cloud("202"),
-                contacts("202", after=PASS_OVER, follows=(0,)),
+                contacts("202", after=UNREACHABLE, follows=(0,)),
                 reject(480, "nobody_available", (0, 1)),
             ),
             record=True,
@@ -275,7 +275,7 @@ WHOLE_PLANS = [
             "202",
             (
                 cloud("202", caller=CallerId("09011112222")),
-                contacts("202", caller=CallerId("09011112222"), after=PASS_OVER, follows=(0,)),
+                contacts("202", caller=CallerId("09011112222"), after=UNREACHABLE, follows=(0,)),
                 reject(480, "nobody_available", (0, 1)),
             ),
         ),
