@@ -7,7 +7,7 @@ import json
 from typing import Any, Protocol
 
 from appliance.kamailio.actions import Step, StepKind
-from appliance.kamailio.call_key import branch_of, route_set
+from appliance.kamailio.call_key import branch_of, passes_in, route_set
 from appliance.kamailio.here import Here
 from appliance.kamailio.ksr_call import KsrCall
 from appliance.kamailio.stray import Answer, cseq_number, farewell, uri_in
@@ -68,17 +68,19 @@ class Answering:
     def pass_over(self, index: int) -> None:
         """Remember which branches of this call may not answer any more, for after the transaction is forgotten."""
         ksr = self._ksr
+        nth = 2 if ksr.get("again") else 1
         for branch in range(BRANCHES_MAX):
             seen = ksr.get(f"on{branch}")
             if not seen:
                 return
             if seen == str(index):
-                ksr.keep("passed", self._passed_key(str(branch)), "1")
+                ksr.keep("passed", self._passed_key(str(branch), nth), "1")
 
-    def _passed_key(self, branch: str) -> str:
-        """Of one branch of one INVITE: a later re-INVITE has a branch of the same number, and its answer is no late one."""
+    def _passed_key(self, branch: str, nth: int) -> str:
+        """Of one branch of one INVITE on its first or second pass through the box: a later re-INVITE, or the other pass, has a
+        branch of the same number, and its answer is no late one."""
         ksr = self._ksr
-        return f"{ksr.pv('$ci')}:{ksr.pv('$ft')}:{ksr.pv('$cs')}:{branch}"
+        return f"{ksr.pv('$ci')}:{ksr.pv('$ft')}:{ksr.pv('$cs')}:{nth}:{branch}"
 
     def any_reply(self) -> bool:
         """Any reply, before tm looks at it. False: drop it, it is an answer of a target that was passed over.
@@ -87,8 +89,10 @@ class Answering:
         ksr = self._ksr
         if not 200 <= ksr.status() < 300 or ksr.pv("$rm") != "INVITE":
             return True
-        branch = branch_of(ksr.header("Via"))
-        if not branch or not ksr.look("passed", self._passed_key(branch)):
+        vias = ksr.headers("Via")
+        branch = branch_of(vias[0]) if vias else ""
+        nth = passes_in(vias, self._here.own)
+        if not branch or not ksr.look("passed", self._passed_key(branch, nth)):
             return True
         self.turn_away()
         return False

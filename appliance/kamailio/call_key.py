@@ -28,6 +28,11 @@ def branch_of(via: str) -> str:
     return str(int(found.group(1)[::-1], 16)) if found else ""
 
 
+def passes_in(vias: Iterable[str], own: frozenset[str]) -> int:
+    """How many times a message went through this box: Via entries that name it. vias: header values, from the top."""
+    return sum(_with_port(place) in own for via in vias for place in _VIA.findall(via))
+
+
 @dataclass(frozen=True, slots=True)
 class Hop:
     """One entry of a route set. own: it names this box."""
@@ -63,6 +68,11 @@ def host_port(uri: str) -> str:
     return f"{host}:{port or (5061 if secure else 5060)}"
 
 
+def _with_port(place: str) -> str:
+    return place if re.search(r":\d+$", place) else f"{place}:5060"
+
+
+_VIA = re.compile(r"SIP\s*/\s*2\.0\s*/\s*\w+\s+([^;,\s]+)", re.IGNORECASE)
 _BRANCH = re.compile(r"branch=z9hG4bK[^;,\s]*\.([0-9a-f]+)(?:[;,\s]|$)")
 _URI = re.compile(r"<([^>]+)>")
 _HOST = re.compile(r"(sips?):(?:[^@;?]*@)?(\[[0-9a-fA-F:.]+\]|[^:;?>\s]+)(?::(\d+))?", re.IGNORECASE)

@@ -62,9 +62,10 @@ def offer_flags(through: Anchor, upstream: bool = False, first: bool = True) -> 
 
 
 def answer_flags(through: Anchor, upstream: bool = False, first: bool = True) -> str:
-    """Flags for the answer to an offer made with the same arguments."""
-    near, far = (through.caller, through.callee) if upstream else (through.callee, through.caller)
-    return " ".join(["replace-origin", *_WRITE[far.rtp], *_common(through, near, first)])
+    """Flags for the answer to an offer made with the same arguments. What is spoken is not said again: rtpengine answers
+    in the very words of the offer (a browser takes "RTP/SAVPF" for no answer to "UDP/TLS/RTP/SAVPF")."""
+    near = through.caller if upstream else through.callee
+    return " ".join(["replace-origin", *_common(through, near, first)])
 
 
 def mark(through: Anchor | None) -> str:
@@ -101,13 +102,17 @@ _MARK = re.compile(r";ky=a([lw][psw][dn])([lw][psw][dn])([rn])")
 _WRITE = {
     Rtp.PLAIN: ("RTP/AVP", "ICE=remove", "rtcp-mux-demux"),
     Rtp.SDES: ("RTP/SAVP", "ICE=remove", "rtcp-mux-demux"),
-    Rtp.WEBRTC: ("RTP/SAVPF", "ICE=force", "rtcp-mux-offer", "SDES-off", "generate-mid"),
+    Rtp.WEBRTC: ("UDP/TLS/RTP/SAVPF", "ICE=force", "rtcp-mux-offer", "SDES-off", "generate-mid"),
 }
 """How an SDP is written for a side. A web phone insists on multiplexed RTCP and keys by DTLS (RFC 8834, 8827)."""
 
 
 def _common(through: Anchor, near: Side, first: bool) -> list[str]:
+    # rtpengine waits for the handshake on first offers and on later ones alike: a role that changes within a call (it
+    # would be active as answerer, and offers "actpass") makes baresip and others deaf (RFC 8842 5.3 keeps the role).
     words = [f"TOS={TOS_AUDIO}", "trust-address" if not near.nat else "SIP-source-address"]
+    if Rtp.WEBRTC in (through.caller.rtp, through.callee.rtp):
+        words.append("DTLS=passive")
     if through.record:
         words.append("record-call=on")
     if first:

@@ -12,6 +12,7 @@ import pytest
 from tests.helpers.site_documents import extension, group
 from tests.lab import addresses, sipmsg
 from tests.lab.bare_box import BareBox, site_document
+from tests.lab.lab import Lab, Parts
 from tests.lab.processes import wait_until
 from tests.lab.sipcall import Incoming
 from tests.lab.sipmsg import Message
@@ -536,6 +537,19 @@ async def test_call_round_by_the_cloud_can_be_given_up_while_it_rings() -> None:
         assert len(await ends(box)) == 1
 
 
+async def test_box_rings_a_group_in_turn_for_the_cloud_and_the_second_answer_connects() -> None:
+    turn = [group(members=["202", "203"], strategy="turn", ring_s=5)]
+    async with (
+        bare_box(groups=turn) as box,
+        phones(box, x201=None, x202=refuse(486), x203=answer()) as (a, _, c),
+        SpiralProxy(box.addresses.cloud_seen_by_box, box.addresses.box_wan),
+    ):
+        call = await a.invite(f"sip:600@{box.addresses.box_lan}")
+        assert (await call.wait()).code == 200
+        assert requests(c, "BYE") == []
+        assert (await a.bye(a.dialog(call))).code == 200
+
+
 # media
 
 
@@ -567,6 +581,8 @@ async def test_recorded_call_is_captured_and_one_that_is_not_stays_direct() -> N
             direct = await c.invite(f"sip:202@{box.addresses.box_lan}")
             assert sipmsg.media_of((await direct.wait()).body) == (b.address, 4000, [0, 8, 101])
             assert len(list(box.layout.pcaps_dir.iterdir())) == 1
+            for ua, call in ((a, recorded), (c, direct)):
+                await ua.bye(ua.dialog(call))
         await engine.stop()
 
 
@@ -584,6 +600,7 @@ async def test_secure_telephone_talks_to_a_plain_one_and_a_second_binding_rings_
             assert "RTP/SAVP" in answered.body and "a=crypto" in answered.body
             for ua in (b, second):
                 assert "RTP/AVP" in requests(ua, "INVITE")[0].body
+            await a.bye(a.dialog(call))
         await engine.stop()
 
 
@@ -593,7 +610,9 @@ async def test_call_goes_on_without_rtpengine_and_hardly_later() -> None:
         engine = box.rtpengine()
         await engine.start()
         async with phones(box, x201=None, x202=answer()) as (a, b):
-            assert (await (await a.invite(f"sip:202@{box.addresses.box_lan}")).wait()).code == 200
+            before = await a.invite(f"sip:202@{box.addresses.box_lan}")
+            assert (await before.wait()).code == 200
+            await a.bye(a.dialog(before))
             engine.process.signal(signal.SIGSTOP)
             took_s = []
             for _ in range(6):
@@ -605,6 +624,25 @@ async def test_call_goes_on_without_rtpengine_and_hardly_later() -> None:
             assert max(took_s) < 1.5
             assert sorted(took_s)[2] < 0.2
         await engine.stop()
+
+
+@pytest.mark.parametrize(("transport", "port"), [("tcp", 5060), ("tls", 5061), ("ws", 5062)])
+async def test_telephone_of_every_transport_hears_and_is_heard_both_ways_round(
+    transport: str, port: int
+) -> None:
+    # What comes over WebSocket is a browser's telephone to the box: ICE, DTLS-SRTP, multiplexed RTCP.
+    lab = Lab(Parts(phones=2, cloud=False, cloud_phones=0, gateway=False, carrier=False))
+    server = f"{lab.addresses.box_lan}:{port}"
+    encryption = "webrtc" if transport == "ws" else ""
+    lab.phones["202"] = lab.make_phone("202", transport=transport, server=server, encryption=encryption)
+    async with lab:
+        await lab.box.set_link_state("DOWN")
+        one, two = lab.phones["201"], lab.phones["202"]
+        for caller, number, callee in ((one, "202", two), (two, "201", one)):
+            call = await caller.call(number)
+            await call.wait_hears(callee.tone_hz)
+            await callee.current().wait_hears(caller.tone_hz)
+            await call.hangup()
 
 
 # transfer
@@ -637,3 +675,29 @@ async def test_call_with_replaces_reaches_the_telephone_that_holds_the_dialog() 
             {"to": "203", "kind": "blind", "by": "201"},
             {"to": "202", "kind": "replaces", "by": "203"},
         ]
+
+
+async def test_real_telephones_hold_send_digits_and_transfer_blind_and_attended() -> None:
+    async with Lab(Parts(phones=3, cloud=False, cloud_phones=0, gateway=False, carrier=False)) as lab:
+        await lab.box.set_link_state("DOWN")
+        one, two, three = (lab.phones[number] for number in ("201", "202", "203"))
+        call = await one.call("202")
+        await call.wait_hears(two.tone_hz)
+        await call.hold()
+        await two.current().wait_hears()
+        await call.resume()
+        await two.current().wait_hears(one.tone_hz)
+        await call.dtmf("5#")
+        await two.current().wait_digits("5#")
+        await call.transfer(two.uri("203"))
+        await three.current().wait_hears(two.tone_hz)
+        await two.current().wait_hears(three.tone_hz)
+        await three.current().hangup()
+        await lab.box.set_link_state("DOWN")
+        first = await one.call("202")
+        await first.wait_hears(two.tone_hz)
+        second = await one.call("203")
+        await second.wait_hears(three.tone_hz)
+        await first.transfer_to(second)
+        await two.current().wait_hears(three.tone_hz)
+        await three.current().wait_hears(two.tone_hz)

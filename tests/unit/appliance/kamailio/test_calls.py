@@ -3,7 +3,7 @@
 import pytest
 
 from appliance.kamailio.actions import CallerId
-from appliance.kamailio.call_key import Hop, branch_of, call_key, host_port, route_set, second_pass
+from appliance.kamailio.call_key import Hop, branch_of, call_key, host_port, passes_in, route_set, second_pass
 from appliance.kamailio.caller_id import ANONYMOUS_URI, Presented, present
 from appliance.kamailio.causes import cause_of
 from appliance.kamailio.channels import Line, give_way, read_line
@@ -36,6 +36,19 @@ def test_key_of_a_call_holds_its_call_id_and_a_digest_of_the_callers_tag() -> No
 )
 def test_branch_of_a_reply_is_read_from_the_boxs_own_via(via: str, branch: str) -> None:
     assert branch_of(via) == branch
+
+
+@pytest.mark.parametrize(
+    ("vias", "passes"),
+    [
+        (["SIP/2.0/UDP 192.0.2.10;branch=z9hG4bKa.b.0", "SIP/2.0/UDP 192.0.2.101:5060"], 1),
+        (["SIP/2.0/UDP 192.0.2.10:5060;x", "SIP/2.0/UDP 198.51.100.7", "SIP / 2.0 / TCP 198.51.100.2;y"], 2),
+        (["SIP/2.0/UDP 192.0.2.10;x,SIP/2.0/UDP 198.51.100.7 , SIP/2.0/UDP 198.51.100.2"], 2),
+        ([], 0),
+    ],
+)
+def test_passes_through_the_box_are_counted_in_the_vias(vias: list[str], passes: int) -> None:
+    assert passes_in(vias, OWN) == passes
 
 
 @pytest.mark.parametrize(
