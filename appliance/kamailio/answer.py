@@ -47,6 +47,8 @@ class Answering:
         elif step.kind is StepKind.CLOUD:
             seen = ksr.look("pass", call)
             user = seen if len(seen) > 1 else user
+        if ksr.noted("media"):
+            ksr.keep("media", call, json.dumps([ksr.pv("$ci"), ksr.pv("$ft"), ksr.pv("$tt")]))
         codec = ksr.get("codec")
         data = {"index": index, "code": code, "user": user, **({"codec": codec} if codec else {})}
         self._journal.put("answer", call, data)

@@ -210,5 +210,6 @@ class Dialogs:
             ksr.forget("ending", call)
         call_id = call.rsplit("#", 1)[0]
         if ksr.noted("media"):
+            ksr.forget("media", call)
             ksr.release_media(f"call-id={call_id} from-tag={ksr.noted('ftag')}")
         ksr.forget("legs", call_id)

@@ -6,11 +6,13 @@
     ksr_dialog_*            reply and failure stage of a request within a call (`dialogs`)
     ksr_register_*          reply and failure stage of a REGISTER relayed to the upstream (`relayed_register`)
     ksr_dialog_event        dialog started, failed, ended
+    ksr_registrar_event     a binding's time is over
     ksr_uac_event           reply to a request of the box's own
     ksr_xhttp_event         HTTP request: a WebSocket handshake, or refused
     ksr_websocket_event     a WebSocket opened or closed
     ksr_journal_timer       process "journal": queues to disk
     ksr_upstream_timer      process "upstream": registrations of the box's own
+    ksr_media_timer         process "media": calls whose audio timed out
 
 What the parts give: `calls.begin(facts, plan)`, `.branch_stage()`, `.reply_stage()`, `.failure_stage()`, `.any_reply()`;
 `dialogs.within()`, `.reply_stage()`, `.failure_stage()`, `.event(name)`; `registrar.register()`. Each reads the current message
@@ -152,7 +154,9 @@ class Handler:
         required = self._ksr.header("Require")
         if not required:
             return True
-        missing = [tag for word in required.split(",") if (tag := word.strip()) and tag.lower() not in SUPPORTED]
+        missing = [
+            tag for word in required.split(",") if (tag := word.strip()) and tag.lower() not in SUPPORTED
+        ]
         if missing:
             self._ksr.reply_header(f"Unsupported: {', '.join(missing)}\r\n")
             self._ksr.reply(420, "Bad Extension")
@@ -257,6 +261,10 @@ class Handler:
         """A reply, or none, to a request of the box's own."""
         return self._guarded(event, lambda: self.worker.own_reply())
 
+    def ksr_registrar_event(self, _message: object, event: str) -> int:
+        """A binding's time is over."""
+        return self._guarded(event, lambda: self.worker.registrar.expired(self._ksr.expired_number()))
+
     def ksr_xhttp_event(self, _message: object, event: str) -> int:
         """An HTTP request on a SIP socket."""
         return self._guarded(event, self._http)
@@ -281,6 +289,10 @@ class Handler:
     def ksr_upstream_timer(self, _message: object, _event: str) -> int:
         """Every 50 ms in the process "upstream"."""
         return self._guarded("upstream", lambda: self.worker.register_upstream())
+
+    def ksr_media_timer(self, _message: object, _event: str) -> int:
+        """Every 2 s in the process "media"."""
+        return self._guarded("media", lambda: self.worker.watch_media())
 
     # bugs
 

@@ -305,6 +305,15 @@ class KsrCall:
         value = self.ksr.htable.sht_gete(table, key)
         return "" if value is None else str(value)
 
+    def table(self, table: str) -> dict[str, str]:
+        """All of an htable. Holds its locks one after the other: not for a SIP worker."""
+        htable, rows = self.ksr.htable, {}
+        htable.sht_iterator_start("ky", table)
+        while yes(htable.sht_iterator_next("ky"), "htable.sht_iterator_next"):
+            rows[self.pv("$shtitkey(ky)")] = self.pv("$shtitval(ky)")
+        htable.sht_iterator_end("ky")
+        return rows
+
     def keep(self, table: str, key: str, value: str) -> None:
         """Put a value into an htable, for as long as that table keeps things."""
         self.ksr.htable.sht_sets(table, key, value)

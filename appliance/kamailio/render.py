@@ -47,6 +47,7 @@ def settings(box: Box, layout: Layout) -> dict[str, Any]:
         "journal": str(layout.journal),
         "bindings": str(layout.bindings),
         "bindings_load": str(load_file(layout)),
+        "ng": box.rtp.ng,
         "here": {
             "lan": bracketed(sip.lan),
             "lan_port": sip.lan_port,

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from appliance.kamailio import bindings, journal
+from appliance.kamailio import bindings, journal, recording_order
 from appliance.kamailio.calls import Calls, Parts
 from appliance.kamailio.channels import Channels
 from appliance.kamailio.dialogs import Dialogs
@@ -18,13 +18,22 @@ from appliance.kamailio.here import Here, host_of
 from appliance.kamailio.ksr import Ksr
 from appliance.kamailio.ksr_call import KsrCall
 from appliance.kamailio.media import MediaPath
+from appliance.kamailio.media_loss import Look
+from appliance.kamailio.media_watch import MediaWatch
 from appliance.kamailio.registrar import Doorkeeper, Registrar
 from appliance.kamailio.relayed_register import RelayedRegister
 from appliance.kamailio.snapshot_view import SnapshotView
 from appliance.kamailio.sources import Sources
 from appliance.kamailio.upstream_sender import QUEUE as UPSTREAM_QUEUE
 from appliance.kamailio.upstream_sender import Reply, UpstreamSender, granted_s, own_address
+from appliance.media.ng import NgClient, RtpengineSilent
 from appliance.model import UpstreamAuth
+
+NG_TIMEOUT_S = 0.5
+"""rtpengine answers within a millisecond; nobody waits for the process that asks."""
+
+NG_LIST_MAX = 1_000
+"""Calls asked for at once: some 50 bytes each, in one datagram of at most 64 kB. A site has far fewer."""
 
 SAVED_PHONES_MAX = 20_000
 """Addresses of saved bindings that are known from the start."""
@@ -147,6 +156,8 @@ class Worker:
     def write(self) -> None:
         """One turn of the process "journal". Blocks on disk. Calls come first."""
         self._journal_writer.tick()
+        if self._journal_writer.full:
+            self.ksr.keep(recording_order.TABLE, recording_order.BY_JOURNAL, recording_order.OFF)
         self._bindings_writer.tick()
 
     def register_upstream(self) -> None:
@@ -154,3 +165,21 @@ class Worker:
         sender = self._sender
         self.view.refresh()
         sender.tick()
+
+    @cached_property
+    def _media_watch(self) -> MediaWatch:
+        client = NgClient(self._settings["ng"], NG_TIMEOUT_S)
+
+        def ask() -> Look | None:
+            try:
+                uptime = client.command("statistics")["statistics"]["totalstatistics"]["uptime"]
+                calls = client.command("list", limit=str(NG_LIST_MAX))["calls"]
+                return Look(int(uptime), frozenset(calls))
+            except (RtpengineSilent, KeyError, ValueError, TypeError):
+                return None
+
+        return MediaWatch(self.parts.ksr, ask)
+
+    def watch_media(self) -> None:
+        """One turn of the process "media". Blocks on rtpengine."""
+        self._media_watch.tick()

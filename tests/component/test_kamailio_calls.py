@@ -626,6 +626,27 @@ async def test_call_goes_on_without_rtpengine_and_hardly_later() -> None:
         await engine.stop()
 
 
+async def test_call_whose_audio_has_stopped_is_ended_and_one_that_lost_rtpengine_is_not() -> None:
+    extensions = [extension("201", record="all"), extension("202")]
+    async with bare_box(call_control="local", extensions=extensions, groups=[]) as box:
+        engine = box.rtpengine("--timeout=3")
+        await engine.start()
+        async with phones(box, x201=answer(), x202=answer()) as (a, b):
+            silent_call = await a.invite(f"sip:202@{box.addresses.box_lan}")
+            assert (await silent_call.wait()).code == 200
+            await wait_until(lambda: requests(a, "BYE") and requests(b, "BYE"), "BYE to both sides", 10)
+            assert await end(box) == {"cause": "media_timeout", "code": 0, "by": "box"}
+            call = await a.invite(f"sip:202@{box.addresses.box_lan}")
+            assert (await call.wait()).code == 200
+            await asyncio.sleep(2.1)  # seen once by the process that looks every 2 s
+            await engine.kill()
+            await engine.start()
+            await asyncio.sleep(4.2)
+            assert len(requests(a, "BYE")) == 1
+            assert (await a.bye(a.dialog(call))).code == 200
+        await engine.stop()
+
+
 @pytest.mark.parametrize(("transport", "port"), [("tcp", 5060), ("tls", 5061), ("ws", 5062)])
 async def test_telephone_of_every_transport_hears_and_is_heard_both_ways_round(
     transport: str, port: int

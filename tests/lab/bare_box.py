@@ -91,8 +91,8 @@ class BareBox:
         """Stop."""
         await self.kamailio.stop()
 
-    def rtpengine(self) -> RtpEngine:
-        """An rtpengine that this Kamailio uses; not started."""
+    def rtpengine(self, *more: str) -> RtpEngine:
+        """An rtpengine that this Kamailio uses, with further arguments; not started."""
         a, capture = self.addresses, self.layout.capture_dir
         words = [
             "--table=-1",
@@ -107,6 +107,7 @@ class BareBox:
             "--recording-format=eth",
             "--config-file=none",
             "--delete-delay=0",
+            *more,
         ]
         return RtpEngine("rtpengine", self.folder, self.box.rtp.ng, words)
 
