@@ -5,17 +5,19 @@ agent goes on where this one stopped.
 """
 
 import asyncio
-import shutil
 import signal
 from contextlib import suppress
 from datetime import UTC, datetime
 from importlib import metadata
+from typing import Any
 
 from agent import clock, notify
 from agent.cdr_fields import event_id
 from agent.centre import Centre
 from agent.config import ConfigKeeper
 from agent.config_store import ConfigStore
+from agent.disk import DiskState, Use, allows
+from agent.disk_watch import DiskWatch, Room
 from agent.evidence import Sighting
 from agent.health import Vitals
 from agent.journal_tail import JournalTail
@@ -45,6 +47,7 @@ from agent.supervisor import Supervisor
 from appliance.addresses import endpoint
 from appliance.box import Box
 from appliance.layout import Layout
+from appliance.media.ng import NgClient
 from appliance.model import UPSTREAM_LIFE_MS, LinkState
 from appliance.site import Site
 from cloudsync.wire import ConfigState as Outcome
@@ -96,6 +99,7 @@ class Agent:
         )
         self._centre = Centre(box, self._layout, self._config, self.status, log, self._now_s)
         self._spool_status = SpoolStatus()
+        self._disk = DiskWatch(box.state_dir, self._rpc, NgClient(box.rtp.ng), log, self._disk_changed)
 
     def stop(self) -> None:
         """End `run` gracefully."""
@@ -133,6 +137,7 @@ class Agent:
         start("evidence", self._keep_evidence)
         await self._config.resume()
         start("figures", self._keep_spool_figures)
+        start("disk", self._disk.run)
         for name, work in self._centre.tasks(self._spool(), self._kamailio_alive).items():
             start(name, work)
 
@@ -201,22 +206,35 @@ class Agent:
             self._remember(link, before)
 
     def _remember(self, link: Link, before: LinkState) -> None:
+        if not self._disk.allows(Use.EVENT):
+            self._log.warning("event_left_out", about="disk", upstream=link.upstream_id)
+            return
+        name = "link_down" if link.state is LinkState.DOWN else "link_up"
+        body = {"upstream": link.upstream_id, "before": before.value, "reason": link.reason}
+        self._tell(name, link.upstream_id, Priority.REST, body)
+
+    def _disk_changed(self, before: DiskState, after: DiskState, room: Room) -> None:
+        """Says so before anything stops; of the lowest priority is only what nobody has to act on."""
+        figures = {"free_bytes": room.free_bytes, "disk_bytes": room.total_bytes}
+        self._log.warning("disk_changed", before=before.value, after=after.value, **figures)
+        name = "recording_resumed" if allows(after, Use.NEW_RECORDING) else "recording_stopped"
+        body = {"reason": "disk", "before": before.value, "state": after.value, **figures}
+        self._tell(name, "disk", Priority.CDR, body)
+
+    def _tell(self, name: str, about: str, priority: int, body: dict[str, Any]) -> None:
         """An event for the centre. Written in a thread: the disk may be slow, the links must not wait."""
         enrolled = self._centre.enrolment
         if enrolled is None or self._spooled is None:
             return
         at = clock.now()
         site_id, box_id = enrolled.enrolment.site_id, enrolled.enrolment.box_id
-        name = "link_down" if link.state is LinkState.DOWN else "link_up"
-        body = {"event": name, "upstream": link.upstream_id, "before": before.value, "reason": link.reason}
-        told = (link.upstream_id, at.boot_id, str(at.mono_ms))
         record = NewRecord(
-            event_id(site_id, box_id, name, *told),
+            event_id(site_id, box_id, name, about, at.boot_id, str(at.mono_ms)),
             RecordKind.EVENT,
-            Priority.REST,
+            priority,
             at.wall_ms,
             at.boot_id,
-            body,
+            {"event": name, **body},
         )
         self._loop.run_in_executor(None, self._append, record)
 
@@ -254,11 +272,10 @@ class Agent:
         return await LocalHttp({"/metrics": exposition(self.status)}).on_tcp(where.host, where.port)
 
     def status(self) -> Status:
-        """The box now. Does not block but for one look at the file system's size."""
+        """The box now. Does not block."""
         now_s = self._now_s()
         site = self._config.site
         links = self._links.links.values()
-        disk = shutil.disk_usage(self._box.state_dir)
         return Status(
             box=self._box.id,
             site=self._site_id(),
@@ -284,8 +301,10 @@ class Agent:
                 name: TaskStatus(figures.running, figures.restarts, figures.last_error)
                 for name, figures in self._supervisor.figures.items()
             },
-            disk_free_bytes=disk.free,
-            disk_bytes=disk.total,
+            disk_free_bytes=self._disk.room.free_bytes,
+            disk_bytes=self._disk.room.total_bytes,
+            disk_state=self._disk.state.value,
+            recording_allowed=self._disk.allows(Use.NEW_RECORDING),
         )
 
     def _config_status(self, now_s: float) -> ConfigStatus:

@@ -46,6 +46,7 @@ class Step:
 class CallDoc:
     """boot_id: the boot in which all `*_ms` fields count. `*_wall_ms`: the wall clock beside each, may have jumped.
     recording_stem: how the ids of its recordings begin, "" when policy has it not recorded.
+    recording_refused: why it was not recorded although policy would have it, "" otherwise.
     last_*: the latest evidence that the call was up. orphan_ms: when Kamailio restarted under it, 0 when it did not.
     by_rule: the end was inferred, not journalled. closed_ms: when the CDR was made, in the boot that made it.
     across_boots: the end comes from another boot than the start, so the duration rests on the wall clock."""
@@ -64,6 +65,7 @@ class CallDoc:
     link_state: str = ""
     record: bool = False
     recording_stem: str = ""
+    recording_refused: str = ""
     emergency: bool = False
     start_ms: int = 0
     start_wall_ms: int = 0
@@ -137,6 +139,7 @@ def _start(doc: CallDoc, event: JournalEvent) -> None:
         setattr(doc, name, text_of(data, name))
     doc.link_state = text_of(data, "link")
     doc.record = data.get("record") is True
+    doc.recording_refused = text_of(data, "recording_refused")
     call_id = data.get("call_id")
     if doc.record and isinstance(call_id, str):
         doc.recording_stem = recording_stem(call_id)

@@ -12,6 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
+from agent.disk import DiskState
 from agent.status import Status
 from appliance.model import LinkState
 
@@ -242,6 +243,14 @@ METRICS: tuple[tuple[Spec, Read], ...] = (
         lambda status: _one(status.disk_free_bytes),
     ),
     (Spec("disk_bytes", "gauge", "Size of that file system."), lambda status: _one(status.disk_bytes)),
+    (
+        Spec("disk_state", "gauge", "1 for the state that the disk is in, else 0.", ("state",)),
+        lambda status: [((state.value,), float(status.disk_state == state)) for state in DiskState],
+    ),
+    (
+        Spec("recording_allowed", "gauge", "1 while the disk has room for new recordings."),
+        lambda status: _one(status.recording_allowed),
+    ),
 )
 
 BUILD = Spec("build", "info", "Software of this box.", ("version",))

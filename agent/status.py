@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from agent.disk import DiskState
 from agent.link import Link
 from appliance.model import LinkState
 
@@ -97,7 +98,8 @@ class TaskStatus:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """All of a box. survival_mode: no upstream is UP or SUSPECT, so the box stands on its own."""
+    """All of a box. survival_mode: no upstream is UP or SUSPECT, so the box stands on its own. recording_allowed: the
+    disk has room for new recordings (whether there are any is the site's policy)."""
 
     box: str
     site: str
@@ -113,6 +115,8 @@ class Status:
     tasks: Mapping[str, TaskStatus] = field(default_factory=dict)
     disk_free_bytes: int = 0
     disk_bytes: int = 0
+    disk_state: str = DiskState.AMPLE.value
+    recording_allowed: bool = True
     format: int = FORMAT
 
     def as_json(self) -> dict[str, Any]:

@@ -108,6 +108,8 @@ def _troubles(status: Json, lang: Lang) -> list[RenderableType]:
         for name, task in status["tasks"].items()
         if not task["running"]
     ]
+    if not status["recording_allowed"]:
+        lines.append(text(f"agent.status.disk_{status['disk_state']}", lang))
     config = status["config"]
     if config["problems"]:
         lines.append(

@@ -36,7 +36,7 @@ CORES = frozenset(
     appliance.kamailio.route appliance.kamailio.routing appliance.kamailio.rows appliance.kamailio.trunks
     appliance.kamailio.view
     appliance.media.metadata appliance.media.naming appliance.media.rtp appliance.media.timeline
-    agent.call_doc agent.cdr agent.cdr_fields agent.evidence agent.journal_events agent.link agent.options
+    agent.call_doc agent.cdr agent.cdr_fields agent.disk agent.evidence agent.journal_events agent.link agent.options
     agent.records agent.status
     cloudsync.merge cloudsync.wire
     """.split()  # noqa: SIM905 - a table

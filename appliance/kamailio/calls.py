@@ -7,9 +7,9 @@ holds for one target only, such as the caller it is shown, is written in the bra
 Nothing here waits. Every path ends in a step under way or in a reply.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from appliance.kamailio import caller_id, ksr_call
+from appliance.kamailio import caller_id, ksr_call, recording_order
 from appliance.kamailio.actions import CallerId, Outcome, Plan, Step, StepKind, advance
 from appliance.kamailio.answer import Answering, Journal
 from appliance.kamailio.call_key import call_key
@@ -79,6 +79,9 @@ class Calls:
             return
         if facts.origin is Origin.PHONE:
             plan = self._replaced(call, facts, plan)
+        refused = recording_order.refused(ksr.look) if plan.record else ""
+        if refused:
+            plan = replace(plan, record=False)
         ksr.put("plan", encode(plan))
         ksr.put("call", call)
         ksr.put("origin", f"{facts.origin} {facts.origin_id}")
@@ -86,11 +89,11 @@ class Calls:
         if facts.origin is Origin.PHONE:
             ksr.alias_contact()
         if not again:
-            self._open(call, facts, plan)
+            self._open(call, facts, plan, refused)
         self._parts.media.caller(facts)
         self._walk(plan, 0)
 
-    def _open(self, call: str, facts: CallFacts, plan: Plan) -> None:
+    def _open(self, call: str, facts: CallFacts, plan: Plan, recording_refused: str) -> None:
         ksr = self._ksr
         ksr.track()
         ksr.note("call", call)
@@ -109,6 +112,7 @@ class Calls:
             "kind": plan.kind,
             "number": plan.number,
             "record": plan.record,
+            "recording_refused": recording_refused,
             "emergency": plan.emergency,
             "source": f"{ksr.pv('$proto')}:{ksr.pv('$si')}:{ksr.pv('$sp')}",
             "link": self._link(),

@@ -32,6 +32,9 @@ PENDING_MAX = 50_000
 RETRY_S = 1.0
 """Pause after a failed write."""
 
+ROOM_MIN_BYTES = 256 * 1024
+"""A file system with less than this has no room for a write-ahead log and its index."""
+
 WARN_EVERY_MS = 30_000
 """A file that stays unwritable is complained about this often."""
 
@@ -153,6 +156,18 @@ def connect(path: Path) -> sqlite3.Connection:
     return database
 
 
+def no_room(error: sqlite3.Error, path: Path) -> bool:
+    """Whether a write failed for want of disk. SQLite says SQLITE_FULL, or an I/O error when it could not grow its log's
+    index; then the file system is asked. Blocks."""
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL:
+        return True
+    try:
+        found = os.statvfs(path.parent)
+    except OSError:
+        return False
+    return found.f_bavail * found.f_frsize < ROOM_MIN_BYTES
+
+
 class Writer:
     """The reading end of the queue, in the one process that writes the file."""
 
@@ -169,10 +184,16 @@ class Writer:
         self._retry_ms = 0
         self._warn_ms = 0
         self._prune_ms = 0
+        self._full = False
         self.lost = 0
         self._add(
             ("", "process_start", clock.mono_ms(), clock.wall_ms(), boot, json.dumps({"pid": os.getppid()}))
         )
+
+    @property
+    def full(self) -> bool:
+        """Whether the last write found no room on the disk."""
+        return self._full
 
     def tick(self) -> int:
         """Write what waits; gives how many events. Blocks on disk. Never raises."""
@@ -182,6 +203,7 @@ class Writer:
             return 0
         try:
             written = self._write()
+            self._full = self._full and not written
             if now_ms >= self._prune_ms:
                 self._prune_ms = now_ms + PRUNE_EVERY_S * 1000
                 if self._database is not None:
@@ -231,6 +253,7 @@ class Writer:
             self._warn_ms = now_ms + WARN_EVERY_MS
             self._warn(f"journal: {self._path} cannot be written ({error}); {len(self._pending)} events wait")
         self._retry_ms = now_ms + int(RETRY_S * 1000)
+        self._full = no_room(error, self._path)
         if self._database is not None:
             with suppress(sqlite3.Error):
                 self._database.close()

@@ -1,5 +1,6 @@
 """What a call's journal becomes: one CDR for each call, whatever the order and whatever died in between."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -114,6 +115,7 @@ def test_answered_call_gives_one_whole_cdr() -> None:
         "codec": "PCMA",
         "quality": None,
         "recordings": [],
+        "recording_refused": "",
         "emergency": False,
         "incomplete": False,
     }
@@ -439,3 +441,10 @@ def test_every_call_in_a_journal_gets_a_cdr_in_the_end(events: list[JournalEvent
     records = fold(events, boot="boot-end")
     told = {record.body["call"] for record in records if record.kind == "cdr"}
     assert told == {item.call for item in events if item.call}
+
+
+def test_call_that_found_no_room_for_its_recording_says_so_and_names_none() -> None:
+    first, *rest = answered_call()
+    told = replace(first, data={**first.data, "record": False, "recording_refused": "disk"})
+    cdr = only_cdr(fold([told, *rest]))
+    assert (cdr["recording_refused"], cdr["recordings"]) == ("disk", [])
