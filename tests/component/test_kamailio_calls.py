@@ -1,6 +1,7 @@
 """Calls through the real Kamailio: what each party is sent, and what the journal says of it."""
 
 import asyncio
+import contextlib
 import signal
 import time
 from collections.abc import AsyncIterator, Callable
@@ -14,10 +15,11 @@ from tests.lab import addresses, sipmsg
 from tests.lab.bare_box import BareBox, site_document
 from tests.lab.lab import Lab, Parts
 from tests.lab.processes import wait_until
-from tests.lab.sipcall import Incoming
+from tests.lab.sipcall import Dialog, Incoming
 from tests.lab.sipmsg import Message
 from tests.lab.sipua import Ua
 from tests.lab.spiral_proxy import SpiralProxy
+from tests.lab.worker import OrderRefused
 
 LIFE_S = 0.6
 TICKS_S = 0.15
@@ -428,6 +430,56 @@ async def test_gateway_that_says_it_is_full_is_tried_again_after_a_call_gave_way
         assert len(requests(gateway, "INVITE")) == 3
 
 
+async def test_telephone_behind_nat_is_reached_within_the_call_at_its_true_address() -> None:
+    async with (
+        bare_box(call_control="local") as box,
+        phones(box, x201=answer(), x202=answer()) as (a, b),
+    ):
+        private = [("Contact", "<sip:201@10.1.2.3:5070>")]
+        call = await a.invite(f"sip:202@{box.addresses.box_lan}", headers=private)
+        assert (await call.wait()).code == 200
+        other = next(iter(b._incoming.values())).dialog()
+        assert (await b.bye(other)).code == 200
+        (bye,) = requests(a, "BYE")
+        assert bye.uri == "sip:201@10.1.2.3:5070"
+
+
+async def test_reliable_early_media_and_session_timers_pass_through() -> None:
+    held: list[Incoming] = []
+
+    def callee(incoming: Incoming) -> None:
+        if incoming.request.method == "INVITE":
+            held.append(incoming)
+            reliable = [("Require", "100rel"), ("RSeq", "1")]
+            address = incoming.ua.contact.split("@")[1].split(":")[0]
+            incoming.reply(183, headers=reliable, body=sipmsg.sdp(address, 4000))
+        else:
+            incoming.reply(200)
+            held[0].reply(200, headers=[("Session-Expires", "1800;refresher=uac")])
+
+    async with bare_box(call_control="local") as box, phones(box, x201=None, x202=callee) as (a, b):
+        offered = [("Supported", "100rel, timer"), ("Session-Expires", "1800")]
+        call = await a.invite(f"sip:202@{box.addresses.box_lan}", headers=offered)
+        progress = await call.wait(183)
+        assert sipmsg.media_of(progress.body) == (b.address, 4000, [0, 8, 101])
+        early = Dialog(
+            progress.get("call-id"),
+            progress.get("from"),
+            progress.get("to"),
+            sipmsg.uri_of(progress.get("contact")),
+            list(reversed(progress.all("record-route"))),
+            int(progress.get("cseq").split()[0]),
+        )
+        rack = [("RAck", f"1 {progress.get('cseq')}")]
+        assert (await a.start("PRACK", early.target, dialog=early, headers=rack).wait()).code == 200
+        answered = await call.wait()
+        assert (answered.code, answered.get("Session-Expires")) == (200, "1800;refresher=uac")
+        assert held[0].request.get("Session-Expires") == "1800"
+        refresh = a.dialog(call)
+        refresh.sequence = early.sequence
+        assert (await reinvite(a, refresh).wait(183)).code == 183
+
+
 # calls up at the cut
 
 
@@ -706,7 +758,14 @@ async def test_real_telephones_hold_send_digits_and_transfer_blind_and_attended(
         await call.wait_hears(two.tone_hz)
         await call.hold()
         await two.current().wait_hears()
-        await call.resume()
+
+        async def resumed() -> bool:
+            with contextlib.suppress(OrderRefused):  # the hold's re-INVITE is still under way
+                await call.resume()
+                return True
+            return False
+
+        await wait_until(resumed, "resume")
         await two.current().wait_hears(one.tone_hz)
         await call.dtmf("5#")
         await two.current().wait_digits("5#")
