@@ -136,6 +136,14 @@ class PhoneCall:
         except AssertionError as error:
             raise AssertionError(f"{error}; it hears {last}") from None
 
+    async def wait_digits(self, digits: str, timeout_s: float = 3.0) -> None:
+        """Wait until exactly these digits have come in."""
+        await wait_until(
+            lambda: self.digits == digits,
+            f"{self.phone.name}: digits {digits!r} (has {self.digits!r})",
+            timeout_s,
+        )
+
     async def timeline(self) -> list[tuple[float, list[float]]]:
         """What was heard every 100 ms since the call began: (monotonic seconds, frequencies)."""
         return [(at, list(heard)) for at, heard in await self.phone.ask("timeline", call=self.handle)]
