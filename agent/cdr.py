@@ -13,12 +13,13 @@ Both set `incomplete`. If the true end of such a call turns up after all, the CD
 """
 
 import heapq
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from enum import StrEnum
 from typing import Any
 
 from agent.call_doc import CallDoc, Phase, begin, close_by_rule, merge, see
+from agent.call_quality import Quality
 from agent.cdr_fields import build, event_id, utc_text
 from agent.journal_events import JournalEvent, Kind, Moment, clean, later
 from agent.records import NewRecord
@@ -34,6 +35,9 @@ TOMBSTONE_MS = 600_000
 """A closed call's events are known for late this long: a BYE is repeated for 32 s, a transfer's tail takes minutes."""
 TOMBSTONE_INCOMPLETE_MS = 24 * 3_600_000
 """A call closed by rule may show its true end until a day later."""
+
+QUALITY_EVERY_MS = 30_000
+"""How often the quality of calls that are up is noted: what is known of it when nobody can be asked at their end."""
 
 
 class Trigger(StrEnum):
@@ -113,6 +117,8 @@ class CallBook:
         self.late = 0
         self._boot_id = last.boot_id if last else ""
         self._timers: list[tuple[int, str]] = []
+        self._unheard: set[str] = set()
+        self._listen_ms = 0
         self._made: list[NewRecord] = []
         for doc in self.docs.values():
             self._arm(doc)
@@ -138,6 +144,25 @@ class CallBook:
         if kamailio_alive:
             self._evidence(now)
         return self._take()
+
+    def unheard(self, now: Moment) -> list[str]:
+        """Call-IDs of answered calls about whose quality rtpengine should be asked now: those that have just ended, and
+        from time to time all that are up."""
+        docs = [doc for call in self._unheard if (doc := self.docs.get(call)) and doc.phase == Phase.ENDED]
+        if now.mono_ms >= self._listen_ms:
+            self._listen_ms = now.mono_ms + QUALITY_EVERY_MS
+            docs += [doc for doc in self.docs.values() if doc.phase == Phase.TALKING]
+        return [doc.call_id for doc in docs]
+
+    def hear(self, quality: Mapping[str, Quality | None]) -> None:
+        """Note what rtpengine said, by Call-ID; None (it does not know the call) leaves what was said before."""
+        for doc in [doc for doc in self.docs.values() if doc.call_id in quality] if quality else []:
+            if doc.phase == Phase.ENDED:
+                self._unheard.discard(doc.call)
+            told = quality[doc.call_id]
+            if told and told != doc.quality and doc.phase in (Phase.TALKING, Phase.ENDED):
+                doc.quality = told
+                self.touched.add(doc.call)
 
     def take_touched(self) -> dict[str, CallDoc | None]:
         """Documents changed since the last call; None for those forgotten."""

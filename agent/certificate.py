@@ -14,11 +14,11 @@ from cryptography.x509.oid import NameOID
 
 from agent.identity import write_private
 
-LIFE_DAYS = 3650
-"""Ten years: a box may be away from everybody for long, and an expired certificate silences its phones."""
+LIFE_DAYS = 20 * 365
+"""It outlives the box: an expired certificate would silence a site's phones."""
 
-BACKDATED_DAYS = 365
-"""A box whose clock is behind must not take its own certificate for one of the future."""
+BACKDATED_DAYS = 3 * 365
+"""A box without a battery comes up with a clock that is years behind, and must not take its own for one of the future."""
 
 
 def ensure(certificate: Path, key: Path, addresses: tuple[str, ...]) -> bool:

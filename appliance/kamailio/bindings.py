@@ -5,9 +5,14 @@ writes.
 SIP workers put the number whose bindings changed into a queue; the process that empties it reads the bindings as they are then
 and writes them, WAL with `synchronous=FULL`, all that wait in one transaction. So no registration waits for a disk, none is
 refused because of one, and what was answered 50 ms and one fsync ago survives kill -9 and a power cut.
+
+A phone that only refreshes what it has need not be written each time: a row is written with `LEASE_S` on top of its expiry, and
+refreshes within `FRESH_S` of that go unwritten, as the row still outlives them. At the next start a row is given the time that
+the phone was last granted, no more: a living phone refreshes within it, a vanished one is forgotten by then.
 """
 
 import sqlite3
+import time
 from collections.abc import Callable, Iterable
 from contextlib import closing, suppress
 from pathlib import Path
@@ -25,8 +30,14 @@ BATCH_MAX = 500
 CLEAN_EVERY_S = 60
 """How often expired rows are deleted."""
 
+LEASE_S = 7_200
+FRESH_S = 3_600
+"""LEASE_S - FRESH_S is the longest registration that is granted (`max_expires` in kamailio.cfg): whatever a refresh within
+FRESH_S is granted, the row on disk ends later."""
+
 SCHEMA = (
     # Columns, types and version as in Kamailio 5.6's db_sqlite/usrloc-create.sql; times are numbers (usrloc expires_type 1).
+    # granted_s is ours: what the phone was last granted.
     """CREATE TABLE IF NOT EXISTS location (
         id INTEGER PRIMARY KEY NOT NULL,
         ruid VARCHAR(64) DEFAULT '' NOT NULL,
@@ -51,6 +62,7 @@ SCHEMA = (
         connection_id INTEGER DEFAULT 0 NOT NULL,
         keepalive INTEGER DEFAULT 0 NOT NULL,
         partition INTEGER DEFAULT 0 NOT NULL,
+        granted_s INTEGER DEFAULT 0 NOT NULL,
         CONSTRAINT location_ruid_idx UNIQUE (ruid)
     )""",
     "CREATE INDEX IF NOT EXISTS location_username_idx ON location (username)",
@@ -62,15 +74,13 @@ SCHEMA = (
         CONSTRAINT version_table_name_idx UNIQUE (table_name)
     )""",
     "INSERT OR IGNORE INTO version (table_name, table_version) VALUES ('version', 1), ('location', 9)",
-    "DELETE FROM location WHERE expires <= strftime('%s', 'now') - 3600",
 )
-"""The last statement leaves what expired within the hour: the clock may be wrong at start, and Kamailio drops the rest itself."""
 
 _COLUMNS = (
     "ruid, username, contact, received, path, expires, q, callid, cseq, last_modified, flags, cflags,"
-    " user_agent, socket, methods, instance, reg_id"
+    " user_agent, socket, methods, instance, reg_id, granted_s"
 )
-_INSERT = f"INSERT OR REPLACE INTO location ({_COLUMNS}) VALUES ({', '.join('?' * 17)})"  # noqa: S608 - names of ours
+_INSERT = f"INSERT OR REPLACE INTO location ({_COLUMNS}) VALUES ({', '.join('?' * 18)})"  # noqa: S608 - names of ours
 
 Row = tuple[str | int | float | None, ...]
 
@@ -109,8 +119,12 @@ def prepare(path: Path, load: Path) -> str:
 
 
 def _all_rows(path: Path) -> list[Row]:
+    """Live rows, each with no more time left than its phone was last granted."""
+    now_s = int(time.time())
+    columns = _COLUMNS.replace(" expires,", f" min(expires, {now_s} + granted_s),")
     with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=0.5)) as database:
-        return database.execute(f"SELECT {_COLUMNS} FROM location").fetchall()  # noqa: S608 - names of ours
+        query = f"SELECT {columns} FROM location WHERE expires > ?"  # noqa: S608 - names of ours
+        return database.execute(query, (now_s,)).fetchall()
 
 
 def row_of(number: str, one: Binding) -> Row:
@@ -121,7 +135,7 @@ def row_of(number: str, one: Binding) -> Row:
         one.contact,
         one.received or None,
         one.path or None,
-        one.expires_s,
+        one.expires_s + LEASE_S,
         -1.0 if one.q < 0 else one.q / 1000,
         one.call_id,
         one.cseq,
@@ -133,6 +147,7 @@ def row_of(number: str, one: Binding) -> Row:
         one.methods,
         one.instance or None,
         one.reg_id,
+        max(one.expires_s - one.modified_s, 0),
     )
 
 
@@ -181,7 +196,7 @@ class Writer:
     def _write(self, numbers: Iterable[str], clean: bool) -> None:
         if self._database is None:
             self._database = connect(self._path)
-            for statement in SCHEMA[:-1]:
+            for statement in SCHEMA:
                 self._database.execute(statement)
         now_s = self._clock.wall_ms() // 1000
         rows: list[Row] = []

@@ -105,17 +105,16 @@ def nonce(now_s: int, source: str, realm: str, key: bytes) -> str:
     return stamp + str(blake2s(text, key=key, digest_size=12).hexdigest())
 
 
-def challenges(question: Question, stale: bool, algorithms: tuple[str, ...] = OFFERED) -> list[str]:
-    """Values for WWW-Authenticate or Proxy-Authenticate headers, one for each algorithm, in this order.
+def challenges(realm: str, given: str, stale: bool, algorithms: tuple[str, ...] = OFFERED) -> list[str]:
+    """Values for WWW-Authenticate or Proxy-Authenticate headers, one for each algorithm, in this order. given: the nonce.
 
     RFC 8760 section 2.4 lets a phone take the first that it supports, so the best should be first; but phones in the field
     (and sipp) look at the first header alone and give up when they do not know its algorithm. MD5 goes first: what an
     eavesdropper on the LAN could do with its HA1 he can do with the call itself.
     """
-    given = nonce(question.now_s, question.source, question.realm, question.key)
     tail = ", stale=true" if stale else ""
     return [
-        f'Digest realm="{question.realm}", nonce="{given}", algorithm={algorithm}, qop="auth"{tail}'
+        f'Digest realm="{realm}", nonce="{given}", algorithm={algorithm}, qop="auth"{tail}'
         for algorithm in algorithms
     ]
 

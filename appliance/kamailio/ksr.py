@@ -265,6 +265,10 @@ class Ksr:
         """Whether an address of record has a live contact."""
         return yes(self.raw.registrar.registered_uri("location", aor), "registered_uri")
 
+    def expired_number(self) -> str:
+        """In `ksr_registrar_event`: number whose binding was dropped."""
+        return self.pv("$ulc(exp=>aor)")
+
     def rpc(self, method: str, *params: str | int | float) -> Any:
         """Result of one of Kamailio's own commands; None when it was refused."""
         request = {"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)}

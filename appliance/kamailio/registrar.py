@@ -54,10 +54,10 @@ class Doorkeeper:
     def prove(self, header: str, count_wrong: bool = True) -> Proof:
         """Judge the credentials in `header` ("Authorization" or "Proxy-Authorization"). count_wrong: a wrong password is
         held against the sender."""
-        question = self._question()
         first = self._ksr.header(header)
         if not first:
             return Proof(Verdict.ABSENT)
+        question = self._question()
         given = digest.read(first)
         if given.get("realm") != question.realm:
             given = digest.for_realm(self._ksr.headers(header), question.realm)
@@ -71,7 +71,8 @@ class Doorkeeper:
     def challenge(self, code: int, stale: bool) -> None:
         """Ask for credentials: 401 for a REGISTER, 407 otherwise."""
         name = "WWW-Authenticate" if code == 401 else "Proxy-Authenticate"
-        values = digest.challenges(self._question(), stale)
+        given = digest.nonce(self._now_s(), self._ksr.source, self._site.policy.realm, self._key)
+        values = digest.challenges(self._site.policy.realm, given, stale)
         self._ksr.reply_header("".join(f"{name}: {value}\r\n" for value in values))
         self._ksr.reply(code, "Unauthorized" if code == 401 else "Proxy Authentication Required")
 
@@ -129,21 +130,35 @@ class Registrar:
             ksr.count("counts", "register_refused")
             return False
         if result != SAVE_ASKED:
-            self.noted(number, result, ksr.source)
+            self.noted(number, result, ksr.source, f"{ksr.pv('$sas')} {ksr.pv('$ct')}")
         return True
 
-    def noted(self, number: str, result: int, source: str) -> None:
-        """Bindings of `number` have changed in memory, by a phone at `source`: tell the disk, the upstream and the journal."""
-        ksr = self._ksr
+    def noted(self, number: str, result: int, source: str, binding: str) -> None:
+        """Bindings of `number` have changed in memory, by a phone at the address `source`: tell the disk, the upstream and the
+        journal. binding: the contact and where it is reached; the same text means the same row on disk."""
+        ksr, row = self._ksr, f"{number} {binding}"
+        if result == SAVE_CHANGED and self._on_disk(row):
+            ksr.keep("phones", source, "1")
+            return
         ksr.put(bindings.QUEUE, number, "-")
         if result != SAVE_REMOVED:
-            ksr.keep("phones", source, str(self._now_s()))
+            ksr.keep("phones", source, "1")
+            ksr.keep("written", row, str(self._now_s()))
         if result == SAVE_CHANGED:
             return
         ksr.put(upstream_sender.QUEUE, "want" if result == SAVE_NEW else "drop", number)
         action = "registered" if result == SAVE_NEW else "unregistered"
         data = {"aor": number, "contact": ksr.pv("$ct"), "action": action}
         self._journal.put("registration", "", data)
+
+    def _on_disk(self, row: str) -> bool:
+        """Whether this very binding was written a short while ago, so that its row outlives this refresh."""
+        written_s = self._ksr.look("written", row)
+        return bool(written_s) and self._now_s() - int(written_s) <= bindings.FRESH_S
+
+    def expired(self, number: str) -> None:
+        """usrloc has dropped a binding of `number` whose time was over. Its lock is held: nothing is read from it here."""
+        self._ksr.put(bindings.QUEUE, number, "-")
 
     def _make_room(self, aor: str) -> bool:
         """A phone that comes back under a new contact each time is not refused: its oldest contact goes."""

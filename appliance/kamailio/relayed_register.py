@@ -110,6 +110,7 @@ class RelayedRegister:
             "number": number,
             "contact": contact_uri(ksr.header("Contact")),
             "source": ksr.source,
+            "port": ksr.source_port,
             "received": f"sip:{ksr.source}:{ksr.source_port};transport={transport}" if nated else "0",
             "socket": f"{transport}:{ksr.pv('$Ri')}:{ksr.pv('$Rp')}",
             "flags": (1 << NATED | (1 << PINGED if transport == "udp" else 0)) if nated else 0,
@@ -144,7 +145,8 @@ class RelayedRegister:
 
     def _learn(self, note: dict[str, Any], contacts: list[str], expires: str) -> None:
         """Bring memory to what the cloud has granted. usrloc's RPC names an address of record without its scheme."""
-        ksr, number, contact = self._ksr, note["number"], note["contact"]
+        ksr, number, contact, source = self._ksr, note["number"], note["contact"], note["source"]
+        binding = f"{source}:{note['port']} {contact}"
         seconds = granted(contacts, expires, contact)
         if not contact:
             return
@@ -153,14 +155,14 @@ class RelayedRegister:
         elif not seconds:
             ksr.rpc("ul.rm_contact", "location", number, contact)
         if contact == "*" or not seconds:
-            self._registrar.noted(number, SAVE_REMOVED, note["source"])
+            self._registrar.noted(number, SAVE_REMOVED, source, binding)
             return
         known = any(one.contact == contact for one in ksr.bindings(bindings.aor_of(number)))
         more = (note["flags"], METHODS_ALL, note["received"], note["socket"])
         if ksr.rpc("ul.add", "location", number, contact, seconds, 1.0, "0", 0, *more) is None:
             ksr.error(f"register: the binding that the upstream granted to {number} could not be kept")
             return
-        self._registrar.noted(number, SAVE_CHANGED if known else SAVE_NEW, note["source"])
+        self._registrar.noted(number, SAVE_CHANGED if known else SAVE_NEW, source, binding)
 
     # failure stage
 

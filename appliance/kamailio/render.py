@@ -143,18 +143,14 @@ def kemi_entry(template: str, box: Box, layout: Layout, install_root: Path = INS
 
 
 def write(box: Box, layout: Layout) -> None:
-    """Write all files, each replaced in one step; make the folders, and a certificate where none was given and none was made
-    before. Blocks on disk. Raises OSError, KyusaiError. Never called inside Kamailio."""
+    """Write all files, each replaced in one step, and make the folders. The files of `tls_files` are the caller's affair.
+    Blocks on disk. Raises OSError, KyusaiError. Never called inside Kamailio."""
     for folder in (layout.state_dir, layout.run_dir, layout.kamailio_dir, layout.tls_dir):
         folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
     _replace(layout.kamailio_cfg, kamailio_cfg(box, layout))
     _replace(layout.kemi_entry, kemi_entry(ENTRY_TEMPLATE.read_text("utf-8"), box, layout))
     if box.sip.lan_tls_port:
         _replace(layout.kamailio_tls_cfg, tls_cfg(box, layout))
-        if not box.sip.tls_certificate:
-            from appliance import certificate
-
-            certificate.ensure(*tls_files(box, layout), box.id, box.sip.lan)
 
 
 def command(box: Box, layout: Layout) -> list[str]:

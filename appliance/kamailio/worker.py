@@ -155,9 +155,13 @@ class Worker:
 
     def write(self) -> None:
         """One turn of the process "journal". Blocks on disk. Calls come first."""
-        self._journal_writer.tick()
-        if self._journal_writer.full:
+        writer = self._journal_writer
+        was_full = writer.full
+        writer.tick()
+        if writer.full:
             self.ksr.keep(recording_order.TABLE, recording_order.BY_JOURNAL, recording_order.OFF)
+        elif was_full:
+            self.parts.ksr.forget(recording_order.TABLE, recording_order.BY_JOURNAL)
         self._bindings_writer.tick()
 
     def register_upstream(self) -> None:

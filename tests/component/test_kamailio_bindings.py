@@ -114,3 +114,30 @@ async def test_folder_in_the_place_of_a_file_refuses_nobody() -> None:
 def rows(rig: RegistrarBox) -> dict[str, str]:
     with closing(sqlite3.connect(f"file:{rig.box.layout.bindings}?mode=ro", uri=True)) as database:
         return dict(database.execute("SELECT username, contact FROM location").fetchall())
+
+
+async def test_binding_whose_time_is_over_leaves_the_disk_too() -> None:
+    async with registrar_box(2, **ALONE) as rig:
+        await register(rig, ["201"])
+        await wait_until(lambda: rows(rig), "the binding on disk", 5)
+        (contact,) = (await rig.saved())["201"]
+        await rig.box.rpc.call(
+            "ul.add", "location", "201", contact["Address"], 1, 1.0, "0", 0, 0, 16383, "0", contact["Socket"]
+        )
+        await wait_until(lambda: not rows(rig), "the row gone", 25)
+
+
+async def test_refreshed_phone_is_known_after_a_crash_though_its_row_was_not_written_again() -> None:
+    async with registrar_box(2, **ALONE) as rig:
+        async with rig.phone("201", 1) as ua:
+            await ua.register(600)
+            await wait_until(lambda: rows(rig), "the binding on disk", 5)
+            written = rig.box.layout.bindings.with_name("bindings.sqlite-wal").stat().st_mtime_ns
+            await asyncio.sleep(1.1)
+            await ua.register(600)
+            await asyncio.sleep(SAFE_AFTER_S)
+            assert rig.box.layout.bindings.with_name("bindings.sqlite-wal").stat().st_mtime_ns == written
+            await rig.box.kill("kamailio")
+        await rig.box.start("kamailio")
+        (contact,) = (await rig.saved())["201"]
+        assert 400 < contact["Expires"] <= 600

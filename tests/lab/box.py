@@ -7,11 +7,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+from agent import certificate
 from appliance import box as box_settings
 from appliance import site, snapshot
 from appliance.kamailio import render as kamailio_render
 from appliance.layout import Layout
-from tests.lab import certificate
 from tests.lab.addresses import CENTRE_PORT, Addresses
 from tests.lab.kamailio import Kamailio, Rpc, RtpEngine
 from tests.lab.link import Ports
@@ -83,7 +83,7 @@ class Box:
         self.folder = folder
         self.toml = folder / "box.toml"
         tls = (folder / "sip.pem", folder / "sip.key")
-        certificate.make(a.box_lan, *tls)
+        certificate.ensure(*tls, (a.box_lan,))
         text = SETTINGS.format(
             a=a,
             id=BOX_ID,
