@@ -293,6 +293,7 @@ class Calls:
         if step.kind is StepKind.CONTACTS and code < 300:
             ksr.alias_contact()
         if 200 <= code < 300:
+            self._parts.media.settle()
             self._answering.answered(int(index), step, code)
 
     def any_reply(self) -> bool:

@@ -17,6 +17,7 @@ class Cause(StrEnum):
     RECOVERY_ON_TIMER_EXPIRE = "recovery_on_timer_expire"
     PREEMPTED = "preempted"
     MEDIA_TIMEOUT = "media_timeout"
+    MEDIA_LOST = "media_lost"
     DIALOG_TIMEOUT = "dialog_timeout"
     PEER_VANISHED = "peer_vanished"
 

@@ -79,6 +79,8 @@ class MediaPath:
                 return False
             through, written = None, sdp
         if written != self._body():
+        if through is not None:
+            ksr.put("anchored", "1")
             ksr.set_body(written)
         if through is not None:
             ksr.note("media", "1")
@@ -121,6 +123,14 @@ class MediaPath:
     def _through(self, through: Anchor, sdp: str) -> str:
         if self._ksr.get("offer"):
             return self._ksr.answer(answer_flags(through), sdp)
+    def settle(self) -> None:
+        """Somebody answered. Where his audio is direct, the relay that was made for a target before him is let go: it would
+        hold ports, and its time-out would be taken for the call's silence."""
+        ksr = self._ksr
+        if ksr.get("anchored") and not ksr.get(f"mark{ksr.branch()}"):
+            ksr.note("media", "")
+            ksr.release_media("delete-delay=0")
+
         return self._ksr.offer(offer_flags(through, upstream=True, first=False), sdp)
 
     # what one pass tells the next

@@ -1,4 +1,4 @@
-"""Ends calls whose audio has timed out at rtpengine. Runs in a process of its own; `media_loss` decides.
+"""Ends calls whose audio is lost at rtpengine. Runs in a process of its own; `media_loss` decides.
 
 Adapter. Answered, anchored calls stand in the table `media` (`Answering.answered` to `Dialogs.event`). The BYEs go to
 both sides; a side that is gone does not hear it, and the call still ends here.
@@ -7,9 +7,8 @@ both sides; a side that is gone does not hear it, and the call still ends here.
 import json
 from collections.abc import Callable
 
-from appliance.kamailio.causes import Cause
 from appliance.kamailio.ksr_call import KsrCall
-from appliance.kamailio.media_loss import Look, lost
+from appliance.kamailio.media_loss import Look, Memory, judge
 
 TABLE = "media"
 
@@ -20,20 +19,19 @@ class MediaWatch:
     def __init__(self, ksr: KsrCall, ask: Callable[[], Look | None]) -> None:
         self._ksr = ksr
         self._ask = ask
-        self._before: Look | None = None
+        self._memory = Memory()
 
     def tick(self) -> int:
         """Look once; gives how many calls were ended."""
-        now = self._ask()
-        before, self._before = self._before, now
-        if now is None:
-            return 0
         ksr = self._ksr
         calls = {key: json.loads(value) for key, value in ksr.table(TABLE).items()}
-        gone = lost([call_id for call_id, _, _ in calls.values()], before, now)
+        now = self._ask()
+        if now is None:
+            return 0
+        gone, self._memory = judge([call_id for call_id, _, _ in calls.values()], self._memory, now)
         ended = {key: legs for key, legs in calls.items() if legs[0] in gone}
         for key, legs in ended.items():
-            ksr.keep("ending", key, Cause.MEDIA_TIMEOUT)
+            ksr.keep("ending", key, gone[legs[0]])
             ksr.forget(TABLE, key)
             ksr.rpc("dlg.terminate_dlg", *legs)
         return len(ended)
