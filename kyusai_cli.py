@@ -6,14 +6,18 @@ no commands here.
 
 import contextlib
 import importlib
+import os
 import sys
 
 import typer
 from typer.core import TyperGroup
 from typer.main import get_group
 
+from appliance.text import language, text
+
 CENTRE_COMMANDS = ("centre", "sites", "records", "recordings")
 """What `cloudsync.cli` offers; anything else is looked for in `agent.cli`."""
+LANG = language(os.environ)
 _AGENT, _CENTRE = "agent.cli", "cloudsync.cli"
 
 
@@ -48,7 +52,8 @@ class LazyCommands(TyperGroup):
         try:
             group = _group(module)
         except ModuleNotFoundError as error:
-            print(f"The package {error.name} is missing: pip install 'kyusai[{extra}]'", file=sys.stderr)
+            print(text("command.missing", LANG, package=error.name), file=sys.stderr)
+            print(text("command.missing.hint", LANG, extra=extra), file=sys.stderr)
             raise typer.Exit(1) from None
         return group.commands.get(cmd_name) if group is not None else None
 
@@ -57,7 +62,7 @@ app = typer.Typer(
     cls=LazyCommands,
     no_args_is_help=True,
     add_completion=False,
-    help="Kyusai keeps a site's telephones working while the link to the cloud is down.",
+    help=text("command.help", LANG),
 )
 
 

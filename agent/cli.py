@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from agent.owner import act_as_owner
 from appliance.box import Box, box_path, load
 from appliance.errors import KyusaiError
 from appliance.layout import Layout
@@ -40,7 +41,9 @@ def told() -> Iterator[None]:
         for problem in error.problems if isinstance(error, DocumentError) else ():
             fault = KyusaiError(problem.key, problem.message, problem.hint, **problem.values)
             line, what_to_do = explain(fault, LANG)
-            typer.echo(f"  {problem.path}: {line}" + (f" ({what_to_do})" if what_to_do else ""), err=True)
+            typer.echo(f"  {problem.path}: {line}" if problem.path else f"  {line}", err=True)
+            if what_to_do:
+                typer.echo(f"      {what_to_do}", err=True)
         if hint:
             typer.echo(hint, err=True)
         raise typer.Exit(FAILED) from error
@@ -48,6 +51,13 @@ def told() -> Iterator[None]:
 
 def _box(path: Path | None) -> Box:
     return load(path or box_path(os.environ))
+
+
+def _own_box(path: Path | None) -> Box:
+    """For commands that write: from here on this process acts as the owner of the state folder."""
+    settings = _box(path)
+    act_as_owner(settings.state_dir)
+    return settings
 
 
 @app.command(help=text("agent.help.agent", LANG))
@@ -62,10 +72,18 @@ def agent(
     from agent.logs import set_up
 
     with told():
-        settings = _box(box)
+        settings = _own_box(box)
         log = set_up().bind(box=settings.id)
         hold_down = HoldDown(base_s=hold_s, cap_s=hold_cap_s, calm_s=min(hold_s, HoldDown().calm_s))
-        asyncio.run(wiring.serve(settings, log, hold_down))
+        try:
+            asyncio.run(wiring.serve(settings, log, hold_down))
+        except OSError as error:
+            raise KyusaiError(
+                "agent.cannot_start",
+                f"the agent cannot start: {error}",
+                "Look at [agent] listen in box.toml, at the folders' owner, and whether another agent runs.",
+                detail=str(error),
+            ) from error
 
 
 @app.command(help=text("agent.help.media", LANG))
@@ -75,7 +93,7 @@ def media(box: BoxFile = None) -> None:
     from agent.media import serve
 
     with told():
-        settings = _box(box)
+        settings = _own_box(box)
         serve(settings, set_up().bind(box=settings.id))
 
 
@@ -115,7 +133,7 @@ def enrol(
     from agent.enrol import enrol as ask_centre
 
     with told():
-        settings = _box(box)
+        settings = _own_box(box)
         if not settings.centre.url:
             raise KyusaiError(
                 "agent.no_centre",
@@ -138,7 +156,7 @@ def render(box: BoxFile = None) -> None:
     from agent.render import render as write
 
     with told():
-        files = write(_box(box))
+        files = write(_own_box(box))
     typer.echo(text("agent.rendered", LANG, files=", ".join(map(str, files))))
 
 

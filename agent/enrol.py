@@ -30,6 +30,8 @@ from cloudsync.wire import (
 
 CA_BYTES_MAX = 64 * 1024
 """A certificate in PEM has 1 to 4 KiB."""
+SHOWN_DIGITS = 32
+"""As many as the enrolment text carries: a text with one wrong letter is to look different."""
 _OWN_WORDS = {
     ErrorKey.CODE_UNKNOWN: "enrolment.code_unknown",
     ErrorKey.CODE_USED: "enrolment.code_used",
@@ -78,11 +80,11 @@ async def fetch_ca(url: str, told: EnrolmentText) -> str:
     if not digest.startswith(told.ca_fingerprint):
         raise EnrolmentError(
             "enrolment.other_centre",
-            f"{url} has the CA {digest[:16]}..., the enrolment text is for {told.ca_fingerprint[:16]}...",
+            f"{url} has the CA {digest[:SHOWN_DIGITS]}, the enrolment text is for {told.ca_fingerprint}",
             "Check the centre's address in box.toml and that the text is whole. The code was not sent to anybody.",
             url=url,
-            found=digest[:16],
-            expected=told.ca_fingerprint[:16],
+            found=digest[:SHOWN_DIGITS],
+            expected=told.ca_fingerprint,
         )
     return ca_pem
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from agent import certificate
 from agent.config_store import write_durably
+from agent.owner import own_name
 from appliance.box import Box
 from appliance.errors import KyusaiError
 from appliance.kamailio import render as kamailio
@@ -25,12 +26,27 @@ def environment(box: Box) -> str:
     return f"SHARED_MEMORY_MB={box.sip.shared_memory_mb}\nPACKAGE_MEMORY_MB={kamailio.PACKAGE_MEMORY_MB}\n"
 
 
+def _check_certificate(box: Box) -> None:
+    """Raises `KyusaiError` "render.tls_unreadable": Kamailio does not start at all when it cannot read its certificate."""
+    for path in filter(None, (box.sip.tls_certificate, box.sip.tls_key)):
+        if box.sip.lan_tls_port and not os.access(path, os.R_OK):
+            raise KyusaiError(
+                "render.tls_unreadable",
+                f"{path}, which box.toml names, cannot be read by {own_name()}",
+                f"Kamailio would not start with it. Correct the path, or give {own_name()} the right to read the file; "
+                "nothing was written.",
+                path=path,
+                user=own_name(),
+            )
+
+
 def render(box: Box) -> tuple[Path, ...]:
-    """Write all files and make all folders; returns the files. Raises `KyusaiError` "agent.render".
+    """Write all files and make all folders; returns the files. Raises `KyusaiError` "agent.render", "render.tls_unreadable".
 
     Files are replaced one by one, each in one step: run it before the daemons start. Blocks on disk.
     """
     layout = Layout.of(box)
+    _check_certificate(box)
     try:
         for folder in layout.folders():
             folder.mkdir(parents=True, exist_ok=True)
@@ -46,7 +62,7 @@ def render(box: Box) -> tuple[Path, ...]:
         raise KyusaiError(
             "agent.render",
             f"the daemons' configuration cannot be written: {detail}",
-            "Run it as the user that owns the state folder, or as root.",
+            "Run it as the user that owns the state folder (kyusai), or as root: it then acts as that user.",
             detail=detail,
         ) from error
     files = (

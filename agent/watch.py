@@ -34,13 +34,20 @@ class _UnixConnection(http.client.HTTPConnection):
 
 
 def ask(path: Path) -> dict[str, Any]:
-    """The agent's status. Raises `KyusaiError` "agent.silent". Blocks for `ANSWER_S` at most."""
+    """The agent's status. Raises `KyusaiError` "agent.silent", "agent.forbidden". Blocks for `ANSWER_S` at most."""
     connection = _UnixConnection(path)
     try:
         connection.request("GET", "/status")
         found = json.loads(connection.getresponse().read())
         if not isinstance(found, dict):
             raise ValueError("not an object")
+    except PermissionError as error:
+        raise KyusaiError(
+            "agent.forbidden",
+            f"{path} is not open to this user",
+            "Run the command as root, or as a member of the group kyusai.",
+            path=str(path),
+        ) from error
     except (OSError, ValueError, http.client.HTTPException) as error:
         detail = getattr(error, "strerror", None) or str(error)
         raise KyusaiError(

@@ -75,7 +75,7 @@ def load(path: Path) -> Box:
         raise KyusaiError(
             "box.unreadable",
             f"{path}: the box's settings cannot be read: {detail}",
-            f"Create the file, or name another one in {BOX_VARIABLE}.",
+            f"It must exist and be readable to this user; {BOX_VARIABLE} names another one.",
             path=str(path),
             detail=detail,
             variable=BOX_VARIABLE,

@@ -68,7 +68,17 @@ def _reported() -> Iterator[None]:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(1) from None
     except OSError as error:
-        out.print_error(KyusaiError("centre.os_error", str(error)))
+        detail = error.strerror or str(error)
+        path = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else "kyusai"
+        out.print_error(
+            KyusaiError(
+                "centre.os_error",
+                f"{path}: {detail}",
+                "Check the path, its owner and the disk; an address must be one of this machine's and free.",
+                path=path,
+                detail=detail,
+            )
+        )
         raise typer.Exit(1) from None
 
 
@@ -85,7 +95,7 @@ def _centre(data: Path, *, create: bool = False) -> Iterator["Centre"]:
             raise KyusaiError(
                 "centre.no_store",
                 f"{data} holds no centre",
-                "Name the data folder with --data or KYUSAI_CENTRE_DATA.",
+                "Name the data folder with --data or KYUSAI_CENTRE_DATA; `kyusai centre site add` begins a new one.",
                 data=data,
             )
         opened = open_centre(data)
