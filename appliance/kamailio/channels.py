@@ -20,6 +20,11 @@ OUTSIDE = "outside"
 OUTSIDE_OF = "outside_of"
 """Profile: those of them that an extension placed, under its number."""
 
+LIFE_KEY = "life_ms"
+"""Beside an upstream's state in the table `link`, as "<upstream>:life_ms" (`agent/publish.py` writes it)."""
+LIFE_MAX_MS = 5_000
+"""No caller waits longer for an upstream that says nothing; the site document's own limit ends there too."""
+
 _EARLY, _TALKING = (1, 2), (3, 4)
 """Dialog states of the dialog module: unconfirmed and early, confirmed without and with ACK."""
 
@@ -105,6 +110,11 @@ class Channels:
             return LinkState(self._ksr.look("link", upstream_id) or LinkState.UNKNOWN)
         except ValueError:
             return LinkState.UNKNOWN
+
+    def life_ms(self, upstream_id: str) -> int:
+        """Least time for a sign of life that the agent asks for (three slow round trips), in ms; 0 when that has expired."""
+        text = self._ksr.look("link", f"{upstream_id}:{LIFE_KEY}")
+        return min(int(text), LIFE_MAX_MS) if text.isdigit() else 0
 
     def calls_on(self, gateway_id: str) -> int:
         """Calls on a gateway now."""

@@ -150,7 +150,9 @@ class Dialogs:
         return peer is not None and self._parts.view.link(peer.id) is LinkState.DOWN
 
     def _life_ms(self) -> int:
-        return self._parts.view.policy.upstream_life_ms
+        view = self._parts.view
+        peer = places.peer_at(self._ksr.pv("$du"), view.policy)
+        return view.life_ms(peer.id) if peer else view.policy.upstream_life_ms
 
     def _came_back(self, hops: tuple[Hop, ...]) -> bool:
         """Whether this is a request's second pass: it comes from a peer, and the dialog was noted as going round."""

@@ -126,7 +126,7 @@ class RelayedRegister:
         ksr.append(f"Path: <sip:{own_address(peer, self._here)}{by};lr>\r\nSupported: path\r\n")
         ksr.send_to(peer.uri, self._here.sock(peer.network, transport))
         ksr.arm(FAILURE, REPLY)
-        life_ms = self._site.policy.upstream_life_ms
+        life_ms = self._site.life_ms(peer.id)
         ksr.limits(life_ms, life_ms)
         ksr.patience(RETRANSMIT_MS, 2 * RETRANSMIT_MS)
         return ksr.relay()

@@ -23,6 +23,7 @@ class Live(Protocol):
     """The half of `View` that changes from call to call. Kamailio's adapter supplies it."""
 
     def link(self, upstream_id: str) -> LinkState: ...
+    def life_ms(self, upstream_id: str) -> int: ...
     def registered(self, number: str) -> bool: ...
     def calls_on(self, gateway_id: str) -> int: ...
     def outside_calls_of(self, extension: str) -> int: ...
@@ -126,6 +127,10 @@ class SnapshotView:
     def link(self, upstream_id: str) -> LinkState:
         """What the agent last said of an upstream."""
         return self._live.link(upstream_id)
+
+    def life_ms(self, upstream_id: str) -> int:
+        """Time for a first sign of life, in ms: the site document's, or longer where the agent has measured a slow line."""
+        return max(self.policy.upstream_life_ms, self._live.life_ms(upstream_id))
 
     def registered(self, number: str) -> bool:
         """Whether an extension has a contact."""

@@ -42,7 +42,7 @@ def cloud_step(call: Call, peer: Peer, number: Number, reason: Reason) -> Step:
         (render(number, peer.number_format),),
         call.reason(reason),
         caller=presentation.on_trunk(call, peer, number.withheld),
-        life_ms=call.policy.upstream_life_ms,
+        life_ms=call.view.life_ms(peer.id),
         ring_s=OUTSIDE_RING_S,
     )
 

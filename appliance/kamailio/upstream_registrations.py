@@ -26,8 +26,9 @@ RETRY_FIRST_S, RETRY_MAX_S = 10, 600
 SILENCE_S = 40
 """No word of a request for this long: its reply was lost inside the box, too (tm says 408 after 5 s)."""
 
-SENDABLE = frozenset({LinkState.UP, LinkState.RECOVERING, LinkState.UNKNOWN})
-"""UNKNOWN: the agent is dead; the retries' own back-off keeps the line quiet."""
+SENDABLE = frozenset(set(LinkState) - {LinkState.DOWN})
+"""SUSPECT: most doubts end as UP again, and a blip must not make every number due. UNKNOWN: the agent is dead. In both,
+the retries' own back-off keeps the line quiet."""
 
 Key = tuple[str, str]
 """Upstream id, extension number."""
@@ -67,7 +68,7 @@ class UpstreamRegistrations:
         self._entries.pop((upstream, number), None)
 
     def link(self, upstream: str, state: LinkState, now_ms: int) -> None:
-        """What the agent says of an upstream. When it can be reached again, everything is due."""
+        """What the agent says of an upstream. After an outage, everything is due."""
         before = self._links.get(upstream, LinkState.UNKNOWN)
         self._links[upstream] = state
         if before not in SENDABLE and state in SENDABLE:

@@ -4,6 +4,7 @@ Made after the fork, on first use. Each part is made when it is first asked for:
 journal's process never reads the site.
 """
 
+import contextlib
 import time
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +23,7 @@ from appliance.kamailio.media_loss import Look
 from appliance.kamailio.media_watch import MediaWatch
 from appliance.kamailio.registrar import Doorkeeper, Registrar
 from appliance.kamailio.relayed_register import RelayedRegister
-from appliance.kamailio.snapshot_view import SnapshotView
+from appliance.kamailio.snapshot_view import SnapshotError, SnapshotView
 from appliance.kamailio.sources import Sources
 from appliance.kamailio.upstream_sender import QUEUE as UPSTREAM_QUEUE
 from appliance.kamailio.upstream_sender import Reply, UpstreamSender, granted_s, own_address
@@ -165,10 +166,11 @@ class Worker:
         self._bindings_writer.tick()
 
     def register_upstream(self) -> None:
-        """One turn of the process "upstream"."""
+        """One turn of the process "upstream". Without a usable configuration there is nobody to register at; requests say so."""
         sender = self._sender
         self.view.refresh()
-        sender.tick()
+        with contextlib.suppress(SnapshotError):
+            sender.tick()
 
     @cached_property
     def _media_watch(self) -> MediaWatch:

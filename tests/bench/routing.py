@@ -44,6 +44,9 @@ class Quiet:
     def link(self, upstream_id: str) -> LinkState:
         return self._state
 
+    def life_ms(self, upstream_id: str) -> int:
+        return 0
+
     def registered(self, number: str) -> bool:
         return True
 

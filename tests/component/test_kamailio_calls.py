@@ -153,6 +153,27 @@ async def test_black_hole_is_passed_over_within_the_call_in_its_life_time() -> N
         assert await steps(box) == [("cloud", "no_life")]
 
 
+async def test_slow_line_is_given_three_round_trips_and_what_the_agent_says_expires() -> None:
+    def slowly(incoming: Incoming) -> None:
+        if incoming.request.method == "INVITE":
+            asyncio.get_running_loop().call_later(0.85, incoming.reply, 486)
+
+    async with (
+        bare_box() as box,
+        phones(box, x201=None, x202=answer()) as (a, _),
+        box.cloud(on_request=slowly),
+    ):
+        told = {"cloud": "UP", "cloud:life_ms": 1_200}
+        await box.kamailio.rpc.call("htable.sets", "link", "cloud", told["cloud"])
+        await box.kamailio.rpc.call("htable.seti", "link", "cloud:life_ms", told["cloud:life_ms"])
+        call = await a.invite(f"sip:202@{box.addresses.box_lan}")
+        assert (await call.wait()).code == 486
+        await box.kamailio.rpc.call("htable.delete", "link", "cloud:life_ms")
+        call = await a.invite(f"sip:202@{box.addresses.box_lan}")
+        assert (await call.wait()).code == 200
+        assert await steps(box, 2) == [("cloud", "busy"), ("cloud", "no_life")]
+
+
 @pytest.mark.parametrize(
     ("code", "outcome"), [(503, "overloaded"), (500, "overloaded"), (504, "overloaded")], ids=str
 )

@@ -214,6 +214,32 @@ async def test_known_phone_is_answered_by_the_box_when_the_cloud_cannot(
         assert [contact["Address"] for contact in (await rig.saved())["201"]] == [ua.contact]
 
 
+async def test_cloud_at_the_end_of_a_slow_line_is_given_the_time_that_it_takes() -> None:
+    def slowly(incoming: Incoming) -> None:
+        asyncio.get_running_loop().call_later(0.85, challenge, incoming)
+
+    async with site(**PASSTHROUGH) as (rig, cloud), rig.phone("201", 1) as ua:
+        cloud.behaviour = slowly
+        await rig.box.set_link_state("UP")
+        await rig.box.rpc.call("htable.seti", "link", "cloud:life_ms", 1_200)
+        assert (await ua.register(600)).code == 200
+        assert all(message.get("authorization") for _, message in cloud.registers[-1:])
+        assert [message.code for _, message in ua.received] == [401, 200]
+
+
+async def test_box_without_a_configuration_waits_for_one_without_a_word() -> None:
+    async with registrar_box(1, start=False) as rig:
+        rig.box.layout.current.unlink()
+        await rig.box.start("kamailio")
+        async with rig.phone("201", 1) as ua:
+            assert (await ua.register(600)).code == 503
+            await asyncio.sleep(0.5)  # two turns of the process that registers upstream
+            rig.publish()
+            await asyncio.sleep(0.2)
+            assert (await ua.register(600)).code == 200
+        assert "Traceback" not in await rig.log()
+
+
 async def test_known_phone_waits_for_nobody_while_the_link_is_down() -> None:
     async with site(**PASSTHROUGH) as (rig, cloud), rig.phone("201", 1) as ua:
         cloud.behaviour = challenge

@@ -26,6 +26,9 @@ class Quiet:
     def link(self, upstream_id: str) -> LinkState:
         return LinkState.UP if upstream_id == "cloud" else LinkState.UNKNOWN
 
+    def life_ms(self, upstream_id: str) -> int:
+        return 0
+
     def registered(self, number: str) -> bool:
         return number == "201"
 

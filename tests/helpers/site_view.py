@@ -76,6 +76,7 @@ class SiteView:
     gateway_calls: Mapping[str, int] = field(default_factory=dict)
     extension_calls: Mapping[str, int] = field(default_factory=dict)
     all_calls: int = 0
+    lives: Mapping[str, int] = field(default_factory=dict)
 
     def extension(self, number: str) -> Extension | None:
         return self.extensions.get(number)
@@ -91,6 +92,9 @@ class SiteView:
 
     def link(self, upstream_id: str) -> LinkState:
         return self.links.get(upstream_id, LinkState.UNKNOWN)
+
+    def life_ms(self, upstream_id: str) -> int:
+        return max(self.policy.upstream_life_ms, self.lives.get(upstream_id, 0))
 
     def registered(self, number: str) -> bool:
         return number in self.extensions

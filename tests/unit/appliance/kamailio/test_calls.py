@@ -6,9 +6,11 @@ from appliance.kamailio.actions import CallerId
 from appliance.kamailio.call_key import Hop, branch_of, call_key, host_port, passes_in, route_set, second_pass
 from appliance.kamailio.caller_id import ANONYMOUS_URI, Presented, present
 from appliance.kamailio.causes import cause_of
-from appliance.kamailio.channels import Line, give_way, read_line
+from appliance.kamailio.channels import LIFE_MAX_MS, Channels, Line, give_way, read_line
 from appliance.kamailio.here import Here, network_of, transport_of, with_user
+from appliance.kamailio.ksr_call import KsrCall
 from appliance.kamailio.stray import Answer, Farewell, farewell, uri_in
+from tests.helpers.ksr_double import KsrDouble
 from tests.helpers.site_view import policy
 
 OWN = frozenset({"192.0.2.10:5060", "198.51.100.2:5060"})
@@ -225,3 +227,15 @@ def test_strange_address_is_outside() -> None:
         "wan",
         "wan",
     ]
+
+
+@pytest.mark.parametrize(
+    ("said", "life_ms"), [(1_200, 1_200), ("900", 900), (60_000, LIFE_MAX_MS), (None, 0), ("soon", 0)]
+)
+def test_time_for_a_sign_of_life_is_what_the_agent_says_within_reason(
+    said: int | str | None, life_ms: int
+) -> None:
+    ksr = KsrDouble()
+    if said is not None:
+        ksr.tables["link"] = {"cloud:life_ms": said}
+    assert Channels(KsrCall(ksr)).life_ms("cloud") == life_ms

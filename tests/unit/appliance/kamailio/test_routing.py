@@ -924,8 +924,14 @@ def test_first_step_shows_the_caller(facts: CallFacts, view: SiteView, expected:
     assert decide(facts, view).steps[0].caller == expected
 
 
-def test_life_limit_of_the_upstream_is_the_policys() -> None:
-    assert decide(from_phone("202"), site(upstream_life_ms=750)).steps[0].life_ms == 750
+@pytest.mark.parametrize(
+    ("stated", "measured", "expected"), [(750, 0, 750), (600, 1_200, 1_200), (600, 90, 600)]
+)
+def test_life_limit_of_the_upstream_is_the_policys_or_what_a_slow_line_needs(
+    stated: int, measured: int, expected: int
+) -> None:
+    view = replace(site(upstream_life_ms=stated), lives={"cloud": measured})
+    assert decide(from_phone("202"), view).steps[0].life_ms == expected
 
 
 def test_unknown_origin_is_covered_for_every_origin() -> None:
