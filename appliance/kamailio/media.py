@@ -78,9 +78,9 @@ class MediaPath:
             if through.needed:
                 return False
             through, written = None, sdp
-        if written != self._body():
         if through is not None:
             ksr.put("anchored", "1")
+        if written != self._body():
             ksr.set_body(written)
         if through is not None:
             ksr.note("media", "1")
@@ -120,17 +120,17 @@ class MediaPath:
         if ksr.get("again"):
             self._keep(answer=True, sdp=written or sdp)
 
-    def _through(self, through: Anchor, sdp: str) -> str:
-        if self._ksr.get("offer"):
-            return self._ksr.answer(answer_flags(through), sdp)
     def settle(self) -> None:
         """Somebody answered. Where his audio is direct, the relay that was made for a target before him is let go: it would
         hold ports, and its time-out would be taken for the call's silence."""
         ksr = self._ksr
-        if ksr.get("anchored") and not ksr.get(f"mark{ksr.branch()}"):
+        if ksr.get("anchored") and read_mark(ksr.get(f"mark{ksr.branch()}")) is None:
             ksr.note("media", "")
             ksr.release_media("delete-delay=0")
 
+    def _through(self, through: Anchor, sdp: str) -> str:
+        if self._ksr.get("offer"):
+            return self._ksr.answer(answer_flags(through), sdp)
         return self._ksr.offer(offer_flags(through, upstream=True, first=False), sdp)
 
     # what one pass tells the next
