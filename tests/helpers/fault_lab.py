@@ -1,17 +1,22 @@
 """What the tests of missing things ask of a lab again and again."""
 
+import asyncio
 import contextlib
+import hashlib
 import os
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.lab.box import kyusai
+from tests.lab.evidence import sides
 from tests.lab.lab import Lab
 from tests.lab.phone import PhoneCall
 from tests.lab.processes import wait_until
@@ -20,7 +25,9 @@ LOCAL = {"cloud": False, "cloud_phones": 0, "gateway": False, "carrier": False}
 """Parts of a lab in which a site has nobody but itself."""
 
 
-async def cdrs_of(lab: Lab, calls: list[PhoneCall], timeout_s: float = 15.0) -> dict[str, dict[str, Any]]:
+async def cdrs_of(
+    lab: Lab, calls: Collection[PhoneCall], timeout_s: float = 15.0
+) -> dict[str, dict[str, Any]]:
     """CDR bodies at the centre by Call-ID, once every call has one. Fails when one is missing or there twice."""
     wanted = {call.call_id for call in calls}
     rows: list[dict[str, Any]] = []
@@ -69,6 +76,42 @@ async def heard_both_ways(lab: Lab, call: PhoneCall, callee: str) -> None:
     other = lab.phones[callee].current()
     await call.wait_hears(lab.phones[callee].tone_hz)
     await other.wait_hears(call.phone.tone_hz)
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """One recording as it lies at the centre, decrypted to `path`."""
+
+    path: Path
+    duration_s: float
+    hash_ok: bool
+
+    async def sides(self, left_hz: int, right_hz: int) -> tuple[bool, bool]:
+        """Whether the left side holds the caller's tone and the right one the callee's."""
+        return await asyncio.to_thread(sides, self.path, left_hz, right_hz)
+
+
+async def recordings_of(
+    lab: Lab, calls: Collection[PhoneCall], timeout_s: float = 20.0
+) -> dict[str, list[Fetched]]:
+    """Recordings of calls by Call-ID, oldest first, once each of them has one that is stored at the centre."""
+    wanted = {call.call_id for call in calls}
+    rows: list[dict[str, Any]] = []
+
+    async def all_stored() -> bool:
+        nonlocal rows
+        rows = [row for row in await lab.centre.recordings() if row["call"] in wanted]
+        stored = {row["call"] for row in rows if row["state"] == "stored"}
+        return stored == wanted
+
+    await wait_until(all_stored, f"recordings of {sorted(wanted)} at the centre", timeout_s)
+    found: dict[str, list[Fetched]] = {}
+    for row in sorted(rows, key=lambda row: str(row["started_utc"])):
+        path = lab.folder / f"{row['id']}.ogg"
+        await kyusai("recordings", "fetch", row["id"], "-o", path, "--data", lab.centre.data)
+        hash_ok = hashlib.sha256(path.read_bytes()).hexdigest() == row["sha256"]
+        found.setdefault(row["call"], []).append(Fetched(path, float(row["duration_s"]), hash_ok))
+    return found
 
 
 class SmallDisk:

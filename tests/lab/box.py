@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import shutil
 import sys
 import time
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from tests.lab.link import Ports
 from tests.lab.processes import Process, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
+REBOOT = ROOT / "tests" / "lab" / "reboot"
 BOX_ID = "tokyo-1-a"
 NG_PORT, METRICS_PORT = 2223, 9469
 COMMAND_TIMEOUT_S = 20.0
@@ -105,7 +108,14 @@ class Box:
             "box-rtpengine", folder, ng, ["--config-file", str(self.layout.rtpengine_conf), "--log-level=6"]
         )
         command = kamailio_render.command(self.settings, self.layout)
-        self.kamailio = Kamailio("box-kamailio", command, folder, self.layout.kamailio_rpc)
+        self._boot = folder / "boot"
+        self.kamailio = Kamailio(
+            "box-kamailio",
+            command,
+            folder,
+            self.layout.kamailio_rpc,
+            env={"PYTHONPATH": str(REBOOT), "KYUSAI_LAB_BOOT": str(self._boot)},
+        )
         self.agent = self._own_process("agent", "--hold-s", "1", "--hold-cap-s", "10")
         self.media = self._own_process("media")
 
@@ -164,6 +174,14 @@ class Box:
         if name == "agent":
             self.layout.agent_socket.unlink(missing_ok=True)
 
+    async def cut_power(self) -> None:
+        """SIGKILL everything at once. What the machine keeps in memory is gone: its run folder, and the boot itself (the
+        programs' next start finds another boot id and a clock that begins anew)."""
+        await asyncio.gather(*(self.kill(name) for name in self.programs()))
+        shutil.rmtree(self.layout.run_dir)
+        self._boot.write_text(f"{uuid.uuid4()} {time.clock_gettime_ns(time.CLOCK_BOOTTIME)}")
+        self.layout.run_dir.mkdir()
+
     async def stop(self, *names: str) -> None:
         """End programs in order, all of them when none is named; the agent last, so that it sees the last calls."""
         for name in names or ("kamailio", "rtpengine", "media", "agent"):
@@ -198,4 +216,5 @@ class Box:
 
     def _own_process(self, *words: str) -> Process:
         argv = [sys.executable, "-m", "kyusai_cli", words[0], "--box", str(self.toml), *words[1:]]
-        return Process(f"box-{words[0]}", argv, self.folder, env={"PYTHONPATH": str(ROOT)})
+        env = {"PYTHONPATH": f"{REBOOT}:{ROOT}", "KYUSAI_LAB_BOOT": str(self._boot)}
+        return Process(f"box-{words[0]}", argv, self.folder, env=env)
