@@ -12,6 +12,11 @@ SILENT_TIMEOUT_S = 3600
 DELETE_DELAY_S = 2
 """After the call's end packets under way still find their port; then the capture is finished and can be converted."""
 
+LEARNING = "heuristic"
+"""Where a side's audio is sent: to the address of its SDP when anything has come from there, and to another one only when
+nothing has (a side behind NAT). By default rtpengine would follow whoever sends, such as a telephone whose call ended with
+rtpengine's last crash and whose port a new call was given."""
+
 EXPEDITED_FORWARDING_TOS = 184
 """DSCP 46, EF, in the upper six bits (RFC 3246): voice."""
 
@@ -28,6 +33,7 @@ port-max = {box.rtp.port_max}
 timeout = {MEDIA_TIMEOUT_S}
 silent-timeout = {SILENT_TIMEOUT_S}
 delete-delay = {DELETE_DELAY_S}
+endpoint-learning = {LEARNING}
 tos = {EXPEDITED_FORWARDING_TOS}
 recording-method = pcap
 recording-format = eth

@@ -663,7 +663,7 @@ async def test_secure_telephone_talks_to_a_plain_one_and_a_second_binding_rings_
     async with bare_box(call_control="local") as box:
         engine = box.rtpengine()
         await engine.start()
-        ringing = {"x202": answer(), "x202b": answer(30)}
+        ringing = {"x202": answer(0.3), "x202b": answer(30)}
         async with phones(box, x201=None, **ringing) as (a, b, second):
             offer = sipmsg.sdp(a.address, 4000).replace("RTP/AVP", "RTP/SAVP") + (
                 "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz\r\n"
