@@ -17,6 +17,7 @@ from cloudsync import logs
 from cloudsync.http.api import create_app
 from cloudsync.http.protocol import ImpatientProtocol
 from cloudsync.service.centre import Centre, open_centre
+from cloudsync.store.postgresql import syncs
 
 KEEP_ALIVE_S = 65
 """Boxes keep their connection between heartbeats and polls; a new TLS handshake costs more than an idle one."""
@@ -70,14 +71,22 @@ def serve(settings: Settings) -> None:
     config.load()
     if config.ssl is not None:
         config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
-    log.info("centre.start", data=str(settings.data_dir), listen=settings.listen, certificate_for=names)
+    if centre.database.dialect == "postgresql" and not syncs(centre.database):
+        log.warning("centre.store_not_durable", store=centre.database.name, reason="fsync is off there")
+    log.info(
+        "centre.start",
+        store=centre.database.name,
+        data=str(settings.data_dir),
+        listen=settings.listen,
+        certificate_for=names,
+    )
     # uvicorn raises the signal again once it has stopped; as an interrupt it ends this function, not the process.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with contextlib.suppress(KeyboardInterrupt):
             asyncio.run(_run(config, centre, names))
     finally:
-        centre.database.close()
+        centre.close()
         log.info("centre.stop")
 
 

@@ -1,7 +1,10 @@
-"""CORE. How often a source may fail before it has to wait. Time comes as an argument (seconds, monotonic)."""
+"""CORE. How often a source may fail before it has to wait. Times are seconds since 1970, by the centre's clock.
+
+The failures themselves are in the store, so that all processes of a centre count together.
+"""
 
 import ipaddress
-from collections import OrderedDict, deque
+from collections.abc import Sequence
 
 FAILURES_MAX = 10
 """Failed enrolments of one source within the window; a person who mistypes needs three or four."""
@@ -13,35 +16,33 @@ IPV6_SOURCE_BITS = 64
 """One customer commonly holds a whole /64."""
 
 
-class Attempts:
-    """Failures of each source within a sliding window."""
+def wait_s(
+    failures: Sequence[float],
+    now_s: float,
+    *,
+    failures_max: int = FAILURES_MAX,
+    window_s: float = WINDOW_S,
+) -> float:
+    """Seconds until the source of these failures (oldest first) may try again; 0 when it may now.
 
-    def __init__(
-        self, failures_max: int = FAILURES_MAX, window_s: float = WINDOW_S, sources_max: int = SOURCES_MAX
-    ) -> None:
-        self._failures_max = failures_max
-        self._window_s = window_s
-        self._sources_max = sources_max
-        self._failures: OrderedDict[str, deque[float]] = OrderedDict()
+    A clock that was set back makes nobody wait longer than the window.
+    """
+    recent = [moment for moment in failures if moment > now_s - window_s]
+    if len(recent) < failures_max:
+        return 0.0
+    return min(recent[-failures_max] + window_s - now_s, window_s)
 
-    def wait_s(self, source: str, now_s: float) -> float:
-        """Seconds until the source may try again; 0 when it may now."""
-        failures = self._failures.get(source)
-        if failures is None:
-            return 0.0
-        while failures and failures[0] <= now_s - self._window_s:
-            failures.popleft()
-        if len(failures) < self._failures_max:
-            return 0.0
-        return failures[0] + self._window_s - now_s
 
-    def failed(self, source: str, now_s: float) -> None:
-        """Count a failure."""
-        failures = self._failures.setdefault(source, deque(maxlen=self._failures_max))
-        failures.append(now_s)
-        self._failures.move_to_end(source)
-        while len(self._failures) > self._sources_max:
-            self._failures.popitem(last=False)
+def with_failure(
+    failures: Sequence[float],
+    now_s: float,
+    *,
+    failures_max: int = FAILURES_MAX,
+    window_s: float = WINDOW_S,
+) -> tuple[float, ...]:
+    """The failures to remember after one more, oldest first."""
+    recent = [min(moment, now_s) for moment in failures if moment > now_s - window_s]
+    return (*recent, now_s)[-failures_max:]
 
 
 def source_of(address: str) -> str:

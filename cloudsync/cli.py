@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from appliance.errors import KyusaiError
+from appliance.owner import act_as_owner
 from cloudsync import cli_output as out
 from cloudsync.cli_output import said
 
@@ -88,25 +89,27 @@ def _centre(data: Path, *, create: bool = False) -> Iterator["Centre"]:
     with _reported():
         from sqlalchemy.exc import DBAPIError
 
+        from cloudsync import settings
         from cloudsync.layout import CentreLayout
         from cloudsync.service.centre import open_centre
 
-        if not create and not CentreLayout(data).database.exists():
+        act_as_owner(data)
+        layout = CentreLayout(data)
+        elsewhere = settings.load(layout.settings, os.environ).database
+        if not create and not elsewhere and not layout.database.exists():
             raise KyusaiError(
                 "centre.no_store",
                 f"{data} holds no centre",
                 "Name the data folder with --data or KYUSAI_CENTRE_DATA; `kyusai centre site add` begins a new one.",
                 data=data,
             )
-        opened = open_centre(data)
         try:
-            yield opened
+            with contextlib.closing(open_centre(data)) as opened:
+                yield opened
         except DBAPIError as error:
             raise KyusaiError(
                 "centre.store_failed", f"{data}: {error.orig}", data=data, detail=error.orig
             ) from error
-        finally:
-            opened.database.close()
 
 
 def _hand_down(context: typer.Context, data: Path) -> None:
@@ -123,6 +126,7 @@ def _serve(data: Path, listen: str, addresses: list[str] | None, metrics_from: l
     with _reported():
         from cloudsync.app import Settings, serve
 
+        act_as_owner(data)
         networks = {"metrics_from": tuple(metrics_from)} if metrics_from else {}
         settings = Settings(data, listen, tuple(addresses or ()), **networks)
         if sys.stdout.isatty():
@@ -200,10 +204,11 @@ def site_add(
 @site_app.command("publish", help=said("centre.help.site_publish"))
 def site_publish(file: str, data: Data = DATA_DIR_DEFAULT, as_json: AsJson = False) -> None:
     """Publish a site document."""
+    with _reported():  # before the process acts as the owner of the data: the file is the administrator's
+        text = sys.stdin.buffer.read() if file == DOCUMENT_FROM_STDIN else Path(file).read_bytes()
     with _centre(data) as opened:
         from cloudsync.service.configuration import publish
 
-        text = sys.stdin.buffer.read() if file == DOCUMENT_FROM_STDIN else Path(file).read_bytes()
         envelope, warnings = publish(opened, text, _actor())
         site = json.loads(envelope.document)["site"]["id"]
         if as_json:

@@ -19,6 +19,11 @@ class CentreLayout:
         return self.data_dir / "centre.sqlite"
 
     @property
+    def settings(self) -> Path:
+        """Where database and recordings are, when they are not here."""
+        return self.data_dir / "centre.toml"
+
+    @property
     def parts_dir(self) -> Path:
         """Uploads that are not complete, one folder per site."""
         return self.data_dir / "uploads"

@@ -1,21 +1,19 @@
 """What the routes share: the application's parts, and the dependency that says whose request it is."""
 
-import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from cloudsync.attempts import Attempts, source_of
+from cloudsync.attempts import source_of
 from cloudsync.metrics import CentreMetrics
 from cloudsync.publishwatch import PublishWatch
 from cloudsync.refusals import Refused
 from cloudsync.service import access
 from cloudsync.service.access import BoxIdentity
 from cloudsync.service.centre import Centre
-from cloudsync.wire import ErrorKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +24,6 @@ class Parts:
     metrics: CentreMetrics
     watch: PublishWatch
     metrics_networks: tuple[IPv4Network | IPv6Network, ...]
-    attempts: Attempts = field(default_factory=Attempts)
 
 
 def parts_of(request: Request) -> Parts:
@@ -56,19 +53,6 @@ Box = Annotated[BoxIdentity, Depends(box_of)]
 def source(request: Request) -> str:
     """The address that a request came from, as the attempt limits count it."""
     return source_of(request.client.host) if request.client else "unknown"
-
-
-def check_attempts(parts: Parts, request: Request) -> None:
-    """Raise Refused `enrol.too_many_attempts` (429) while the source has to wait."""
-    wait_s = parts.attempts.wait_s(source(request), time.monotonic())
-    if wait_s > 0:
-        raise Refused(
-            429,
-            ErrorKey.TOO_MANY_ATTEMPTS,
-            "too many failed enrolments from this address",
-            f"Wait {wait_s:.0f} s.",
-            headers={"Retry-After": str(int(wait_s) + 1)},
-        )
 
 
 def check_metrics_reader(parts: Parts, request: Request) -> None:

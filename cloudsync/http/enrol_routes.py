@@ -1,6 +1,5 @@
 """Routes: CA certificate, enrolment, access tokens."""
 
-import time
 from dataclasses import asdict
 from typing import Any
 
@@ -8,7 +7,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import PlainTextResponse
 
 from cloudsync import wire
-from cloudsync.http.context import Box, PartsOf, check_attempts, source
+from cloudsync.http.context import Box, PartsOf, source
 from cloudsync.http.errors import ERROR_RESPONSES
 from cloudsync.http.models import (
     ChallengeAnswer,
@@ -20,7 +19,7 @@ from cloudsync.http.models import (
 )
 from cloudsync.http.strict import StrictRoute
 from cloudsync.refusals import Refused
-from cloudsync.service import access, enrolment
+from cloudsync.service import access, attempts, enrolment
 
 router = APIRouter(route_class=StrictRoute, tags=["access"], responses=ERROR_RESPONSES)
 
@@ -34,13 +33,13 @@ def ca_certificate(parts: PartsOf) -> str:
 @router.post(wire.PATH_ENROL, response_model=EnrolAnswer)
 def enrol(request: Request, parts: PartsOf, body: EnrolBody) -> dict[str, Any]:
     """Take a one-time code and enrol the box with its public key."""
-    check_attempts(parts, request)
+    attempts.check(parts.centre, source(request))
     try:
         answer = enrolment.enrol(
             parts.centre, body.code, body.box_id, body.public_key, body.versions, source(request)
         )
     except Refused:
-        parts.attempts.failed(source(request), time.monotonic())
+        attempts.failed(parts.centre, source(request))
         raise
     parts.metrics.enrolments.inc()
     return asdict(answer)

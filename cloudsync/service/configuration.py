@@ -24,6 +24,7 @@ def publish(
     site_id = _site_id(document)
     now_utc = centre.now_utc()
     with centre.database.write() as connection:
+        configs.lock(connection)
         if site_id is not None:
             known = require_site(sites.find(connection, site_id), site_id)
             document["version"] = configs.highest_seen(connection, site_id) + 1

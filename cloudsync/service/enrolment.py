@@ -74,9 +74,7 @@ def enrol(
         if found is None:
             raise Refused(403, ErrorKey.CODE_UNKNOWN, "this enrolment code is not known", _ASK_FOR_CODE)
         if found.used_utc is not None:
-            raise Refused(
-                403, ErrorKey.CODE_USED, f"this enrolment code was used at {found.used_utc}", _ASK_FOR_CODE
-            )
+            raise _used(found.used_utc)
         if found.expires_utc <= now_utc:
             raise Refused(
                 403,
@@ -86,20 +84,27 @@ def enrol(
             )
         known = boxes.find(connection, box_id)
         if known is not None and known.site_id != found.site_id:
-            raise Refused(
-                409,
-                "enrol.box_elsewhere",
-                f"box id {box_id!r} is taken",
-                "Give the box another id in box.toml.",
-            )
-        access.use_code(connection, code_sha256, box_id, now_utc)
-        boxes.enrol(connection, box_id, found.site_id, public_key, canonical_json(versions), now_utc)
+            raise _elsewhere(box_id)
+        if not access.use_code(connection, code_sha256, box_id, now_utc):
+            raise _used(now_utc)
+        if not boxes.enrol(connection, box_id, found.site_id, public_key, canonical_json(versions), now_utc):
+            raise _elsewhere(box_id)
         access.drop_tokens(connection, box_id)
         access.drop_challenges(connection, box_id)
         audit.add(
             connection, now_utc, source, "box.enrol", box_id, site=found.site_id, replaced=known is not None
         )
     return enrolment_of(centre, found.site_id, box_id)
+
+
+def _used(used_utc: str) -> Refused:
+    return Refused(403, ErrorKey.CODE_USED, f"this enrolment code was used at {used_utc}", _ASK_FOR_CODE)
+
+
+def _elsewhere(box_id: str) -> Refused:
+    return Refused(
+        409, "enrol.box_elsewhere", f"box id {box_id!r} is taken", "Give the box another id in box.toml."
+    )
 
 
 def enrolment_of(centre: Centre, site_id: str, box_id: str) -> Enrolment:

@@ -26,7 +26,7 @@ def offer(centre: Centre, who: BoxIdentity, new: RecordingOffer) -> tuple[Record
     """
     now_utc = centre.now_utc()
     with centre.database.write() as connection:
-        known = recordings.find(connection, who.site_id, new.id)
+        known = recordings.find(connection, who.site_id, new.id, lock=True)
         if known is None:
             if recordings.receiving_count(connection, who.site_id) >= OPEN_UPLOADS_MAX:
                 raise Refused(
@@ -53,8 +53,8 @@ def offer(centre: Centre, who: BoxIdentity, new: RecordingOffer) -> tuple[Record
                 offered_utc=now_utc,
                 **as_json(new),
             )
-            recordings.put(connection, fresh)
-            return fresh, True
+            if recordings.put(connection, fresh):
+                return fresh, True
     raise Refused(
         409,
         ErrorKey.RECORDING_CONFLICT,
@@ -66,6 +66,14 @@ def offer(centre: Centre, who: BoxIdentity, new: RecordingOffer) -> tuple[Record
 
 def find(centre: Centre, who: BoxIdentity, recording_id: str) -> Recording:
     """The recording with the offset that really holds. Raises Refused `recording.unknown` (404)."""
+    known = _offered(centre, who, recording_id)
+    if known.state == RecordingState.STORED:
+        return replace(known, offset_bytes=known.bytes)
+    on_disk = centre.blobs.part_bytes(who.site_id, recording_id)
+    return replace(known, offset_bytes=min(known.offset_bytes, on_disk))
+
+
+def _offered(centre: Centre, who: BoxIdentity, recording_id: str) -> Recording:
     with centre.database.read() as connection:
         known = recordings.find(connection, who.site_id, recording_id)
     if known is None:
@@ -75,10 +83,7 @@ def find(centre: Centre, who: BoxIdentity, recording_id: str) -> Recording:
             f"recording {recording_id[:128]!r} was not offered",
             "Offer it first.",
         )
-    if known.state == RecordingState.STORED:
-        return replace(known, offset_bytes=known.bytes)
-    on_disk = centre.blobs.part_bytes(who.site_id, recording_id)
-    return replace(known, offset_bytes=min(known.offset_bytes, on_disk))
+    return known
 
 
 def open_part(
@@ -89,12 +94,15 @@ def open_part(
     Raises Refused `recording.unknown` (404), `recording.busy` (423), or `recording.offset_wrong` (409), which
     also answers a write to a recording that is stored.
     """
-    find(centre, who, recording_id)
+    _offered(centre, who, recording_id)  # nothing is opened for what was not offered
     part = centre.blobs.open_part(who.site_id, recording_id)
     try:
-        known = find(centre, who, recording_id)
+        known = _offered(centre, who, recording_id)
         stored = known.state == RecordingState.STORED
         stands_at = known.bytes if stored else part.resume(known.offset_bytes)
+        if not stored and stands_at < known.offset_bytes:
+            with centre.database.write() as connection:
+                recordings.rewound(connection, known, stands_at)
         if stored:
             centre.blobs.drop_part(who.site_id, recording_id)
         if stored or stands_at != offset_bytes:
@@ -125,7 +133,7 @@ def acknowledge(centre: Centre, part: Part, known: Recording) -> int:
     """Make what was written durable, then remember it; gives the offset that now holds for ever."""
     offset_bytes = part.sync()
     with centre.database.write() as connection:
-        recordings.moved(connection, known.site_id, known.id, offset_bytes)
+        recordings.moved(connection, known, offset_bytes)
     return offset_bytes
 
 
@@ -146,22 +154,23 @@ def complete(centre: Centre, known: Recording) -> Recording:
     fits = centre.blobs.finish(known.site_id, known.id, known.cipher_sha256, known.bytes)
     now_utc = centre.now_utc()
     with centre.database.write() as connection:
-        if not fits:
-            recordings.moved(connection, known.site_id, known.id, 0)
-            audit.add(connection, now_utc, f"box:{known.box_id}", "recording.corrupt", known.id)
-        else:
+        current = recordings.find(connection, known.site_id, known.id, lock=True)
+        if current is not None and current.state == RecordingState.STORED:
+            return current
+        if fits:
             receipt = canonical_json(as_json(_receipt(centre, known, now_utc)))
-            recordings.stored(connection, known.site_id, known.id, receipt, now_utc)
-    if not fits:
-        raise Refused(
-            422,
-            ErrorKey.RECORDING_CORRUPT,
-            f"the {known.bytes} bytes received do not have the hash that was offered",
-            "Upload it again from the beginning.",
-            headers={"Upload-Offset": "0"},
-            bytes=known.bytes,
-        )
-    return replace(known, state=RecordingState.STORED, receipt=receipt, stored_utc=now_utc)
+            if recordings.stored(connection, known, receipt, now_utc):
+                return replace(known, state=RecordingState.STORED, receipt=receipt, stored_utc=now_utc)
+        recordings.rewound(connection, known, 0)
+        audit.add(connection, now_utc, f"box:{known.box_id}", "recording.corrupt", known.id)
+    raise Refused(
+        422,
+        ErrorKey.RECORDING_CORRUPT,
+        f"the {known.bytes} bytes received do not have the hash that was offered",
+        "Upload it again from the beginning.",
+        headers={"Upload-Offset": "0"},
+        bytes=known.bytes,
+    )
 
 
 def _receipt(centre: Centre, known: Recording, now_utc: str) -> Receipt:

@@ -65,17 +65,16 @@ def add_site(
             )
     now_utc = centre.now_utc()
     with centre.database.write() as connection:
-        if sites.find(connection, site_id) is not None:
+        sites.add_tenant(connection, tenant_id, now_utc)
+        if not sites.add(connection, sites.Site(site_id, tenant_id, name or site_id, now_utc)):
             raise KyusaiError(
                 "site.exists", f"site {site_id!r} is there already", "Choose another id.", site=site_id
             )
-        sites.add_tenant(connection, tenant_id, now_utc)
         for recipient in recipients:
             sites.add_recipient(connection, tenant_id, recipient, now_utc)
         if not sites.recipients(connection, tenant_id):
             made = sealing.make_identity(centre.layout.tenant_keys_dir(tenant_id))
             sites.add_recipient(connection, tenant_id, made, now_utc)
-        sites.add(connection, sites.Site(site_id, tenant_id, name or site_id, now_utc))
         audit.add(connection, now_utc, actor, "site.add", site_id, tenant=tenant_id)
         return sites.recipients(connection, tenant_id)
 

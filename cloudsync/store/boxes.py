@@ -42,19 +42,23 @@ def every(connection: Connection, site_id: str = "") -> list[Box]:
 
 def enrol(
     connection: Connection, box_id: str, site_id: str, public_key: str, versions: str, now_utc: str
-) -> None:
-    """Give the box its key. An enrolled or revoked one of the same site gets the new key instead of the old."""
+) -> bool:
+    """Give the box its key. An enrolled or revoked one of the same site gets the new key instead of the old.
+
+    False when the id is another site's.
+    """
     identity = {
         "public_key": public_key,
         "enrolled_utc": now_utc,
         "revoked_utc": None,
         "versions": versions,
     }
-    connection.execute(
+    result = connection.execute(
         insert_for(connection, box)
         .values(id=box_id, site_id=site_id, **identity)
-        .on_conflict_do_update(index_elements=["id"], set_=identity)
+        .on_conflict_do_update(index_elements=["id"], set_=identity, where=box.c.site_id == site_id)
     )
+    return result.rowcount == 1
 
 
 def revoke(connection: Connection, box_id: str, now_utc: str) -> None:

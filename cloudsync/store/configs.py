@@ -1,9 +1,18 @@
 """Statements on published site documents. `serial` counts all publishes, so one look tells whether any is new."""
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, func, insert, select, text
 
 from cloudsync.store.tables import box, config_version
 from cloudsync.wire import Envelope
+
+
+def lock(connection: Connection) -> None:
+    """One publish at a time until the transaction ends: numbers must become visible in their order.
+
+    SQLite has one writer anyway. Readers do not wait.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("LOCK TABLE config_version IN EXCLUSIVE MODE"))
 
 
 def add(connection: Connection, site_id: str, envelope: Envelope, now_utc: str) -> None:

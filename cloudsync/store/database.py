@@ -1,42 +1,56 @@
-"""Connections and transactions. SQLite runs in WAL with `synchronous=FULL`: what was committed survives a power cut.
+"""Connections and transactions, on either database. What was committed survives a power cut.
 
-A `write` takes the write lock at once (BEGIN IMMEDIATE), so that nothing read inside it can be stale and no
-transaction dies halfway with SQLITE_BUSY. Readers never wait.
+On SQLite a `write` takes the write lock at once (BEGIN IMMEDIATE), so nothing read inside it can be stale. On
+PostgreSQL writers run side by side: a rule that reads before it writes locks the row, or writes conditionally and
+looks at the number of rows.
 """
 
 import contextlib
-import sqlite3
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, text
 
 from cloudsync.store import migrations
 from cloudsync.wire import format_utc
 
 BUSY_TIMEOUT_S = 10.0
-"""How long a write waits for another process's transaction; a batch commits in milliseconds, a backup in seconds."""
-POOL_CONNECTIONS = 40
-"""As many as the HTTP server has worker threads, so none of them waits for a connection."""
+"""How long a write waits for another transaction; a batch commits in milliseconds, a backup in seconds."""
 
-_WRITES = "kyusai_writes"
+WRITES = "kyusai_writes"
+"""Execution option of a connection that is about to write."""
+
+MIGRATION_LOCK = 0x6B797573
+"""Key of the PostgreSQL lock under which one process at a time brings the schema up to date ("kyus")."""
 
 
 class Database:
     """One store. Thread-safe; several processes may open the same one."""
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._write_lock = threading.Lock() if engine.dialect.name == "sqlite" else contextlib.nullcontext()
+        self._engine = engine.execution_options(
+            preserve_rowcount=True
+        )  # rules look at it after inserts as well
+        self.dialect = engine.dialect.name
+        """"sqlite" or "postgresql"."""
+        self._write_lock = threading.Lock() if self.dialect == "sqlite" else contextlib.nullcontext()
+
+    @property
+    def name(self) -> str:
+        """Where the store is, without its password."""
+        return self._engine.url.render_as_string(hide_password=True)
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Connection]:
         """A consistent view. Blocks on the disk only."""
-        with self._engine.connect() as connection, connection.begin():
-            yield connection
+        with self._engine.connect() as connection:
+            if self.dialect == "postgresql":
+                connection = connection.execution_options(
+                    isolation_level="REPEATABLE READ", postgresql_readonly=True
+                )
+            with connection.begin():
+                yield connection
 
     @contextlib.contextmanager
     def write(self) -> Iterator[Connection]:
@@ -45,40 +59,26 @@ class Database:
         Raises sqlalchemy.exc.OperationalError after BUSY_TIMEOUT_S, or when the disk is full.
         """
         with self._write_lock, self._engine.connect() as connection:
-            connection = connection.execution_options(**{_WRITES: True})
+            connection = connection.execution_options(**{WRITES: True})
             with connection.begin():
                 yield connection
+
+    def migrate(self) -> None:
+        """Bring the schema up to date, a transaction for each step. Closes and raises when that fails.
+
+        Raises KyusaiError `store.too_new`.
+        """
+        pending = True
+        try:
+            while pending:
+                with self.write() as connection:
+                    if self.dialect == "postgresql":
+                        connection.execute(text(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"))
+                    pending = migrations.apply_next(connection, format_utc(datetime.now(UTC)))
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Close every connection that is not in use."""
         self._engine.dispose()
-
-
-def open_sqlite(path: Path) -> Database:
-    """Open or create the store at `path` and bring its schema up to date. Blocks on the disk."""
-    engine = create_engine(
-        f"sqlite:///{path}",
-        connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False},
-        pool_size=POOL_CONNECTIONS,
-        max_overflow=0,
-    )
-    event.listen(engine, "connect", _on_connect)
-    event.listen(engine, "begin", _on_begin)
-    database = Database(engine)
-    pending = True
-    while pending:
-        with database.write() as connection:
-            pending = migrations.apply_next(connection, format_utc(datetime.now(UTC)))
-    path.chmod(0o600)
-    return database
-
-
-def _on_connect(raw: sqlite3.Connection, _record: Any) -> None:
-    raw.isolation_level = None  # BEGIN is ours to say, see _on_begin
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "trusted_schema=OFF"):
-        raw.execute(f"PRAGMA {pragma}")
-
-
-def _on_begin(connection: Connection) -> None:
-    writes = connection.get_execution_options().get(_WRITES, False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -6,26 +6,26 @@ PostgreSQL run DDL within transactions, so a crash leaves a step wholly done or 
 
 from collections.abc import Callable
 
-from sqlalchemy import Column, Connection, Integer, MetaData, Table, Text, func, insert, inspect, select
+from sqlalchemy import Column, Connection, Integer, MetaData, Table, func, insert, inspect, select
 
 from appliance.errors import KyusaiError
-from cloudsync.store import tables
+from cloudsync.store.steps import attempts, first_tables
+from cloudsync.store.types import TEXT
 
 _own = MetaData()
 schema_step = Table(
     "schema_step",
     _own,
     Column("number", Integer, primary_key=True),
-    Column("name", Text, nullable=False),
-    Column("applied_utc", Text, nullable=False),
+    Column("name", TEXT, nullable=False),
+    Column("applied_utc", TEXT, nullable=False),
 )
 
 
-def _first_tables(connection: Connection) -> None:
-    tables.metadata.create_all(connection, checkfirst=False)
-
-
-STEPS: tuple[tuple[str, Callable[[Connection], None]], ...] = (("first tables", _first_tables),)
+STEPS: tuple[tuple[str, Callable[[Connection], None]], ...] = (
+    ("first tables", first_tables.apply),
+    ("attempts", attempts.apply),
+)
 
 
 def current_step(connection: Connection) -> int:

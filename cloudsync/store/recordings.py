@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, Update, func, select, update
 
 from cloudsync.store.tables import recording
 from cloudsync.store.upsert import insert_for
@@ -30,11 +30,10 @@ class Recording:
     receipt: str | None = None
 
 
-def find(connection: Connection, site_id: str, recording_id: str) -> Recording | None:
-    """The recording, or None."""
-    row = connection.execute(
-        select(recording).where(recording.c.site_id == site_id, recording.c.id == recording_id)
-    ).one_or_none()
+def find(connection: Connection, site_id: str, recording_id: str, *, lock: bool = False) -> Recording | None:
+    """The recording, or None. `lock`: nobody else changes it until the transaction ends."""
+    query = select(recording).where(recording.c.site_id == site_id, recording.c.id == recording_id)
+    row = connection.execute(query.with_for_update() if lock else query).one_or_none()
     return None if row is None else Recording(**row._mapping)
 
 
@@ -44,31 +43,48 @@ def find_any_site(connection: Connection, recording_id: str) -> list[Recording]:
     return [Recording(**row._mapping) for row in rows]
 
 
-def put(connection: Connection, new: Recording) -> None:
-    """Insert an offer, or replace one of the same id; what may be replaced is decided by the caller."""
+def put(connection: Connection, new: Recording) -> bool:
+    """Insert an offer, or replace one of the same id that is not stored; False when it is stored."""
     values = asdict(new)
-    connection.execute(
+    result = connection.execute(
         insert_for(connection, recording)
         .values(values)
-        .on_conflict_do_update(index_elements=["site_id", "id"], set_=values)
+        .on_conflict_do_update(
+            index_elements=["site_id", "id"],
+            set_=values,
+            where=recording.c.state == RecordingState.RECEIVING,
+        )
+    )
+    return result.rowcount == 1
+
+
+def moved(connection: Connection, upload: Recording, offset_bytes: int) -> None:
+    """Acknowledge bytes that are fsynced. What is acknowledged already stays so."""
+    connection.execute(
+        _open(upload).where(recording.c.offset_bytes < offset_bytes).values(offset_bytes=offset_bytes)
     )
 
 
-def moved(connection: Connection, site_id: str, recording_id: str, offset_bytes: int) -> None:
-    """Acknowledge bytes that are fsynced."""
-    connection.execute(
-        update(recording)
-        .where(recording.c.site_id == site_id, recording.c.id == recording_id)
-        .values(offset_bytes=offset_bytes)
+def rewound(connection: Connection, upload: Recording, offset_bytes: int) -> None:
+    """Take an acknowledgement back: bytes behind `offset_bytes` are gone or wrong."""
+    connection.execute(_open(upload).values(offset_bytes=offset_bytes))
+
+
+def stored(connection: Connection, upload: Recording, receipt: str, stored_utc: str) -> bool:
+    """Mark as verified and on disk; False when the upload is another by now, or stored already."""
+    result = connection.execute(
+        _open(upload).values(state=RecordingState.STORED, receipt=receipt, stored_utc=stored_utc)
     )
+    return result.rowcount == 1
 
 
-def stored(connection: Connection, site_id: str, recording_id: str, receipt: str, stored_utc: str) -> None:
-    """Mark as verified and on disk."""
-    connection.execute(
-        update(recording)
-        .where(recording.c.site_id == site_id, recording.c.id == recording_id)
-        .values(state=RecordingState.STORED, receipt=receipt, stored_utc=stored_utc)
+def _open(upload: Recording) -> Update:
+    """An update of exactly this upload, while it is open: not of a later one under the same id."""
+    return update(recording).where(
+        recording.c.site_id == upload.site_id,
+        recording.c.id == upload.id,
+        recording.c.cipher_sha256 == upload.cipher_sha256,
+        recording.c.state == RecordingState.RECEIVING,
     )
 
 

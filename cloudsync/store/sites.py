@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, select
 
 from cloudsync.store.tables import site, tenant, tenant_recipient
 from cloudsync.store.upsert import insert_for
@@ -44,11 +44,14 @@ def recipients(connection: Connection, tenant_id: str) -> tuple[str, ...]:
     return tuple(rows.scalars())
 
 
-def add(connection: Connection, new: Site) -> None:
-    """Insert a site; the caller has made sure that its id is free and the tenant there."""
-    connection.execute(
-        insert(site).values(id=new.id, tenant_id=new.tenant_id, name=new.name, created_utc=new.created_utc)
+def add(connection: Connection, new: Site) -> bool:
+    """Insert a site, whose tenant is there; False when the id is taken."""
+    result = connection.execute(
+        insert_for(connection, site)
+        .values(id=new.id, tenant_id=new.tenant_id, name=new.name, created_utc=new.created_utc)
+        .on_conflict_do_nothing()
     )
+    return result.rowcount == 1
 
 
 def find(connection: Connection, site_id: str) -> Site | None:

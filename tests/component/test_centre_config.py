@@ -18,6 +18,7 @@ from cloudsync.service import configuration
 from cloudsync.service.sites import list_sites, revoke_box
 from cloudsync.signing import signature_fits
 from tests.helpers.centre_box import ROOT, Box, CentreProcess, opened, prepare_site
+from tests.helpers.centre_stores import DATABASES
 
 DOCUMENT = json.loads((ROOT / "tests/data/site.json").read_text("utf-8"))
 SITE = DOCUMENT["site"]["id"]
@@ -26,9 +27,9 @@ WAKE_LIMIT_S = 0.5
 """A poll wakes within 100 ms on an idle machine; tests share two cores with others."""
 
 
-@pytest.fixture
-def centre(tmp_path: Path) -> Iterator[CentreProcess]:
-    process = CentreProcess(tmp_path / "data")
+@pytest.fixture(params=DATABASES)
+def centre(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[CentreProcess]:
+    process = CentreProcess(tmp_path / "data", request.param)
     yield process
     process.stop()
 

@@ -12,15 +12,16 @@ import pytest
 from cloudsync import wire
 from cloudsync.store import records as store
 from tests.helpers.centre_box import Box, CentreProcess, chain, prepare_site, random_bytes
+from tests.helpers.centre_stores import DATABASES
 
-KILLS = 6
+KILLS = 4
 SEED = 20261121
 GIVE_UP_S = 60.0
 
 
-@pytest.fixture
-def centre(tmp_path: Path) -> Iterator[CentreProcess]:
-    process = CentreProcess(tmp_path / "data")
+@pytest.fixture(params=DATABASES)
+def centre(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[CentreProcess]:
+    process = CentreProcess(tmp_path / "data", request.param)
     with process.store() as opened:
         text = prepare_site(opened)
     process.start()

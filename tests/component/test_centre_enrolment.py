@@ -12,11 +12,14 @@ from cloudsync.service.enrolment import make_code
 from cloudsync.service.sites import list_sites, revoke_box
 from cloudsync.store import access, audit
 from tests.helpers.centre_box import Box, CentreProcess, chain, fetch_ca, prepare_site
+from tests.helpers.centre_stores import DATABASES
 
 
-@pytest.fixture(scope="module")
-def centre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CentreProcess]:
-    process = CentreProcess(tmp_path_factory.mktemp("centre") / "data")
+@pytest.fixture(scope="module", params=DATABASES)
+def centre(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[CentreProcess]:
+    process = CentreProcess(tmp_path_factory.mktemp("centre") / "data", request.param)
     with process.store() as opened:
         for site in ("tokyo-1", "osaka-1"):
             prepare_site(opened, site)

@@ -10,11 +10,14 @@ import pytest
 from cloudsync import wire
 from cloudsync.signing import signature_fits
 from tests.helpers.centre_box import ADDRESS, Box, CentreProcess, prepare_site, random_bytes
+from tests.helpers.centre_stores import DATABASES
 
 
-@pytest.fixture(scope="module")
-def centre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CentreProcess]:
-    process = CentreProcess(tmp_path_factory.mktemp("centre") / "data")
+@pytest.fixture(scope="module", params=DATABASES)
+def centre(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[CentreProcess]:
+    process = CentreProcess(tmp_path_factory.mktemp("centre") / "data", request.param)
     yield process.start()
     process.stop()
 

@@ -12,11 +12,14 @@ import pytest
 from cloudsync import wire
 from cloudsync.store import records as store
 from tests.helpers.centre_box import Box, CentreProcess, chain, opened, prepare_site
+from tests.helpers.centre_stores import DATABASES
 
 
-@pytest.fixture(scope="module")
-def centre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CentreProcess]:
-    process = CentreProcess(tmp_path_factory.mktemp("centre") / "data")
+@pytest.fixture(scope="module", params=DATABASES)
+def centre(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[CentreProcess]:
+    process = CentreProcess(tmp_path_factory.mktemp("centre") / "data", request.param)
     yield process.start()
     process.stop()
 

@@ -1,69 +1,193 @@
 """The store and its files by themselves. A failure means data that a power cut or an upgrade takes away."""
 
 import stat
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from cryptography import x509
-from sqlalchemy import text
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import Connection, UniqueConstraint, inspect, text
 
 from appliance.errors import KyusaiError
 from cloudsync import durable
 from cloudsync.refusals import Refused
 from cloudsync.sealing import identities, make_identity, open_recording
 from cloudsync.service.centre import open_centre
+from cloudsync.service.enrolment import enrol
 from cloudsync.service.listening import fetch
 from cloudsync.service.recordings import Part
 from cloudsync.service.sites import add_site
-from cloudsync.store import migrations
-from cloudsync.store.database import open_sqlite
+from cloudsync.store import attempts, configs, migrations, sites, tables
 from cloudsync.tls import SERVER_LIFE, ServerTls
-from tests.helpers.centre_box import opened
+from cloudsync.wire import Envelope, parse_enrolment, to_base64
+from tests.helpers.centre_box import opened, prepare_site
+from tests.helpers.centre_stores import DATABASES, Store, prepared
 
 
-def test_store_survives_power_cuts_by_its_settings(tmp_path: Path) -> None:
-    database = open_sqlite(tmp_path / "s.sqlite")
+@pytest.fixture(params=DATABASES)
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    return Store(request.param, tmp_path)
+
+
+def test_store_survives_power_cuts_by_its_settings(store: Store) -> None:
+    database = store.open()
+    expected = {"sqlite": {"PRAGMA journal_mode": "wal", "PRAGMA synchronous": 2}}
+    wanted = expected.get(database.dialect, {"SHOW synchronous_commit": "on"})
     with database.read() as connection:
-        found = {p: connection.execute(text(f"PRAGMA {p}")).scalar() for p in ("journal_mode", "synchronous")}
+        assert {line: connection.execute(text(line)).scalar() for line in wanted} == wanted
     database.close()
-    assert found == {"journal_mode": "wal", "synchronous": 2}
 
 
 def test_failed_schema_step_leaves_neither_tables_nor_record(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def breaks(connection: object) -> None:
-        connection.execute(text("CREATE TABLE half (x)"))  # type: ignore[attr-defined]
+    def breaks(connection: Connection) -> None:
+        connection.execute(text("CREATE TABLE half (x INTEGER)"))
         raise RuntimeError("power cut")
 
-    open_sqlite(tmp_path / "s.sqlite").close()
+    store.open().close()
     with monkeypatch.context() as patched:
-        patched.setattr(migrations, "STEPS", (*migrations.STEPS, ("second", breaks)))
+        patched.setattr(migrations, "STEPS", (*migrations.STEPS, ("next", breaks)))
         with pytest.raises(RuntimeError):
-            open_sqlite(tmp_path / "s.sqlite")
-    database = open_sqlite(tmp_path / "s.sqlite")
+            store.open()
+    database = store.open()
     with database.read() as connection:
-        assert migrations.current_step(connection) == 1
-        assert connection.execute(text("SELECT count(*) FROM sqlite_master WHERE name='half'")).scalar() == 0
+        assert migrations.current_step(connection) == len(migrations.STEPS)
+        assert not inspect(connection).has_table("half")
     database.close()
 
 
-def test_older_release_refuses_a_newer_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    open_sqlite(tmp_path / "s.sqlite").close()
+def test_older_release_refuses_a_newer_store(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.open().close()
     monkeypatch.setattr(migrations, "STEPS", ())
     with pytest.raises(KyusaiError) as caught:
-        open_sqlite(tmp_path / "s.sqlite")
+        store.open()
     assert caught.value.key == "store.too_new"
 
 
-def test_failed_write_leaves_nothing(tmp_path: Path) -> None:
-    database = open_sqlite(tmp_path / "s.sqlite")
+def test_schema_steps_lead_to_the_tables_that_the_statements_use(store: Store) -> None:
+    database = store.open()
+    with database.read() as connection:
+        seen = inspect(connection)
+        for table in tables.metadata.sorted_tables:
+            columns = {str(c["name"]): c["nullable"] for c in seen.get_columns(table.name)}
+            assert columns == {c.name: c.nullable for c in table.columns}, table.name
+            key = seen.get_pk_constraint(table.name)["constrained_columns"]
+            assert key == [c.name for c in table.primary_key], table.name
+            unique = {tuple(u["column_names"]) for u in seen.get_unique_constraints(table.name)}
+            assert unique == {
+                tuple(c.name for c in constraint.columns)
+                for constraint in table.constraints
+                if isinstance(constraint, UniqueConstraint)
+            }, table.name
+            indexes = {tuple(i["column_names"]) for i in seen.get_indexes(table.name) if not i.get("unique")}
+            assert indexes == {tuple(c.name for c in index.columns) for index in table.indexes}, table.name
+        assert {*seen.get_table_names()} >= {*tables.metadata.tables, "schema_step"}
+    database.close()
+
+
+def test_two_processes_that_start_at_once_make_the_schema_once(store: Store) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        opened_ones = list(pool.map(lambda _: store.open(), range(4)))
+    with opened_ones[0].read() as connection:
+        assert migrations.current_step(connection) == len(migrations.STEPS)
+    for database in opened_ones:
+        database.close()
+
+
+def test_failed_write_leaves_nothing(store: Store) -> None:
+    database = store.open()
     with pytest.raises(RuntimeError), database.write() as connection:
         connection.execute(text("INSERT INTO tenant VALUES ('t', 'now')"))
         raise RuntimeError("crash")
     with database.read() as connection:
         assert connection.execute(text("SELECT count(*) FROM tenant")).scalar() == 0
+    database.close()
+
+
+def test_publishes_become_visible_in_the_order_of_their_numbers(store: Store) -> None:
+    """A watcher that has seen number 2 never looks for number 1 again, and its box would wait in vain."""
+    database = store.open()
+    envelope = Envelope("{}", 1, "key", "signature")
+    with database.write() as connection:
+        sites.add_tenant(connection, "acme", "now")
+        for name in ("a", "b"):
+            sites.add(connection, sites.Site(name, "acme", name, "now"))
+    begun, finish = threading.Event(), threading.Event()
+
+    def publish(site: str, slow: bool) -> None:
+        with database.write() as connection:
+            configs.lock(connection)
+            configs.add(connection, site, envelope, "now")
+            if slow:
+                begun.set()
+                finish.wait(10)
+
+    def seen() -> set[str]:
+        with database.read() as connection:
+            return configs.sites_since(connection, 0)
+
+    with ThreadPoolExecutor(2) as pool:
+        slow = pool.submit(publish, "a", True)
+        assert begun.wait(10)
+        quick = pool.submit(publish, "b", False)
+        with pytest.raises(TimeoutError):
+            quick.result(0.3)
+        assert seen() == set()
+        finish.set()
+        slow.result(10)
+        quick.result(10)
+    assert seen() == {"a", "b"}
+    database.close()
+
+
+def test_one_code_enrols_one_box_however_many_ask_at_once(tmp_path: Path) -> None:
+    with opened(prepared(tmp_path / "data", "postgresql")) as centre:
+        code = parse_enrolment(prepare_site(centre)).code
+        barrier = threading.Barrier(6)
+
+        def enrol_box(number: int) -> str:
+            key = to_base64(Ed25519PrivateKey.generate().public_key().public_bytes_raw())
+            barrier.wait()
+            try:
+                return enrol(centre, code, f"box-{number}", key, {}, "192.0.2.1").box_id
+            except Refused as refused:
+                return refused.key
+
+        with ThreadPoolExecutor(6) as pool:
+            answers = list(pool.map(enrol_box, range(6)))
+        assert sorted(answers)[1:] == ["enrol.code_used"] * 5
+
+
+def test_failures_of_all_processes_count_together(store: Store) -> None:
+    first, second = store.open(), store.open()
+
+    def fail(number: int) -> None:
+        with (first, second)[number % 2].write() as connection:
+            known = attempts.locked_failures(connection, "192.0.2.1", float(number))
+            attempts.put(connection, "192.0.2.1", (*known, float(number)))
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(fail, range(8)))
+    with first.read() as connection:
+        assert sorted(attempts.failures(connection, "192.0.2.1")) == [float(number) for number in range(8)]
+    for database in (first, second):
+        database.close()
+
+
+def test_many_sources_do_not_fill_the_store(store: Store) -> None:
+    database = store.open()
+    for number in range(5):
+        with database.write() as connection:
+            attempts.locked_failures(connection, f"192.0.2.{number}", float(number))
+            attempts.put(connection, f"192.0.2.{number}", (float(number),))
+            attempts.forget(connection, 1.0, 3)
+    with database.read() as connection:
+        left = [n for n in range(5) if attempts.failures(connection, f"192.0.2.{n}")]
+    assert left == [2, 3, 4]
     database.close()
 
 

@@ -20,6 +20,7 @@ from cloudsync import wire
 from cloudsync.service.centre import Centre, open_centre
 from cloudsync.service.enrolment import make_code
 from cloudsync.service.sites import add_site
+from tests.helpers.centre_stores import prepared
 
 ROOT = Path(__file__).resolve().parents[2]
 START_LIMIT_S = 20.0
@@ -45,8 +46,8 @@ def fetch_ca(url: str) -> str:
 class CentreProcess:
     """`kyusai centre serve` on a data folder; `kill` is SIGKILL, `start` brings it back on the same port."""
 
-    def __init__(self, data_dir: Path) -> None:
-        self.data_dir = data_dir
+    def __init__(self, data_dir: Path, database: str = "sqlite") -> None:
+        self.data_dir = prepared(data_dir, database)
         self.port = free_port()
         self.url = f"https://{ADDRESS}:{self.port}"
         self.log = data_dir.parent / "centre.log"

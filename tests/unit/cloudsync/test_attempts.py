@@ -2,24 +2,23 @@
 
 import pytest
 
-from cloudsync.attempts import Attempts, source_of
+from cloudsync.attempts import source_of, wait_s, with_failure
 
 
 def test_source_waits_after_its_last_allowed_failure_and_may_try_again_later() -> None:
-    attempts = Attempts(failures_max=3, window_s=60)
+    failures: tuple[float, ...] = ()
     for second in (0.0, 1.0, 2.0):
-        assert attempts.wait_s("a", second) == 0
-        attempts.failed("a", second)
-    assert attempts.wait_s("a", 3.0) == 57.0
-    assert attempts.wait_s("b", 3.0) == 0
-    assert attempts.wait_s("a", 60.0) == 0
+        assert wait_s(failures, second, failures_max=3, window_s=60) == 0
+        failures = with_failure(failures, second, failures_max=3, window_s=60)
+    assert wait_s(failures, 3.0, failures_max=3, window_s=60) == 57.0
+    assert wait_s(failures, 60.0, failures_max=3, window_s=60) == 0
+    assert with_failure(failures, 61.0, failures_max=3, window_s=60) == (2.0, 61.0)
 
 
-def test_many_sources_do_not_fill_the_memory() -> None:
-    attempts = Attempts(failures_max=1, window_s=60, sources_max=2)
-    for source in ("a", "b", "c"):
-        attempts.failed(source, 0.0)
-    assert [attempts.wait_s(source, 1.0) > 0 for source in ("a", "b", "c")] == [False, True, True]
+def test_clock_that_was_set_back_makes_nobody_wait_longer_than_the_window() -> None:
+    failures = (1000.0,) * 3
+    assert wait_s(failures, 10.0, failures_max=3, window_s=60) == 60.0
+    assert with_failure(failures, 10.0, failures_max=3, window_s=60) == (10.0, 10.0, 10.0)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,39 @@
+"""ADAPTER. The store in one SQLite file: WAL with `synchronous=FULL`. Readers never wait, writers take turns."""
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, create_engine, event
+
+from cloudsync.store.database import BUSY_TIMEOUT_S, WRITES, Database
+
+POOL_CONNECTIONS = 40
+"""As many as the HTTP server has worker threads, so none of them waits for a connection."""
+
+
+def open_sqlite(path: Path) -> Database:
+    """Open or create the store at `path` and bring its schema up to date. Blocks on the disk."""
+    engine = create_engine(
+        f"sqlite:///{path}",
+        connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False},
+        pool_size=POOL_CONNECTIONS,
+        max_overflow=0,
+    )
+    event.listen(engine, "connect", _on_connect)
+    event.listen(engine, "begin", _on_begin)
+    database = Database(engine)
+    database.migrate()
+    path.chmod(0o600)
+    return database
+
+
+def _on_connect(raw: sqlite3.Connection, _record: Any) -> None:
+    raw.isolation_level = None  # BEGIN is ours to say, see _on_begin
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "trusted_schema=OFF"):
+        raw.execute(f"PRAGMA {pragma}")
+
+
+def _on_begin(connection: Connection) -> None:
+    writes = connection.get_execution_options().get(WRITES, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
