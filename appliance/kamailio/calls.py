@@ -294,6 +294,7 @@ class Calls:
             ksr.alias_contact()
         if 200 <= code < 300:
             self._parts.media.settle()
+            self._parts.media.learn()
             self._answering.answered(int(index), step, code)
 
     def any_reply(self) -> bool:
@@ -312,6 +313,10 @@ class Calls:
         if ksr.canceled():
             self._finish(487)
             return
+        if self._parts.media.again_otherwise(step, 0 if timer else code):
+            ksr.drop_replies()
+            if self._send(plan, index, self._targets(step)):
+                return
         outcome = self._outcome(step, Ending(code, replied, bool(ksr.get("rang")), timer))
         self._answering.pass_over(index)
         self._step_end(index, outcome, code)

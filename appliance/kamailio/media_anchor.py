@@ -85,8 +85,8 @@ def read_mark(route: str) -> Anchor | None:
 
 
 def rtp_of(sdp: str, websocket: bool) -> Rtp:
-    """What the sender of an SDP speaks."""
-    if websocket or "a=fingerprint:" in sdp:
+    """What the sender of an SDP speaks. websocket: it came that way, which tells a browser where there is no SDP."""
+    if "a=fingerprint:" in sdp or (websocket and not sdp):
         return Rtp.WEBRTC
     return Rtp.SDES if "RTP/SAVP" in sdp else Rtp.PLAIN
 

@@ -95,7 +95,9 @@ def test_later_offer_from_the_callee_is_written_for_the_caller() -> None:
         ("m=audio 4 RTP/AVP 0", False, Rtp.PLAIN),
         ("m=audio 4 RTP/SAVP 0", False, Rtp.SDES),
         ("m=audio 4 UDP/TLS/RTP/SAVPF 0\r\na=fingerprint:sha-256 AA", False, Rtp.WEBRTC),
+        ("m=audio 4 RTP/AVP 0", True, Rtp.PLAIN),
         ("", True, Rtp.WEBRTC),
+        ("", False, Rtp.PLAIN),
     ],
 )
 def test_kind_of_rtp_is_read_from_the_sdp(sdp: str, websocket: bool, rtp: Rtp) -> None:
