@@ -47,6 +47,7 @@ class CallDoc:
     """boot_id: the boot in which all `*_ms` fields count. `*_wall_ms`: the wall clock beside each, may have jumped.
     recording_stem: how the ids of its recordings begin, "" when policy has it not recorded.
     recording_refused: why it was not recorded although policy would have it, "" otherwise.
+    anchored: the audio of the answered call goes through rtpengine. codec_ms: when `codec` was agreed on.
     last_*: the latest evidence that the call was up. orphan_ms: when Kamailio restarted under it, 0 when it did not.
     by_rule: the end was inferred, not journalled. closed_ms: when the CDR was made, in the boot that made it.
     across_boots: the end comes from another boot than the start, so the duration rests on the wall clock."""
@@ -73,7 +74,9 @@ class CallDoc:
     answer_ms: int = 0
     answer_index: int = -1
     answered_by: str = ""
+    anchored: bool = False
     codec: str = ""
+    codec_ms: int = 0
     ended: bool = False
     end_ms: int = 0
     end_wall_ms: int = 0
@@ -176,6 +179,7 @@ def _answer(doc: CallDoc, event: JournalEvent) -> None:
     doc.answer_ms = event.at.mono_ms
     doc.answer_index = number_of(event.data, "index", -1)
     doc.answered_by = text_of(event.data, "user")
+    doc.anchored = event.data.get("anchored") is True
     _media(doc, event)
 
 
@@ -205,8 +209,11 @@ def _emergency(doc: CallDoc, _event: JournalEvent) -> None:
 
 
 def _media(doc: CallDoc, event: JournalEvent) -> None:
-    """Codec, quality and recordings may come with the answer, the end, or an event of their own."""
-    doc.codec = text_of(event.data, "codec") or doc.codec
+    """Codec, quality and recordings may come with the answer, the end, or an event of their own. The codec agreed on last
+    is the call's."""
+    codec = text_of(event.data, "codec")
+    if codec and event.at.mono_ms >= doc.codec_ms:
+        doc.codec, doc.codec_ms = codec, event.at.mono_ms
     quality = event.data.get("quality")
     if isinstance(quality, dict):
         numbers = {

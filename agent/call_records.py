@@ -5,12 +5,13 @@ so that nothing is known that is not on disk. Blocks on disk; the agent runs it 
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from agent.call_doc import CallDoc, from_json, to_json
+from agent.call_quality import Quality
 from agent.cdr import CallBook
 from agent.cdr_fields import event_id
 from agent.journal_events import JournalEvent, Moment
@@ -73,6 +74,15 @@ class CallRecords:
     def orphans(self) -> list[str]:
         """Call-IDs about which rtpengine should be asked, see `CallBook.orphans`."""
         return self._book.orphans if self._book else []
+
+    def unheard(self, now: Moment) -> list[str]:
+        """Call-IDs about whose quality rtpengine should be asked, see `CallBook.unheard`; none before the first `read`."""
+        return self._book.unheard(now) if self._book else []
+
+    def hear(self, quality: Mapping[str, Quality | None]) -> None:
+        """Note what rtpengine said, by Call-ID; on disk with the next `read`. Does not block."""
+        if self._book:
+            self._book.hear(quality)
 
     def read(self, now: Moment, *, kamailio_alive: bool = True, media: frozenset[str] | None = None) -> int:
         """Take in what the journal has, then let time pass; gives the number of new records.

@@ -75,6 +75,8 @@ class IllegalTransition(RuntimeError):
 _FACTS = (Kind.START, Kind.STEP, Kind.STEP_END, Kind.TRANSFER, Kind.EMERGENCY, Kind.MEDIA)
 _LATE = (*_FACTS, Kind.ANSWER, Kind.END, Trigger.RESTART, Trigger.GONE, Trigger.OVERDUE)
 _OPEN = (Phase.SETUP, Phase.TALKING)
+_MAKE_NO_CALL = (Kind.TRANSFER, Kind.MEDIA)
+"""Events within a call: of one that is not known they say too little for a CDR, and some can be invented."""
 
 TRANSITIONS: dict[tuple[Phase, Kind | Trigger], tuple[Phase, Effect]] = {
     **{(phase, fact): (phase, Effect.MERGE) for phase in (*_OPEN, Phase.ENDED) for fact in _FACTS},
@@ -105,6 +107,7 @@ class CallBook:
     """All calls that are not yet forgotten. Not thread-safe; `apply` and `tick` never block.
 
     docs: what the spool kept of them; last: the latest moment at which Kamailio is known to have run, if any.
+    late, strange: events that changed nothing, of calls that were closed and of calls that never were.
     After a failed write of what `apply` returned, throw the book away and make a new one from the spool.
     """
 
@@ -115,6 +118,7 @@ class CallBook:
         self.last = last
         self.touched: set[str] = set()
         self.late = 0
+        self.strange = 0
         self._boot_id = last.boot_id if last else ""
         self._timers: list[tuple[int, str]] = []
         self._unheard: set[str] = set()
@@ -122,6 +126,7 @@ class CallBook:
         self._made: list[NewRecord] = []
         for doc in self.docs.values():
             self._arm(doc)
+            self._listen(doc)
 
     def apply(self, event: JournalEvent) -> list[NewRecord]:
         """Take in one journal event, in the journal's order; gives the records that it completes."""
@@ -146,12 +151,13 @@ class CallBook:
         return self._take()
 
     def unheard(self, now: Moment) -> list[str]:
-        """Call-IDs of answered calls about whose quality rtpengine should be asked now: those that have just ended, and
-        from time to time all that are up."""
-        docs = [doc for call in self._unheard if (doc := self.docs.get(call)) and doc.phase == Phase.ENDED]
+        """Call-IDs of answered calls that went through rtpengine, and about whose quality it should be asked now: those
+        that have just ended, and from time to time all that are up. Nobody waits for the answer: a CDR is made when its
+        call has settled, with what is known by then."""
+        docs = [self.docs[call] for call in sorted(self._unheard)]
         if now.mono_ms >= self._listen_ms:
             self._listen_ms = now.mono_ms + QUALITY_EVERY_MS
-            docs += [doc for doc in self.docs.values() if doc.phase == Phase.TALKING]
+            docs += [doc for doc in self.docs.values() if doc.phase == Phase.TALKING and doc.anchored]
         return [doc.call_id for doc in docs]
 
     def hear(self, quality: Mapping[str, Quality | None]) -> None:
@@ -214,6 +220,12 @@ class CallBook:
 
     def _call_event(self, event: JournalEvent) -> None:
         known = self.docs.get(event.call) or self._orphan_by_call_id(event)
+        if _anybody_could_say(event) and not (known and (known.orphan_ms or known.by_rule)):
+            self.strange += 1
+            return
+        if known is None and event.kind in _MAKE_NO_CALL:
+            self.strange += 1
+            return
         call_doc = known or self.docs.setdefault(event.call, begin(event))
         self._fire(call_doc, _trigger(call_doc, event), event.at, event)
         if event.kind is Kind.EMERGENCY:
@@ -250,8 +262,14 @@ class CallBook:
             heapq.heappush(self._timers, (due[0], doc.call))
 
     def _merge(self, doc: CallDoc, _at: Moment, event: JournalEvent | None) -> None:
-        if event is not None:
-            merge(doc, event)
+        if event is None:
+            return
+        merge(doc, event)
+        self._listen(doc)
+
+    def _listen(self, doc: CallDoc) -> None:
+        if doc.phase == Phase.ENDED and doc.anchored:
+            self._unheard.add(doc.call)
 
     def _orphan(self, doc: CallDoc, at: Moment, _event: JournalEvent | None) -> None:
         if not doc.orphan_ms:
@@ -268,6 +286,7 @@ class CallBook:
         see(doc, last)
 
     def _make(self, doc: CallDoc, at: Moment, _event: JournalEvent | None) -> None:
+        self._unheard.discard(doc.call)
         doc.closed_ms = at.mono_ms
         body = build(self.site, self.box, doc)
         priority = Priority.EMERGENCY if doc.emergency else Priority.CDR
@@ -328,6 +347,12 @@ def _trigger(doc: CallDoc, event: JournalEvent) -> Kind | Trigger:
     if event.kind is Kind.END and doc.phase == Phase.CLOSED and doc.by_rule:
         return Trigger.LATE_END
     return event.kind
+
+
+def _anybody_could_say(event: JournalEvent) -> bool:
+    """Whether this is the end of a call that Kamailio does not remember. Such a BYE can be invented, so it ends only
+    calls of which a restart has made Kamailio lose sight; no CDR comes of one alone."""
+    return event.kind is Kind.END and event.data.get("forgotten") is True
 
 
 def _in_boot_of(doc: CallDoc, event: JournalEvent) -> JournalEvent:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from agent import clock
+from agent.call_media import CallMedia
 from agent.call_records import CallRecords
 from agent.cloud_client import CloudClient
 from agent.cloud_errors import CloudError
@@ -25,7 +26,6 @@ from agent.supervisor import Work
 from agent.upload import RecordingSender, RecordSender
 from appliance.box import Box
 from appliance.layout import Layout
-from appliance.media.ng import NgClient, RtpengineSilent
 from cloudsync.wire import HEARTBEAT_INTERVAL_S, ConfigKey
 
 ENROLMENT_LOOK_S = 2.0
@@ -108,23 +108,17 @@ class Centre:
     async def _keep_journal(self, spool: Spool, kamailio_alive: Callable[[], bool]) -> None:
         enrolled = (await self.enrolled()).enrolment
         self._calls = CallRecords(spool, self._layout.journal, enrolled.site_id, enrolled.box_id)
+        media = CallMedia(self._box.rtp.ng, self._now_s)
         await run_journal(
             self._calls,
             clock.now,
             self._fold,
             self._report("journal"),
             kamailio_alive=kamailio_alive,
-            media=self._media,
+            media=media.known,
+            quality=media.quality,
             made=self._send.nudge.set,
         )
-
-    async def _media(self, call_ids: list[str]) -> frozenset[str] | None:
-        """Those of the calls that rtpengine still relays; None when it does not answer."""
-        ng = NgClient(self._box.rtp.ng)
-        try:
-            return frozenset([call_id for call_id in call_ids if await asyncio.to_thread(ng.knows, call_id)])
-        except (RtpengineSilent, OSError):
-            return None
 
     async def _keep_records(self, spool: Spool) -> None:
         enrolled = (await self.enrolled()).enrolment

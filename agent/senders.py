@@ -5,7 +5,7 @@ a wait short (the link came back, a record was made); `stop` ends the task after
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +13,7 @@ from pathlib import Path
 from tenacity import AsyncRetrying, RetryCallState, RetryError, retry_if_exception_type
 from tenacity.wait import wait_random_exponential
 
+from agent.call_quality import Quality
 from agent.call_records import CallRecords
 from agent.cloud_errors import CloudError, CloudRefused
 from agent.journal_events import Moment
@@ -79,12 +80,14 @@ async def run_journal(
     *,
     kamailio_alive: Callable[[], bool] = lambda: True,
     media: Callable[[list[str]], Awaitable[frozenset[str] | None]] | None = None,
+    quality: Callable[[list[str]], Awaitable[Mapping[str, Quality | None]]] | None = None,
     made: Callable[[], object] = lambda: None,
 ) -> None:
     """Fold the journal into the spool until stopped.
 
     kamailio_alive: whether it answered of late. media: given Call-IDs, those that rtpengine knows, None when it is
-    silent; asked only while there are orphans. made: called when records were made (nudge the sender).
+    silent; asked only while there are orphans. quality: given Call-IDs, what rtpengine says of each; those it leaves out are
+    asked about again. made: called when records were made (nudge the sender).
     SpoolDamaged ends the task: the agent has to open the spool anew.
     """
     loop = asyncio.get_running_loop()
@@ -98,6 +101,9 @@ async def run_journal(
             count = await asyncio.to_thread(calls.read, now(), kamailio_alive=kamailio_alive(), media=known)
             if count:
                 made()
+            unheard = calls.unheard(now()) if quality is not None else []
+            if quality is not None and unheard:
+                calls.hear(await quality(unheard))
         except SpoolDamaged:
             raise
         except (SpoolError, JournalUnreadable) as error:

@@ -47,10 +47,14 @@ class Answering:
         elif step.kind is StepKind.CLOUD:
             seen = ksr.look("pass", call)
             user = seen if len(seen) > 1 else user
+        data: dict[str, Any] = {"index": index, "code": code, "user": user}
         if ksr.noted("media"):
             ksr.keep("media", call, json.dumps([ksr.pv("$ci"), ksr.pv("$ft"), ksr.pv("$tt")]))
+            data["anchored"] = True
         codec = ksr.get("codec")
-        data = {"index": index, "code": code, "user": user, **({"codec": codec} if codec else {})}
+        if codec:
+            ksr.note("codec", codec)
+            data["codec"] = codec
         self._journal.put("answer", call, data)
 
     def _who(self, step: Step) -> str:

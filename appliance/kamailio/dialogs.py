@@ -5,11 +5,16 @@ its requests go straight to the other telephone (`_straight`). The box ends no c
 ends it, or the silence that the dialog's own timers find.
 """
 
+import time
+from collections.abc import Callable
+
 from appliance.kamailio import here as places
 from appliance.kamailio import ksr_call
+from appliance.kamailio.allowance import Allowance
 from appliance.kamailio.call_key import Hop, call_key, route_set, second_pass
 from appliance.kamailio.calls import Parts
 from appliance.kamailio.causes import Cause
+from appliance.kamailio.codec import agreed_codec
 from appliance.kamailio.dialog_media import DialogMedia, Passes
 from appliance.kamailio.ending import Last, end_of
 from appliance.kamailio.media_anchor import read_mark
@@ -22,14 +27,23 @@ ANSWER_LIMIT_MS = 120_000
 SILENCE_LIMIT_MS = 30_000
 """A dead far side within a call: tm's own default, short of the 32 s after which the sender gives up by itself."""
 
+STRANGE_BURST, STRANGE_PER_MINUTE = 100, 20
+"""What one worker writes down of calls that Kamailio does not remember: enough for the calls that were up at a restart
+to end together, and with eight workers a third of the rows that the journal's writer removes in a minute (`journal_mark`).
+Peers and the site's networks have one such allowance, everybody else another."""
+
 
 class Dialogs:
     """The stages of a request within a dialog, and the dialog module's events."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Parts, clock: Callable[[], float] = time.monotonic) -> None:
+        """clock: monotonic seconds."""
         self._parts = parts
         self._ksr = parts.ksr
         self._media = DialogMedia(parts.ksr)
+        self._clock = clock
+        self._near = Allowance(STRANGE_BURST, STRANGE_PER_MINUTE)
+        self._far = Allowance(STRANGE_BURST, STRANGE_PER_MINUTE)
 
     def within(self) -> None:
         """A request with a To tag. Always answers or passes on, except an ACK that belongs to nobody."""
@@ -44,7 +58,7 @@ class Dialogs:
         again = self._came_back(hops)
         if method == "BYE" and not known and not again:
             self._end_unknown(any(read_mark(hop.uri) for hop in hops if hop.own))
-        if method == "REFER" and not again:
+        if method == "REFER" and not again and (known or self._may_write()):
             self._refer()
         self._repair(method)
         upstream = ksr.upstream()
@@ -57,6 +71,9 @@ class Dialogs:
                 return
         passes = Passes.FIRST if back is not None else Passes.SECOND if again else Passes.ONCE
         self._media.request(hops, passes, upstream)
+        ksr.put("followed", self._key() if known else "")
+        if known and method == "ACK":
+            self._agreed(self._key())
         if not ksr.pv("$du"):
             ksr.follow_alias()
         self._send(method, life_ms if method == "BYE" or back is not None else SILENCE_LIMIT_MS)
@@ -166,8 +183,18 @@ class Dialogs:
         code = ksr.status()
         if code < 300:
             self._media.reply()
+            if ksr.get("followed") and ksr.get("offer"):
+                self._agreed(ksr.get("followed"))
             if ksr.pv("$rm") in ("INVITE", "UPDATE") and self._from_phone():
                 ksr.alias_contact()
+
+    def _agreed(self, call: str) -> None:
+        """The current message carries the answer to an offer within a call: write down a codec that is new."""
+        ksr = self._ksr
+        codec = agreed_codec(ksr.pv("$rb"))
+        if codec and codec != ksr.noted("codec"):
+            ksr.note("codec", codec)
+            self._parts.journal.put("media", call, {"codec": codec})
 
     # transfer
 
@@ -184,12 +211,20 @@ class Dialogs:
         return call_key(ksr.pv("$ci"), ksr.pv("$tt") if ksr.upstream() else ksr.pv("$ft"))
 
     def _end_unknown(self, anchored: bool) -> None:
-        """A BYE of a call that Kamailio does not remember: it was restarted under it."""
-        by = "callee" if self._ksr.upstream() else "caller"
-        data = {"cause": Cause.NORMAL_CLEARING, "code": 200, "by": by}
-        self._parts.journal.put("end", self._key(), data)
+        """A BYE of a call that Kamailio does not remember: it was restarted under it, or there never was such a call.
+        Which of the two it is the reader of the journal knows: it says `forgotten`."""
+        if self._may_write():
+            by = "callee" if self._ksr.upstream() else "caller"
+            data = {"cause": Cause.NORMAL_CLEARING, "code": 200, "by": by, "forgotten": True}
+            self._parts.journal.put("end", self._key(), data)
         if anchored:
             self._ksr.release_media()
+
+    def _may_write(self) -> bool:
+        """Whether the journal may hear of a call that Kamailio does not remember: anybody can invent one."""
+        ksr, policy = self._ksr, self._parts.view.policy
+        near = not self._from_phone() or places.network_of(ksr.pv("$si"), policy) == "lan"
+        return (self._near if near else self._far).take(int(self._clock() * 1000))
 
     def event(self, name: str) -> None:
         """The dialog module says that a call has started, failed or ended."""

@@ -137,7 +137,7 @@ async def test_call_between_two_telephones_is_answered_ended_and_journalled() ->
             "202",
             "extension",
         )
-        assert answered == {"index": 0, "code": 200, "user": "202"}
+        assert answered == {"index": 0, "code": 200, "user": "202", "codec": "PCMU"}
 
 
 async def test_black_hole_is_passed_over_within_the_call_in_its_life_time() -> None:
@@ -537,7 +537,8 @@ async def test_bye_after_a_restart_of_kamailio_reaches_the_other_side_and_the_jo
         incoming = next(iter(cloud._incoming.values()))
         assert (await cloud.bye(incoming.dialog())).code == 200
         assert len(requests(a, "BYE")) == 1
-        assert await end(box) == {"cause": "normal_clearing", "code": 200, "by": "callee"}
+        ended = {"cause": "normal_clearing", "code": 200, "by": "callee", "forgotten": True}
+        assert await end(box) == ended
         assert len({key for _, key, _ in box.journal()}) == 1
 
 

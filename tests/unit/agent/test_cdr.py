@@ -326,6 +326,99 @@ def test_emergency_call_is_told_at_once_and_goes_first() -> None:
     assert (cdr.kind, cdr.priority, cdr.body["emergency"]) == ("cdr", 0, True)
 
 
+def strange_bye(mono_ms: int, call: str, /, **data: Any) -> JournalEvent:
+    return event(Kind.END, mono_ms, call, **{"cause": "normal_clearing", "forgotten": True, **data})
+
+
+def test_invented_byes_and_transfers_make_no_record_and_leave_nothing_behind() -> None:
+    book = CallBook("s", "b")
+    made = []
+    for n in range(10_000):
+        made += book.apply(strange_bye(n, f"invented-{n}#00000000"))
+        made += book.apply(event(Kind.TRANSFER, n, f"more-{n}#00000000", to="202"))
+    assert (made, book.docs, book.take_touched(), book.strange) == ([], {}, {}, 20_000)
+    assert book.tick(moment(10**9)) == []
+
+
+def test_bye_that_kamailio_cannot_place_ends_no_call_that_it_follows() -> None:
+    events = [*answered_call()[:-1], strange_bye(30_000, CALL), answered_call()[-1]]
+    assert only_cdr(fold(events))["duration_ms"] == 63_000
+
+
+def test_bye_that_kamailio_cannot_place_after_a_restart_ends_the_call() -> None:
+    cdr = only_cdr(fold([*answered_call()[:-1], restart(20_000), strange_bye(30_000, CALL)]))
+    assert (cdr["duration_ms"], cdr["incomplete"]) == (29_000, False)
+
+
+def anchored_call() -> list[JournalEvent]:
+    events = answered_call()
+    events[4] = replace(events[4], data={**events[4].data, "anchored": True})
+    return events
+
+
+def test_quality_is_asked_for_at_the_end_and_the_cdr_waits_no_longer_than_it_settles() -> None:
+    book = CallBook("s", "b")
+    for item in anchored_call()[:-1]:
+        book.apply(item)
+    assert book.unheard(moment(5_000)) == ["abc@192.0.2.20"], "while it is up"
+    assert book.unheard(moment(5_250)) == []
+    book.hear({"abc@192.0.2.20": {"mos": 4.1}})
+    assert book.apply(anchored_call()[-1]) == []
+    assert book.unheard(moment(64_100)) == ["abc@192.0.2.20"]
+    assert book.unheard(moment(64_350)) == ["abc@192.0.2.20"], "again, until there is an answer"
+    book.hear({"abc@192.0.2.20": {"mos": 3.9, "loss": 0.02, "jitter_ms": 4.0}})
+    assert book.unheard(moment(64_600)) == []
+    cdr = only_cdr(book.tick(moment(64_000 + SETTLE_MS)))
+    assert cdr["quality"] == {"mos": 3.9, "loss": 0.02, "jitter_ms": 4.0}
+
+
+def test_rtpengine_that_is_gone_at_the_end_leaves_what_it_said_before() -> None:
+    book = CallBook("s", "b")
+    for item in anchored_call()[:-1]:
+        book.apply(item)
+    book.unheard(moment(5_000))
+    book.hear({"abc@192.0.2.20": {"mos": 4.1}})
+    book.apply(anchored_call()[-1])
+    book.hear({})
+    cdr = only_cdr(book.tick(moment(64_000 + SETTLE_MS)))
+    assert cdr["quality"] == {"mos": 4.1}
+    assert book.unheard(moment(70_000)) == []
+
+
+def test_rtpengine_that_knows_nothing_more_is_not_asked_again() -> None:
+    book = CallBook("s", "b")
+    for item in anchored_call():
+        book.apply(item)
+    book.unheard(moment(64_100))
+    book.hear({"abc@192.0.2.20": None})
+    assert book.unheard(moment(64_350)) == []
+    assert only_cdr(book.tick(moment(10**6)))["quality"] is None
+
+
+def test_direct_and_unanswered_calls_are_never_asked_about() -> None:
+    book = CallBook("s", "b")
+    for item in [*answered_call(), start(70_000, "x#1"), event(Kind.END, 71_000, "x#1", cause="user_busy")]:
+        book.apply(item)
+        assert book.unheard(moment(item.at.mono_ms + 100_000)) == []
+
+
+def test_quality_of_a_call_that_ended_under_a_killed_agent_is_asked_for_by_the_next() -> None:
+    book = CallBook("s", "b")
+    for item in anchored_call():
+        book.apply(item)
+    assert _resumed(book).unheard(moment(64_300)) == ["abc@192.0.2.20"]
+
+
+def test_codec_agreed_on_last_is_the_calls() -> None:
+    changes = [
+        event(Kind.MEDIA, 20_000, codec="opus"),
+        event(Kind.MEDIA, 10_000, codec="G722"),
+        event(Kind.MEDIA, 30_000, codec=""),
+    ]
+    for order in (changes, changes[::-1]):
+        assert only_cdr(fold([*answered_call()[:-1], *order, answered_call()[-1]]))["codec"] == "opus"
+
+
 def test_registrations_make_no_record() -> None:
     assert fold([event(Kind.REGISTRATION, 5, "", aor="201")]) == []
 
@@ -400,7 +493,11 @@ def journals(draw: st.DrawFn) -> list[JournalEvent]:
             mono_ms += draw(st.integers(1, 3_000))
             kind = draw(st.sampled_from([k for k in Kind if k is not Kind.REGISTRATION]))
             call = "" if kind is Kind.PROCESS_START else draw(st.sampled_from(_CALLS))
-            data = {"index": 0, "cause": "normal_clearing"} if kind is not Kind.START else {"call_id": call}
+            data: dict[str, Any] = {"index": 0, "cause": "normal_clearing", "anchored": draw(st.booleans())}
+            if kind is Kind.START:
+                data = {"call_id": call}
+            elif kind is Kind.END:
+                data |= {"forgotten": draw(st.booleans())}
             events.append(event(kind, mono_ms, call, boot=boot, **data))
     return [JournalEvent(seq, e.call, e.kind, e.at, e.data) for seq, e in enumerate(events, 1)]
 
@@ -440,7 +537,12 @@ def test_any_journal_read_with_any_crashes_gives_each_call_the_same_cdrs_once(
 def test_every_call_in_a_journal_gets_a_cdr_in_the_end(events: list[JournalEvent]) -> None:
     records = fold(events, boot="boot-end")
     told = {record.body["call"] for record in records if record.kind == "cdr"}
-    assert told == {item.call for item in events if item.call}
+    too_little = (Kind.TRANSFER, Kind.MEDIA)
+    assert told == {
+        item.call
+        for item in events
+        if item.call and item.kind not in too_little and not item.data.get("forgotten")
+    }
 
 
 def test_call_that_found_no_room_for_its_recording_says_so_and_names_none() -> None:
