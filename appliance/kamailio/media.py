@@ -27,10 +27,14 @@ from appliance.kamailio.media_anchor import (
     rtp_of,
 )
 from appliance.kamailio.request import CallFacts, Origin
+from appliance.kamailio.spoken import NOT_SPOKEN, first_guess, second_guess
 from appliance.kamailio.view import Policy, View
 
 SDP_MAX_BYTES = 8_000
 """An SDP kept between two passes: a web phone's offer has some 3 kB; what is longer is anchored on both passes."""
+
+SPOKEN = "rtp"
+"""Table: a telephone, as "extension@address" -> what it spoke last. See `spoken`."""
 
 SILENT_S = 5.0
 """After rtpengine did not answer, a worker tries it again only after this time: each try holds the worker up."""
@@ -56,7 +60,10 @@ class MediaPath:
         if kept:
             ksr.release_media("delete-delay=0")
         sdp = self._body()
-        ksr.put("side", kept.get("side") or _write(self._caller_side(facts, sdp)))
+        side = _write(self._caller_side(facts, sdp))
+        if facts.origin is Origin.PHONE and sdp:
+            ksr.keep(SPOKEN, _phone(facts.origin_id, ksr.pv("$si")), _read(side).rtp)
+        ksr.put("side", kept.get("side") or side)
         ksr.put("offer", kept.get("sdp") or sdp)
 
     def first_pass(self, call: str) -> None:
@@ -73,7 +80,9 @@ class MediaPath:
         """Write the offer for one target. False: the call cannot do without rtpengine, and it is gone."""
         ksr = self._ksr
         sdp = ksr.get("offer")
-        through = anchor(_read(ksr.get("side")), self._callee_side(step), record)
+        callee = self._callee_side(step)
+        through = anchor(_read(ksr.get("side")), callee, record)
+        ksr.put(f"spoken{ksr.branch()}", callee.rtp if step.kind is StepKind.CONTACTS else "")
         written = self._offer(through, sdp) if through and sdp else sdp
         if through and sdp and not written:
             if through.needed:
@@ -97,6 +106,15 @@ class MediaPath:
         if not written:
             self._silent_until_s = self._clock() + SILENT_S
         return written
+
+    def again_otherwise(self, step: Step, code: int) -> bool:
+        """Whether a step's telephones, that refused what they were offered to speak, are to be offered the other kind.
+        True once in a call: what is offered from now on is the other kind."""
+        ksr = self._ksr
+        if step.kind is not StepKind.CONTACTS or code not in NOT_SPOKEN or ksr.get("otherwise"):
+            return False
+        ksr.put("otherwise", "1" if ksr.get("offer") else "")
+        return bool(ksr.get("offer"))
 
     def mark(self) -> str:
         """The decision for the current branch, as a Record-Route parameter."""
@@ -122,6 +140,13 @@ class MediaPath:
             ksr.set_body(written)
         if ksr.get("again"):
             self._keep(answer=True, sdp=written or sdp)
+
+    def learn(self) -> None:
+        """A telephone answered: next time it is offered at once what it speaks."""
+        ksr = self._ksr
+        spoken, user = ksr.get(f"spoken{ksr.branch()}"), ksr.get(f"who{ksr.branch()}")
+        if spoken and user and ksr.get("offer"):
+            ksr.keep(SPOKEN, _phone(user, ksr.pv("$si")), spoken)
 
     def settle(self) -> None:
         """Somebody answered. Where his audio is direct, the relay that was made for a target before him is let go: it would
@@ -184,11 +209,16 @@ class MediaPath:
         where = received or uri
         network = places.network_of(places.host_of(where), policy)
         transport = places.transport_of(where)
-        if transport in ("ws", "wss"):
-            return Side(network, Rtp.WEBRTC)
-        secure = transport == "tls" and _read(self._ksr.get("side")).rtp is Rtp.SDES
+        known = self._ksr.look(SPOKEN, _phone(self._ksr.aimed_at(), places.host_of(where)))
+        rtp = first_guess(transport, _read(self._ksr.get("side")).rtp, known)
+        if self._ksr.get("otherwise"):
+            rtp = second_guess(rtp)
         behind = bool(received) and places.host_of(received) != places.host_of(uri)
-        return Side(network, Rtp.SDES if secure else Rtp.PLAIN, behind)
+        return Side(network, rtp, behind and rtp is not Rtp.WEBRTC)
+
+
+def _phone(number: str, address: str) -> str:
+    return f"{number}@{address}"
 
 
 def _write(side: Side) -> str:
