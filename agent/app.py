@@ -39,6 +39,7 @@ from agent.status import (
     SpoolStatus,
     Status,
     TaskStatus,
+    centre_status,
     link_status,
     status_page,
     survives,
@@ -297,6 +298,7 @@ class Agent:
             kamailio=self._kamailio or KamailioStatus(),
             config=self._config_status(now_s),
             spool=self._spool_status,
+            centre=centre_status(self._centre.contact, now_s),
             tasks={
                 name: TaskStatus(figures.running, figures.restarts, figures.last_error)
                 for name, figures in self._supervisor.figures.items()

@@ -16,6 +16,7 @@ from agent.cloud_errors import CloudError
 from agent.cloud_transport import Transport, pinned
 from agent.config import ConfigKeeper
 from agent.config_check import Trust
+from agent.contact import Contact
 from agent.identity import Enrolled, load_enrolled, load_or_make
 from agent.logs import Logger
 from agent.recording_table import RecordingTable
@@ -57,6 +58,7 @@ class Centre:
         self._table: RecordingTable | None = None
         self._acknowledged = 0
         self._synced_s: float | None = None
+        self.contact = Contact()
         self.enrolment: Enrolled | None = None
 
     async def enrolled(self) -> Enrolled:
@@ -73,7 +75,9 @@ class Centre:
         if self._client is None:
             identity = await asyncio.to_thread(load_or_make, self._layout.key)
             transport = Transport(self._box.centre.url or enrolled.url, pinned(enrolled.ca_pem))
-            self._client = CloudClient(transport, enrolled.enrolment.box_id, identity.sign)
+            self._client = CloudClient(
+                transport, enrolled.enrolment.box_id, identity.sign, observe=self._observe
+            )
         return self._client
 
     async def close(self) -> None:
@@ -141,6 +145,9 @@ class Centre:
             )
 
         return report
+
+    def _observe(self, task: str, error: CloudError | None) -> None:
+        self.contact.note(task, error, self._now_s())
 
     async def _keep_config(self) -> None:
         enrolled = await self.enrolled()

@@ -4,11 +4,12 @@ elsewhere (`records`, `upload`). An answer that does not fit the contract is a C
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from agent.cloud_errors import CloudRefused, confused
+from agent.cloud_errors import CloudError, CloudRefused, confused
 from agent.cloud_transport import ANSWER_BYTES_MAX, DEADLINE_S, Answer, Method, Transport, json_of
 from agent.identity import Signer
 from cloudsync.wire import (
@@ -52,6 +53,10 @@ Parsed = TypeVar("Parsed")
 _JSON = {"Content-Type": "application/json"}
 
 
+Observe = Callable[[str, CloudError | None], object]
+"""Told of every request what it was for (a fixed word) and how it failed, None when it succeeded."""
+
+
 @dataclass(frozen=True, slots=True)
 class UploadState:
     """What the centre holds of a recording. receipt: only with state `stored`."""
@@ -70,11 +75,13 @@ class CloudClient:
         sign: Signer,
         *,
         monotonic_s: Callable[[], float] = time.monotonic,
+        observe: Observe = lambda _task, _error: None,
     ) -> None:
         self._transport = transport
         self._box_id = box_id
         self._sign = sign
         self._monotonic_s = monotonic_s
+        self._observe = observe
         self._token = ""
         self._renew_at_s = 0.0
         self._token_lock = asyncio.Lock()
@@ -95,70 +102,86 @@ class CloudClient:
     async def config(self, have: int, wait_s: float) -> Envelope | None:
         """The newest site document when its version is not `have`; None when nothing new came within `wait_s`
         (at most LONG_POLL_MAX_S). The signature is not checked here."""
-        wait_s = min(wait_s, LONG_POLL_MAX_S)
-        answer = await self._call(
-            "GET",
-            f"{PATH_CONFIG}?have={have}&wait_s={wait_s:g}",
-            deadline_s=wait_s + POLL_SLACK_S,
-            limit_bytes=2 * DOCUMENT_BYTES_MAX,
-        )
-        return None if answer.status == 204 else self._parsed(envelope_from, json_of(answer, self.url))
+        with self._told("config"):
+            wait_s = min(wait_s, LONG_POLL_MAX_S)
+            answer = await self._call(
+                "GET",
+                f"{PATH_CONFIG}?have={have}&wait_s={wait_s:g}",
+                deadline_s=wait_s + POLL_SLACK_S,
+                limit_bytes=2 * DOCUMENT_BYTES_MAX,
+            )
+            return None if answer.status == 204 else self._parsed(envelope_from, json_of(answer, self.url))
 
     async def config_status(self, version: int, state: ConfigState, problems: Sequence[Any] = ()) -> None:
         """Tell what became of a version."""
-        await self._post(
-            PATH_CONFIG_STATUS, {"version": version, "state": str(state), "problems": list(problems)}
-        )
+        with self._told("config"):
+            await self._post(
+                PATH_CONFIG_STATUS, {"version": version, "state": str(state), "problems": list(problems)}
+            )
 
     async def heartbeat(self, telemetry: Mapping[str, Any]) -> dict[str, Any]:
         """Report; gives the centre's answer (`server_time_utc` and, when so, `revoked`)."""
-        value = json_of(await self._post(PATH_HEARTBEAT, dict(telemetry)), self.url)
-        if not isinstance(value, dict):
-            raise confused(self.url, "a heartbeat's answer must be an object")
-        return value
+        with self._told("heartbeat"):
+            value = json_of(await self._post(PATH_HEARTBEAT, dict(telemetry)), self.url)
+            if not isinstance(value, dict):
+                raise confused(self.url, "a heartbeat's answer must be an object")
+            return value
 
     async def send_records(self, site_id: str, records: Sequence[Record]) -> list[RecordResult]:
         """Send one batch; one result for each record, in order, all of them on the centre's disk."""
-        answer = await self._call(
-            "POST",
-            PATH_RECORDS,
-            content=encode_batch(site_id, self._box_id, records),
-            headers={**_JSON, "Content-Encoding": "gzip"},
-        )
-        json_of(answer, self.url)
-        return self._parsed(lambda body: decode_results(body, [r.id for r in records]), answer.body)
+        with self._told("records"):
+            answer = await self._call(
+                "POST",
+                PATH_RECORDS,
+                content=encode_batch(site_id, self._box_id, records),
+                headers={**_JSON, "Content-Encoding": "gzip"},
+            )
+            json_of(answer, self.url)
+            return self._parsed(lambda body: decode_results(body, [r.id for r in records]), answer.body)
 
     async def offer(self, offer: RecordingOffer) -> int:
         """Announce a recording; gives the offset from which to send (its size and more: nothing is left to send)."""
-        value = json_of(await self._post(PATH_RECORDINGS, as_json(offer)), self.url)
-        offset = value.get("offset") if isinstance(value, dict) else None
-        if not isinstance(offset, int) or offset < 0:
-            raise confused(self.url, f"an upload cannot stand at {offset!r}")
-        return offset
+        with self._told("recordings"):
+            value = json_of(await self._post(PATH_RECORDINGS, as_json(offer)), self.url)
+            offset = value.get("offset") if isinstance(value, dict) else None
+            if not isinstance(offset, int) or offset < 0:
+                raise confused(self.url, f"an upload cannot stand at {offset!r}")
+            return offset
 
     async def piece(self, recording_id: str, offset: int, data: bytes) -> int:
         """Send bytes from `offset` on; gives the offset that the centre has on disk."""
-        answer = await self._call(
-            "PATCH",
-            f"{PATH_RECORDINGS}/{recording_id}",
-            content=data,
-            headers={"Content-Type": "application/offset+octet-stream", "Upload-Offset": str(offset)},
-        )
-        stands = answer.headers.get("upload-offset", "")
-        if not stands.isdigit() or int(stands) > offset + len(data):
-            raise confused(self.url, f"the upload cannot stand at {stands[:20]!r}")
-        return int(stands)
+        with self._told("recordings"):
+            answer = await self._call(
+                "PATCH",
+                f"{PATH_RECORDINGS}/{recording_id}",
+                content=data,
+                headers={"Content-Type": "application/offset+octet-stream", "Upload-Offset": str(offset)},
+            )
+            stands = answer.headers.get("upload-offset", "")
+            if not stands.isdigit() or int(stands) > offset + len(data):
+                raise confused(self.url, f"the upload cannot stand at {stands[:20]!r}")
+            return int(stands)
 
     async def recording(self, recording_id: str) -> UploadState:
         """What the centre holds of a recording, with its receipt once it is stored."""
-        answer = await self._call("GET", f"{PATH_RECORDINGS}/{recording_id}")
-        value = json_of(answer, self.url)
+        with self._told("recordings"):
+            answer = await self._call("GET", f"{PATH_RECORDINGS}/{recording_id}")
+            value = json_of(answer, self.url)
+            try:
+                state = RecordingState(value["state"])
+                receipt = receipt_from(value["receipt"]) if state is RecordingState.STORED else None
+            except (KeyError, TypeError, ValueError) as error:
+                raise confused(self.url, f"no usable state of recording {recording_id}: {error}") from error
+            return UploadState(state, receipt)
+
+    @contextmanager
+    def _told(self, task: str) -> Iterator[None]:
         try:
-            state = RecordingState(value["state"])
-            receipt = receipt_from(value["receipt"]) if state is RecordingState.STORED else None
-        except (KeyError, TypeError, ValueError) as error:
-            raise confused(self.url, f"no usable state of recording {recording_id}: {error}") from error
-        return UploadState(state, receipt)
+            yield
+        except CloudError as error:
+            self._observe(task, error)
+            raise
+        self._observe(task, None)
 
     def _parsed(self, parse: Callable[[Given], Parsed], value: Given) -> Parsed:
         try:

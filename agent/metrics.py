@@ -191,6 +191,19 @@ METRICS: tuple[tuple[Spec, Read], ...] = (
         lambda status: _one(status.config.centre_age_s),
     ),
     (
+        Spec(
+            "centre_failures_total",
+            "counter",
+            "Requests to the centre that failed since the agent started.",
+            ("task", "kind"),
+        ),
+        lambda status: [
+            ((task, kind), float(count))
+            for task, kinds in status.centre.failures.items()
+            for kind, count in kinds.items()
+        ],
+    ),
+    (
         Spec("spool_records", "gauge", "Records that wait for the centre."),
         lambda status: _one(status.spool.waiting),
     ),

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from agent.contact import Contact
 from agent.disk import DiskState
 from agent.link import Link
 from appliance.model import LinkState
@@ -88,6 +89,26 @@ class SpoolStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class FailingStatus:
+    """Requests to the centre that fail just now. task: what they are for; kind: of `contact.Failure`; message: the newest
+    failure; age_s: since the first of the `count` failures in a row."""
+
+    task: str
+    kind: str
+    message: str
+    age_s: float
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class CentreStatus:
+    """How requests to the centre fare. failures: task -> kind -> failed requests since the agent started."""
+
+    failing: tuple[FailingStatus, ...] = ()
+    failures: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class TaskStatus:
     """One of the agent's own tasks."""
 
@@ -112,6 +133,7 @@ class Status:
     kamailio: KamailioStatus = KamailioStatus()
     config: ConfigStatus = ConfigStatus()
     spool: SpoolStatus = SpoolStatus()
+    centre: CentreStatus = CentreStatus()
     tasks: Mapping[str, TaskStatus] = field(default_factory=dict)
     disk_free_bytes: int = 0
     disk_bytes: int = 0
@@ -158,6 +180,18 @@ def link_status(
         failbacks_doubled=link.failbacks,
         transitions={f"{a.value}>{b.value}": count for (a, b), count in link.transitions.items()},
     )
+
+
+def centre_status(contact: Contact, now_s: float) -> CentreStatus:
+    """What `contact` has noted, at that moment."""
+    failures: dict[str, dict[str, int]] = {}
+    for (task, kind), count in contact.counts.items():
+        failures.setdefault(task, {})[kind.value] = count
+    failing = tuple(
+        FailingStatus(one.task, one.kind.value, one.message, round(now_s - one.since_s, 3), one.count)
+        for one in contact.failing
+    )
+    return CentreStatus(failing, failures)
 
 
 def _rounded(value: float | None) -> float | None:

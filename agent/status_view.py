@@ -110,6 +110,10 @@ def _troubles(status: Json, lang: Lang) -> list[RenderableType]:
     ]
     if not status["recording_allowed"]:
         lines.append(text(f"agent.status.disk_{status['disk_state']}", lang))
+    lines += [
+        text(f"agent.status.centre_{one['kind']}", lang, age=span(one["age_s"]), message=one["message"])
+        for one in {one["kind"]: one for one in reversed(status["centre"]["failing"])}.values()
+    ]
     config = status["config"]
     if config["problems"]:
         lines.append(

@@ -86,7 +86,7 @@ def test_every_metric_keeps_prometheus_conventions(spec, _read) -> None:  # type
     assert re.fullmatch(r"[a-z][a-z0-9_]*", spec.name)
     assert (spec.kind == "counter") == spec.name.endswith("_total")
     assert not re.search(r"_(ms|minutes|hours|percent|kb|mb)(_|$)", spec.name), "base units only"
-    assert set(spec.labels) <= {"upstream", "state", "from", "to", "task"}, "labels must be bounded"
+    assert set(spec.labels) <= {"upstream", "state", "from", "to", "task", "kind"}, "labels must be bounded"
     assert spec.text.endswith(".")
 
 
