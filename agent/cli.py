@@ -11,10 +11,10 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from agent.owner import act_as_owner
 from appliance.box import Box, box_path, load
 from appliance.errors import KyusaiError
 from appliance.layout import Layout
+from appliance.owner import act_as_owner
 from appliance.problems import DocumentError
 from appliance.text import Lang, explain, language, text
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 from agent import certificate
 from agent.config_store import write_durably
-from agent.owner import own_name
 from appliance.box import Box
 from appliance.errors import KyusaiError
 from appliance.kamailio import render as kamailio
 from appliance.layout import Layout
 from appliance.media import rtpengine
+from appliance.owner import own_name
 
 PRIVATE_MODE = 0o640
 """These files name folders and addresses: no secret, and nobody else's business."""

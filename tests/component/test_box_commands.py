@@ -6,6 +6,8 @@ An operator who enrols or renders as root must not leave files behind that the d
 import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -38,19 +40,17 @@ def kyusai(*words: str, lang: str = "en") -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Folders of a user other than root, below folders that he may enter."""
-    (tmp_path / "box.toml").write_text(SETTINGS.format(folder=tmp_path))
-    for name in ("state", "run"):
-        (tmp_path / name).mkdir()
-        if os.geteuid() == 0:
-            os.chown(tmp_path / name, NOBODY, NOBODY)
-    for above in tmp_path.parents:
-        if above == Path("/tmp"):  # noqa: S108 - where pytest keeps its folders
-            break
-        above.chmod(above.stat().st_mode | 0o011)
-    tmp_path.chmod(0o755)
-    return tmp_path
+def folder() -> Iterator[Path]:
+    """Folders of a user other than root, below one that he may enter; the name is short, as a socket's has to be."""
+    with tempfile.TemporaryDirectory(prefix="kyu-") as made:
+        above = Path(made)
+        above.chmod(0o755)
+        (above / "box.toml").write_text(SETTINGS.format(folder=above))
+        for name in ("state", "run"):
+            (above / name).mkdir()
+            if os.geteuid() == 0:
+                os.chown(above / name, NOBODY, NOBODY)
+        yield above
 
 
 @as_root

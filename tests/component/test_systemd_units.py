@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
-UNITS = Path(__file__).resolve().parents[2] / "appliance" / "systemd"
+ROOT = Path(__file__).resolve().parents[2]
+UNITS = ROOT / "appliance" / "systemd"
+CENTRE = ROOT / "cloudsync" / "systemd"
 SERVICES = sorted(path.name for path in UNITS.glob("*.service"))
+ALL_SERVICES = [*SERVICES, "kyusai-centre.service"]
 ANALYZE = shutil.which("systemd-analyze")
 
 needs_systemd = pytest.mark.skipif(ANALYZE is None, reason="no systemd-analyze on this machine")
@@ -17,14 +20,15 @@ needs_systemd = pytest.mark.skipif(ANALYZE is None, reason="no systemd-analyze o
 def read(name: str) -> configparser.RawConfigParser:
     found = configparser.RawConfigParser(strict=False, delimiters=("=",))
     found.optionxform = str  # type: ignore[assignment,method-assign]
-    found.read_string((UNITS / name).read_text("utf-8"))
+    folder = CENTRE if "centre" in name else UNITS
+    found.read_string((folder / name).read_text("utf-8"))
     return found
 
 
 @pytest.fixture
 def installed(tmp_path: Path) -> Path:
     """The units with programs that exist here in place of /opt/kyusai's, which the checker looks for."""
-    for path in UNITS.iterdir():
+    for path in (*UNITS.iterdir(), *CENTRE.iterdir()):
         text = path.read_text("utf-8").replace("/opt/kyusai/venv/bin/kyusai", "/bin/true")
         for program in ("/usr/sbin/kamailio", "/usr/bin/rtpengine"):
             if not Path(program).exists():
@@ -34,7 +38,7 @@ def installed(tmp_path: Path) -> Path:
 
 
 @needs_systemd
-@pytest.mark.parametrize("name", SERVICES)
+@pytest.mark.parametrize("name", ALL_SERVICES)
 def test_systemd_accepts_every_unit_without_a_word(installed: Path, name: str) -> None:
     done = subprocess.run(
         [str(ANALYZE), "verify", "--man=no", "--recursive-errors=no", str(installed / name)],
@@ -48,7 +52,7 @@ def test_systemd_accepts_every_unit_without_a_word(installed: Path, name: str) -
 
 
 @needs_systemd
-@pytest.mark.parametrize("name", SERVICES)
+@pytest.mark.parametrize("name", ALL_SERVICES)
 def test_every_service_is_hardened(installed: Path, name: str) -> None:
     done = subprocess.run(
         [str(ANALYZE), "security", "--offline=true", "--threshold=30", "--no-pager", str(installed / name)],
@@ -69,7 +73,7 @@ def test_the_four_services_come_back_by_themselves_whatever_happens() -> None:
         "kyusai-media.service",
         "kyusai-rtpengine.service",
     ]
-    for name in SERVICES:
+    for name in ALL_SERVICES:
         assert read(name)["Service"]["Restart"] == "always"
         assert read(name)["Unit"]["StartLimitIntervalSec"] == "0", (
             "a box in a cupboard has nobody to reset a limit"
@@ -90,3 +94,34 @@ def test_calls_require_nothing_that_runs_beside_them() -> None:
 def test_the_agent_is_watched_by_systemd() -> None:
     service = read("kyusai-agent.service")["Service"]
     assert (service["Type"], service["WatchdogSec"]) == ("notify", "10")
+
+
+def test_a_dead_line_does_not_hold_up_the_start_of_calls() -> None:
+    for name in SERVICES:
+        words = " ".join(read(name)["Unit"].values())
+        assert "network-online" not in words, (
+            "it waits up to two minutes for a line that may be dead for a day"
+        )
+
+
+def test_memory_is_taken_from_the_converter_first_and_from_calls_last() -> None:
+    order = ("kyusai-media", "kyusai-agent", "kyusai-kamailio")
+    media, agent, kamailio = (int(read(f"{name}.service")["Service"]["OOMScoreAdjust"]) for name in order)
+    assert media > agent > 0 > kamailio
+    assert read("kyusai-rtpengine.service")["Service"]["OOMScoreAdjust"] == str(kamailio)
+
+
+def test_calls_come_before_what_runs_beside_them_and_before_the_rest_of_the_machine() -> None:
+    def weight(name: str) -> int:
+        return int(read(name)["Slice"]["CPUWeight"])
+
+    assert weight("kyusai-calls.slice") >= 10 * weight("kyusai-beside.slice")
+    assert weight("kyusai.slice") > 100, "100 is what everything else on the machine has"
+
+
+def test_no_service_may_write_outside_its_own_folders() -> None:
+    for name in ALL_SERVICES:
+        service = read(name)["Service"]
+        assert (service["ProtectSystem"], service["NoNewPrivileges"]) == ("strict", "yes")
+        assert "ReadWritePaths" not in service
+        assert service["User"] in {"kyusai", "kyusai-centre"}

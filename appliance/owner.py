@@ -1,5 +1,5 @@
-"""ADAPTER. Who the box's files belong to. The daemons run as a user of their own; what root wrote for them with mode 0600
-they could not read, and a box that was enrolled or rendered "as root" would be silent after its next start.
+"""ADAPTER. Whom the files of a box or a centre belong to. The daemons run as a user of their own; what root wrote for them
+with mode 0600 they could not read, and a box that was enrolled "as root" would be silent after its next start.
 """
 
 import os
