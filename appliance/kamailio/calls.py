@@ -15,6 +15,7 @@ from appliance.kamailio.answer import Answering, Journal
 from appliance.kamailio.call_key import call_key
 from appliance.kamailio.causes import Cause
 from appliance.kamailio.channels import Channels
+from appliance.kamailio.hangup import hang_up
 from appliance.kamailio.here import Here, peer_of, transport_of, with_user
 from appliance.kamailio.ksr_call import KsrCall, Target
 from appliance.kamailio.media import MediaPath
@@ -39,7 +40,7 @@ LAST_WORD = {
 }
 """What the caller hears when a plan has no step left for an outcome that no reply stands for."""
 
-PREEMPTED_HEADER = 'Reason: preemption ;cause=4 ;text="Non-IP Preemption"\r\n'
+PREEMPTED_REASON = 'preemption ;cause=4 ;text="Non-IP Preemption"'
 """RFC 4411 section 3: why the BYE comes."""
 
 PREEMPT_TRIES = 3
@@ -221,10 +222,10 @@ class Calls:
         if line is None:
             return False
         lower = call_key(line.call_id, line.from_tag)
-        self._ksr.keep("ending", lower, Cause.PREEMPTED)
         if line.talking:
-            self._ksr.rpc("dlg.end_dlg", line.entry, line.number, PREEMPTED_HEADER)
+            hang_up(self._ksr, self._parts.journal, line.row, Cause.PREEMPTED, PREEMPTED_REASON)
         else:
+            self._ksr.keep("ending", lower, Cause.PREEMPTED)
             self._ksr.cancel_call(line.call_id, line.cseq)
         self._parts.journal.put(
             "emergency",

@@ -4,10 +4,11 @@ Adapter over `KsrCall`, with one pure choice (`give_way`). Profiles empty themse
 of Kamailio they begin at nought, and a gateway that is full then says so itself.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
+from appliance.kamailio.call_key import call_key
 from appliance.kamailio.ksr_call import KsrCall
 from appliance.model import LinkState
 
@@ -31,15 +32,16 @@ _EARLY, _TALKING = (1, 2), (3, 4)
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One call on a gateway. entry, number: the dialog module's handle. talking: it was answered."""
+    """One call on a gateway. number: the dialog module's handle, higher for later ones. talking: it was answered.
+    row: all that Kamailio's RPC says of it."""
 
-    entry: int
     number: int
     call_id: str
     from_tag: str
     talking: bool
     started: int = 0
     cseq: str = ""
+    row: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
 
 def give_way(lines: Iterable[Line]) -> Line | None:
@@ -55,13 +57,13 @@ def read_line(row: dict[str, Any]) -> Line | None:
         return None
     caller = row.get("caller", {})
     return Line(
-        int(row.get("h_entry", 0)),
         int(row.get("h_id", 0)),
         str(row.get("call-id", "")),
         str(caller.get("tag", "")),
         state in _TALKING,
         int(row.get("start_ts", 0) or 0),
         str(caller.get("cseq", "")),
+        row,
     )
 
 
@@ -100,7 +102,12 @@ class Channels:
         rows = self._ksr.rpc("dlg.profile_list", LOWER, gateway)
         if not isinstance(rows, list):
             rows = [rows] if isinstance(rows, dict) else []
-        return give_way(line for row in rows if (line := read_line(row)) is not None)
+        lines = [line for row in rows if (line := read_line(row)) is not None]
+        return give_way(line for line in lines if not self._ending(line))
+
+    def _ending(self, line: Line) -> bool:
+        """Whether the call gives way already: its dialog lives a moment longer than the call."""
+        return bool(self._ksr.look("ending", call_key(line.call_id, line.from_tag)))
 
     # the counting half of `snapshot_view.Live`
 

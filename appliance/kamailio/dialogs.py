@@ -17,6 +17,7 @@ from appliance.kamailio.causes import Cause
 from appliance.kamailio.codec import agreed_codec
 from appliance.kamailio.dialog_media import DialogMedia, Passes
 from appliance.kamailio.ending import Last, end_of
+from appliance.kamailio.hangup import say_bye
 from appliance.kamailio.media_anchor import read_mark
 from appliance.kamailio.outcome import RETRANSMIT_MS
 from appliance.kamailio.transfer import read_refer
@@ -243,6 +244,8 @@ class Dialogs:
         )
         end = end_of(last)
         self._parts.journal.put("end", call, end)
+        if last.answered and not last.bye and not forced:
+            say_bye(ksr, ksr.current_dialog())
         if forced:
             ksr.forget("ending", call)
         call_id = call.rsplit("#", 1)[0]

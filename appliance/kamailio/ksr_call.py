@@ -212,6 +212,31 @@ class KsrCall:
     def keepalive(self, side: str) -> None:
         """Ask one side ("src" or "dst") from time to time whether the call is still up."""
         self.ksr.dialog.dlg_set_property(f"ka-{side}")
+    def expire_dialog(self, entry: int, number: int, after_s: int) -> None:
+        """Let a dialog, named by the dialog module's handle, run out after that time."""
+        self.ksr.dialog.dlg_set_timeout_id(after_s, entry, number)
+
+    def current_dialog(self) -> dict[str, Any]:
+        """The dialog at hand, in the shape and words in which Kamailio's RPC prints one."""
+
+        def leg(side: str) -> dict[str, str]:
+            names = {
+                "tag": "tag",
+                "contact": "contact",
+                "cseq": "cseq",
+                "route_set": "rs",
+                "socket": "bindaddr",
+            }
+            return {key: self.pv(f"$dlg({side}_{name})") for key, name in names.items()}
+
+        return {
+            "call-id": self.pv("$dlg(callid)"),
+            "from_uri": self.pv("$dlg(from_uri)"),
+            "to_uri": self.pv("$dlg(to_uri)"),
+            "caller": leg("from"),
+            "callee": leg("to"),
+        }
+
 
     def count_in(self, profile: str, value: str = "") -> None:
         """Count this call in a dialog profile, under `value` if the profile has values."""

@@ -7,6 +7,8 @@ both sides; a side that is gone does not hear it, and the call still ends here.
 import json
 from collections.abc import Callable
 
+from appliance.kamailio.answer import Journal
+from appliance.kamailio.hangup import hang_up
 from appliance.kamailio.ksr_call import KsrCall
 from appliance.kamailio.media_loss import Look, Memory, judge
 
@@ -16,8 +18,9 @@ TABLE = "media"
 class MediaWatch:
     """ask: one look at rtpengine, None when it did not answer; may block for as long as its own limit."""
 
-    def __init__(self, ksr: KsrCall, ask: Callable[[], Look | None]) -> None:
+    def __init__(self, ksr: KsrCall, journal: Journal, ask: Callable[[], Look | None]) -> None:
         self._ksr = ksr
+        self._journal = journal
         self._ask = ask
         self._memory = Memory()
 
@@ -31,7 +34,8 @@ class MediaWatch:
         gone, self._memory = judge([call_id for call_id, _, _ in calls.values()], self._memory, now)
         ended = {key: legs for key, legs in calls.items() if legs[0] in gone}
         for key, legs in ended.items():
-            ksr.keep("ending", key, gone[legs[0]])
             ksr.forget(TABLE, key)
-            ksr.rpc("dlg.terminate_dlg", *legs)
+            row = ksr.rpc("dlg.dlg_list", legs[0], legs[1])
+            if isinstance(row, dict):
+                hang_up(ksr, self._journal, row, gone[legs[0]])
         return len(ended)

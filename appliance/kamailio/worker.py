@@ -184,7 +184,7 @@ class Worker:
             except (RtpengineSilent, KeyError, ValueError, TypeError):
                 return None
 
-        return MediaWatch(self.parts.ksr, ask)
+        return MediaWatch(self.parts.ksr, self.parts.journal, ask)
 
     def watch_media(self) -> None:
         """One turn of the process "media". Blocks on rtpengine."""

@@ -401,7 +401,12 @@ async def test_full_gateway_refuses_the_next_call_and_gives_way_to_an_emergency(
         assert bye.get("reason").startswith("preemption")
         assert sipmsg.user_of(requests(gateway, "INVITE")[-1].get("from")) == "0312340000"
         assert {"cause": "preempted", "code": 0, "by": "box"} in await ends(box, 2)
-        assert await box.kamailio.rpc.call("dlg.profile_get_size", "gateway", "gw1") == 2
+        await wait_until(lambda: requests(gateway, "BYE"), "the gateway hears of it as well")
+
+        async def counted() -> bool:
+            return bool(await box.kamailio.rpc.call("dlg.profile_get_size", "gateway", "gw1") == 2)
+
+        await wait_until(counted, "the channel is free again", 5)
 
 
 async def test_call_that_still_rings_gives_way_before_one_that_talks() -> None:

@@ -155,9 +155,9 @@ def test_uri_in_a_header(value: str, uri: str) -> None:
 
 
 def test_ringing_call_gives_way_before_a_talking_one_and_the_youngest_first() -> None:
-    old = Line(1, 1, "old", "t", talking=True, started=10)
-    young = Line(1, 2, "young", "t", talking=True, started=20)
-    ringing = Line(2, 3, "ringing", "t", talking=False)
+    old = Line(1, "old", "t", talking=True, started=10)
+    young = Line(2, "young", "t", talking=True, started=20)
+    ringing = Line(3, "ringing", "t", talking=False)
     assert give_way([old, young, ringing]) is ringing
     assert give_way([old, young]) is young
     assert give_way([]) is None
@@ -172,7 +172,7 @@ def test_dialog_that_is_over_is_no_line() -> None:
         "start_ts": 9,
         "caller": {"tag": "t", "cseq": "3"},
     }
-    assert read_line(row) == Line(1, 2, "c", "t", True, 9, "3")
+    assert read_line(row) == Line(2, "c", "t", True, 9, "3")
     assert read_line(row | {"state": 5}) is None
 
 
