@@ -25,6 +25,9 @@ from tests.lab.site_document import GROUP
 SHARE_RIGHT = 0.8
 """Of a side's loud pieces, the share that must hold its tone and no other; a piece in which a call changes holds two."""
 
+CODER_NOISE_DB = 20.0
+"""Recordings are Opus, whose noise hides this far below a steady tone; the other side's voice would stand above."""
+
 LOUD_MIN_S = 0.8
 """How much of a side must be heard at all."""
 
@@ -160,10 +163,16 @@ def sides(path: Path, left_hz: int, right_hz: int) -> tuple[bool, bool]:
     return holds(samples[:, 0], rate, left_hz), holds(samples[:, 1], rate, right_hz)
 
 
+def _voices(window: tones.Samples, rate: int) -> list[tones.Tone]:
+    """The tones of a window without the coder's noise."""
+    found = tones.heard(window, rate)
+    return [tone for tone in found if tone.level_db > found[0].level_db - CODER_NOISE_DB]
+
+
 def holds(channel: tones.Samples, rate: int, hz: int) -> bool:
     """Whether the loud windows of a channel hold one tone, and there are enough of them to tell."""
     size = int(tones.WINDOW_S * rate)
     windows = [channel[at : at + size] for at in range(0, len(channel) - size, size)]
     loud = [window for window in windows if np.abs(window).max() > 0.02]
-    right = sum(tones.only(tones.heard(window, rate), (hz,)) for window in loud)
+    right = sum(tones.only(_voices(window, rate), (hz,)) for window in loud)
     return len(loud) * tones.WINDOW_S >= LOUD_MIN_S and right >= SHARE_RIGHT * len(loud)
