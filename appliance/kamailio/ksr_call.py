@@ -212,6 +212,7 @@ class KsrCall:
     def keepalive(self, side: str) -> None:
         """Ask one side ("src" or "dst") from time to time whether the call is still up."""
         self.ksr.dialog.dlg_set_property(f"ka-{side}")
+
     def expire_dialog(self, entry: int, number: int, after_s: int) -> None:
         """Let a dialog, named by the dialog module's handle, run out after that time."""
         self.ksr.dialog.dlg_set_timeout_id(after_s, entry, number)
@@ -236,7 +237,6 @@ class KsrCall:
             "caller": leg("from"),
             "callee": leg("to"),
         }
-
 
     def count_in(self, profile: str, value: str = "") -> None:
         """Count this call in a dialog profile, under `value` if the profile has values."""
