@@ -77,17 +77,33 @@ def pending(folder: Path, known: Collection[str]) -> tuple[list[Recording], list
         return found, bad
     sidecars = [path for path in folder.iterdir() if path.suffix == SIDECAR and path.name[0] != "."]
     for sidecar in sorted((p for p in sidecars if p.stem not in known), key=lambda p: p.stat().st_mtime_ns):
-        try:
-            value = json.loads(sidecar.read_bytes())
-            name = str(value.pop("file"))
-            offer = RecordingOffer(**value)
-            if offer.id != sidecar.stem or Path(name).name != name:
-                raise ValueError("it names another recording or folder")
-            _check(offer)
-            found.append(Recording(folder / name, offer))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            bad.append(BadSidecar(sidecar, str(error)))
+        read = read_sidecar(sidecar)
+        if isinstance(read, Recording):
+            found.append(read)
+        else:
+            bad.append(read)
     return found, bad
+
+
+def read_sidecar(sidecar: Path) -> Recording | BadSidecar:
+    """What a sidecar says now."""
+    try:
+        value = json.loads(sidecar.read_bytes())
+        name = str(value.pop("file"))
+        offer = RecordingOffer(**value)
+        if offer.id != sidecar.stem or Path(name).name != name:
+            raise ValueError("it names another recording or folder")
+        _check(offer)
+        return Recording(sidecar.with_name(name), offer)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        return BadSidecar(sidecar, str(error))
+
+
+def as_handed_over(recording: Recording) -> Recording:
+    """The recording as its sidecar has it now: a conversion that a crash made the media process repeat replaces audio and
+    sidecar. As it was given when the sidecar cannot be used."""
+    read = read_sidecar(recording.path.with_name(recording.offer.id + SIDECAR))
+    return read if isinstance(read, Recording) else recording
 
 
 def remove(recording: Recording) -> None:

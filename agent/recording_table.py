@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from agent.recording_spool import Recording
 from agent.spool import PARKED, WAITING, Spool
@@ -58,7 +59,13 @@ class RecordingTable:
             ORDER BY started_utc, id LIMIT ?"""  # noqa: S608
         with self._spool.reading() as db:
             rows = db.execute(query, (WAITING, *but, limit)).fetchall()
-        return [Recording(Path(row[2]), RecordingOffer(row[0], row[1], *row[3:])) for row in rows]
+        return [_decoded(row) for row in rows]
+
+    def renew(self, recording: Recording) -> None:
+        """It was handed over anew: as it is now it waits from the beginning."""
+        with self._spool.transaction() as db:
+            db.execute("DELETE FROM recording WHERE id = ?", (recording.offer.id,))
+        self.add([recording])
 
     def uploaded(self, recording_id: str, offset: int) -> None:
         """Note for people how much of it the centre has."""
@@ -79,6 +86,12 @@ class RecordingTable:
                 "SELECT id, reason FROM recording WHERE state = ? ORDER BY id", (PARKED,)
             ).fetchall()
 
+    def parked_recordings(self) -> list[Recording]:
+        """Parked recordings as the table has them."""
+        query = f"SELECT {_COLUMNS} FROM recording WHERE state = ? ORDER BY id"  # noqa: S608
+        with self._spool.reading() as db:
+            return [_decoded(row) for row in db.execute(query, (PARKED,))]
+
     def retry_parked(self) -> int:
         """Let parked recordings wait again; gives how many."""
         with self._spool.transaction() as db:
@@ -97,3 +110,7 @@ class RecordingTable:
             found = {row[0]: row[1:] for row in db.execute(query)}
         waiting, left_bytes = found.get(WAITING, (0, 0))
         return RecordingDepth(waiting, found.get(PARKED, (0, 0))[0], left_bytes)
+
+
+def _decoded(row: tuple[Any, ...]) -> Recording:
+    return Recording(Path(row[2]), RecordingOffer(row[0], row[1], *row[3:]))

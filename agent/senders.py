@@ -18,7 +18,7 @@ from agent.call_records import CallRecords
 from agent.cloud_errors import CloudError, CloudRefused
 from agent.journal_events import Moment
 from agent.journal_reader import JournalUnreadable
-from agent.recording_spool import BadSidecar, pending
+from agent.recording_spool import BadSidecar, as_handed_over, pending
 from agent.recording_table import RecordingTable
 from agent.spool_errors import SpoolDamaged, SpoolError, SpoolFull, SpoolUnusable
 from agent.upload import RecordingSender, RecordSender
@@ -155,11 +155,17 @@ async def run_pick_up(
 
 
 def take_in(table: RecordingTable, folder: Path) -> tuple[int, list[BadSidecar]]:
-    """One look at the folder; gives how many recordings are new, and sidecars that cannot be used. Blocks."""
+    """One look at the folder; gives how many recordings are new, and sidecars that cannot be used. Blocks.
+
+    A parked recording that was handed over anew (its conversion repeated after a crash) is new again."""
     found, bad = pending(folder, table.known())
     if found:
         table.add(found)
-    return len(found), bad
+    renewed = [(old, as_handed_over(old)) for old in table.parked_recordings()]
+    for old, new in renewed:
+        if new != old:
+            table.renew(new)
+    return len(found) + sum(new != old for old, new in renewed), bad
 
 
 def _bad_sidecar(sidecar: BadSidecar) -> KyusaiError:

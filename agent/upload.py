@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from agent import recording_spool, records
 from agent.cloud_client import CloudClient
-from agent.cloud_errors import CloudRefused, confused
+from agent.cloud_errors import CloudConfused, CloudRefused, confused
 from agent.identity import signed_by
 from agent.recording_spool import Recording
 from agent.recording_table import RecordingTable
@@ -34,6 +34,20 @@ CORRUPT_TRIES_MAX = 3
 """Whole uploads whose hash came out wrong at the centre before the recording is parked for a person."""
 _UNFIT_STATUS = (400, 413, 422)
 """The batch itself displeases the centre: smaller ones find the record that is to blame."""
+
+_UNKNOWN_STATUS = 404
+"""The centre was never offered this recording."""
+
+
+class _NotStored(CloudConfused):
+    """The centre has taken everything and does not say that it is stored."""
+
+    @classmethod
+    def of(cls, url: str, recording_id: str) -> "_NotStored":
+        """For one recording."""
+        told = confused(url, f"all of {recording_id} was sent and it is not stored")
+        return cls(told.key, told.message, told.hint, **told.values)
+
 
 Pace = Callable[[int], Awaitable[None]]
 """Called with the number of bytes before they are sent; waits as long as the limit of the hour and calls demand."""
@@ -150,18 +164,22 @@ class RecordingSender:
             self._busy.discard(recording.offer.id)
         return True
 
-    async def _upload(self, recording: Recording) -> None:
+    async def _upload(self, listed: Recording) -> None:
+        recording = await asyncio.to_thread(recording_spool.as_handed_over, listed)
+        if recording != listed:
+            await asyncio.to_thread(self._table.renew, recording)
         offer = recording.offer
         problem = await asyncio.to_thread(_problem, recording)
-        if problem:
+        if problem and not await self._held(offer):
             await self._park(offer.id, problem)
             return
         try:
-            offset = await self._cloud.offer(offer)
-            while offset < offer.bytes:
-                offset = await self._piece(recording, offset)
-                await asyncio.to_thread(self._table.uploaded, offer.id, offset)
-            await self._receipt(offer)
+            if not problem:
+                offset = await self._cloud.offer(offer)
+                while offset < offer.bytes:
+                    offset = await self._piece(recording, offset)
+                    await asyncio.to_thread(self._table.uploaded, offer.id, offset)
+                await self._receipt(offer)
         except CloudRefused as error:
             await self._refused(recording, error)
             return
@@ -169,6 +187,19 @@ class RecordingSender:
         await asyncio.to_thread(self._table.forget, offer.id)
         self._corrupt.pop(offer.id, None)
         self.counters.recordings_stored += 1
+
+    async def _held(self, offer: RecordingOffer) -> bool:
+        """Whether the centre proves that it has a recording of which the file here is gone or spoilt: a crash between the
+        deletions that follow a receipt leaves a sidecar alone."""
+        try:
+            await self._receipt(offer)
+        except CloudRefused as error:
+            if error.status != _UNKNOWN_STATUS:
+                raise
+            return False
+        except _NotStored:
+            return False
+        return True
 
     async def _piece(self, recording: Recording, offset: int) -> int:
         data = await asyncio.to_thread(_read, recording, offset, self._piece_bytes)
@@ -192,7 +223,7 @@ class RecordingSender:
         state = await self._cloud.recording(offer.id)
         receipt = state.receipt
         if state.state is not RecordingState.STORED or receipt is None:
-            raise confused(self._cloud.url, f"all of {offer.id} was sent and it is not stored")
+            raise _NotStored.of(self._cloud.url, offer.id)
         if (receipt.site_id, receipt.id, receipt.sha256) != (self._site_id, offer.id, offer.sha256):
             raise confused(self._cloud.url, f"a receipt for something else than {offer.id}")
         if not await self._signed(receipt):

@@ -522,6 +522,38 @@ async def test_recording_without_its_file_is_parked_and_holds_up_nobody(centre: 
     assert stored_bytes(centre, f"rec-b-{box.id}") == [data]
 
 
+async def test_crash_between_the_deletions_after_a_receipt_parks_nothing(centre: Centre, box: Box) -> None:
+    name = f"rec-{box.id}"
+    record_audio(box, name, 5000)
+    table, folder = RecordingTable(box.spool), box.folder / "recordings"
+    take_in(table, folder)
+    sidecar = (folder / f"{name}.json").read_bytes()
+    assert await box.recordings().upload()
+    (folder / f"{name}.json").write_bytes(sidecar)
+    assert take_in(table, folder)[0] == 1
+    assert await box.recordings().upload()
+    assert (table.known(), table.parked(), list(folder.iterdir())) == (set(), [], [])
+
+
+async def test_recording_converted_again_after_a_crash_is_sent_as_it_is_now(centre: Centre, box: Box) -> None:
+    name = f"rec-{box.id}"
+    record_audio(box, name, 5000)
+    table, folder = RecordingTable(box.spool), box.folder / "recordings"
+    take_in(table, folder)
+    data = b"the same audio, encrypted once more"
+    audio = folder / f"{name}.age"
+    audio.write_bytes(data)
+    assert await box.recordings().upload()
+    assert [id_ for id_, _ in table.parked()] == [name], "the media process has not said yet what it is"
+    digest = hashlib.sha256(data).hexdigest()
+    recording_spool.add(
+        name, "abc@192.0.2.20", audio, "0" * 64, digest, len(data), "2026-11-21T09:30:00Z", 12.5, "ogg"
+    )
+    assert take_in(table, folder)[0] == 1
+    assert await box.recordings().upload()
+    assert stored_bytes(centre, name) == [data]
+
+
 async def test_spool_lost_after_hand_over_loses_no_recording(centre: Centre, box: Box) -> None:
     name = f"rec-{box.id}"
     data = record_audio(box, name, 5000)
