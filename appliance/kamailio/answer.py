@@ -36,12 +36,14 @@ class Answering:
         user = self._who(step)
         call = ksr.get("call")
         origin, _, caller = ksr.get("origin").partition(" ")
-        self._remember(ksr.pv("$tt"), user if step.kind is StepKind.CONTACTS else "")
-        if ksr.get("again"):
+        again = bool(ksr.get("again"))
+        legs = {ksr.pv("$tt"): user} if step.kind is StepKind.CONTACTS and user else {}
+        if origin == "phone" and caller and not again:
+            legs[ksr.pv("$ft")] = caller
+        self._remember(legs)
+        if again:
             ksr.keep("pass", call, user or "?")
             return
-        if origin == "phone":
-            self._remember(ksr.pv("$ft"), caller)
         if step.kind is StepKind.CONTACTS:
             ksr.keepalive("dst")
         elif step.kind is StepKind.CLOUD:
@@ -61,15 +63,16 @@ class Answering:
         """Which of the numbers rung together it was: the branch stage noted it."""
         return self._ksr.get(f"who{self._ksr.branch()}") or (step.users[0] if step.users else "")
 
-    def _remember(self, tag: str, user: str) -> None:
-        if not user:
+    def _remember(self, legs: dict[str, str]) -> None:
+        """legs: tag -> number of its telephone."""
+        if not legs:
             return
         ksr, call_id = self._ksr, self._ksr.pv("$ci")
         try:
             known = json.loads(ksr.look("legs", call_id) or "{}")
         except ValueError:
             known = {}
-        ksr.keep("legs", call_id, json.dumps({**known, tag: user}))
+        ksr.keep("legs", call_id, json.dumps(known | legs))
 
     def pass_over(self, index: int) -> None:
         """Remember which branches of this call may not answer any more, for after the transaction is forgotten."""

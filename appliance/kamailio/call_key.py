@@ -8,6 +8,10 @@ import re
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
+
+URIS_KEPT = 4_096
+"""URIs whose address is remembered: those of peers and telephones come again with every call."""
 
 
 def call_key(call_id: str, from_tag: str) -> str:
@@ -58,6 +62,7 @@ def second_pass(hops: tuple[Hop, ...]) -> Hop | None:
     return later[-1] if later else None
 
 
+@lru_cache(URIS_KEPT)
 def host_port(uri: str) -> str:
     """ "host:port" of a SIP URI, with 5060 or 5061 where it names none; "" when it is none."""
     found = _HOST.match(uri)

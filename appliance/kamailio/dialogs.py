@@ -230,8 +230,8 @@ class Dialogs:
     def event(self, name: str) -> None:
         """The dialog module says that a call has started, failed or ended."""
         ksr = self._ksr
-        call = ksr.noted("call")
-        if not call or name not in ("dialog:end", "dialog:failed"):
+        call = ksr.noted("call") if name in ("dialog:end", "dialog:failed") else ""
+        if not call:
             return
         forced = ksr.look("ending", call)
         last = Last(

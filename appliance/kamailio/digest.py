@@ -68,7 +68,7 @@ class Question:
     key: bytes
 
 
-_PAIR = re.compile(r'([a-zA-Z][\w*-]*)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))')
+_PAIR = re.compile(r'([a-zA-Z][\w*-]*)\s*=\s*(?:"([^"\\]*(?:\\.[^"\\]*)*)"|([^\s,"]+))')
 _USER = re.compile(r"sips?:(?:([^@;?>]*)@)?", re.IGNORECASE)
 
 
@@ -112,11 +112,9 @@ def challenges(realm: str, given: str, stale: bool, algorithms: tuple[str, ...] 
     (and sipp) look at the first header alone and give up when they do not know its algorithm. MD5 goes first: what an
     eavesdropper on the LAN could do with its HA1 he can do with the call itself.
     """
-    tail = ", stale=true" if stale else ""
-    return [
-        f'Digest realm="{realm}", nonce="{given}", algorithm={algorithm}, qop="auth"{tail}'
-        for algorithm in algorithms
-    ]
+    head = f'Digest realm="{realm}", nonce="{given}", algorithm='
+    tail = ', qop="auth", stale=true' if stale else ', qop="auth"'
+    return [f"{head}{algorithm}{tail}" for algorithm in algorithms]
 
 
 def judge(given: dict[str, str], secrets: Secrets | None, question: Question) -> Verdict:

@@ -113,8 +113,9 @@ class Handler:
         ksr, worker = self._ksr, self.worker
         worker.view.refresh()
         method = ksr.method
-        known = worker.sources().known(ksr.source)
-        if not self._admit(method, known):
+        source = ksr.source
+        known = worker.sources().known(source)
+        if not self._admit(method, source, known):
             return
         if method == "REGISTER":
             self._register(known)
@@ -132,13 +133,12 @@ class Handler:
         else:
             self._other(method)
 
-    def _admit(self, method: str, known: Known) -> bool:
+    def _admit(self, method: str, source: str, known: Known) -> bool:
         """REQINIT. False: the request is answered or passed over."""
         ksr = self._ksr
         if known.source is not Source.PEER:
-            address = ksr.source
-            if not ksr.look("phones", address):
-                count = ksr.count("strangers", address)
+            if not ksr.look("phones", source):
+                count = ksr.count("strangers", source)
                 if is_dropped(known.source, count, ksr.user_agent):
                     ksr.count("counts", "dropped")
                     return False

@@ -3,16 +3,21 @@
 Pure. Values come from box.toml when Kamailio's files are rendered; nothing is asked of the machine at run time.
 """
 
-from dataclasses import dataclass
-from ipaddress import ip_address, ip_network
+from dataclasses import dataclass, field
+from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 from appliance.kamailio.call_key import host_port
 from appliance.kamailio.view import Peer, Policy
 
+ADDRESSES_KEPT = 4_096
+"""Addresses whose network is remembered: a site's telephones. Reading one takes longer than all else that is asked of it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Here:
-    """Addresses of the box's SIP sockets. wan_advertise: "address:port" that upstreams see, or ""."""
+    """Addresses of the box's SIP sockets. wan_advertise: "address:port" that upstreams see, or "". own: "host:port" of every
+    socket, as Route headers may name them."""
 
     lan: str
     lan_port: int
@@ -21,13 +26,13 @@ class Here:
     wan_advertise: str = ""
     lan_tls_port: int = 0
     lan_ws_port: int = 0
+    own: frozenset[str] = field(init=False, repr=False)
 
-    @property
-    def own(self) -> frozenset[str]:
-        """ "host:port" of every socket, as Route headers may name them."""
+    def __post_init__(self) -> None:
         ports = (self.lan_port, self.lan_tls_port, self.lan_ws_port)
         named = {f"{self.lan}:{port}" for port in ports if port}
-        return frozenset({*named, f"{self.wan}:{self.wan_port}", self.wan_advertise} - {""})
+        own = frozenset({*named, f"{self.wan}:{self.wan_port}", self.wan_advertise} - {""})
+        object.__setattr__(self, "own", own)
 
     def sock(self, network: str, transport: str = "udp") -> str:
         """The socket to send from on "lan" or "wan", as Kamailio names it."""
@@ -52,11 +57,21 @@ def host_of(uri: str) -> str:
 
 def network_of(address: str, policy: Policy) -> str:
     """ "lan" for an address of the site's networks, else "wan"."""
+    return _network_of(address, policy.lan_networks)
+
+
+@lru_cache(ADDRESSES_KEPT)
+def _network_of(address: str, lan_networks: tuple[str, ...]) -> str:
     try:
         number = ip_address(address.strip("[]"))
     except ValueError:
         return "wan"
-    return "lan" if any(number in ip_network(lan) for lan in policy.lan_networks) else "wan"
+    return "lan" if any(number in lan for lan in _networks(lan_networks)) else "wan"
+
+
+@lru_cache(1)
+def _networks(lan_networks: tuple[str, ...]) -> list[IPv4Network | IPv6Network]:
+    return [ip_network(lan) for lan in lan_networks]
 
 
 def peer_at(uri: str, policy: Policy) -> Peer | None:

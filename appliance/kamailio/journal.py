@@ -53,6 +53,8 @@ CREATE TABLE IF NOT EXISTS event (
 Event = tuple[str, str, int, int, str, str]
 """call, event, mono_ms, wall_ms, boot_id, data."""
 
+_compact = json.JSONEncoder(separators=(",", ":")).encode
+
 _INSERT = "INSERT INTO event (call, event, mono_ms, wall_ms, boot_id, data) VALUES (?, ?, ?, ?, ?, ?)"
 
 
@@ -91,15 +93,15 @@ class Journal:
 
     def put(self, event: str, call: str, data: dict[str, Any]) -> None:
         """Write down that `event` happened to `call` (its key, "" for none) now."""
-        row = (event, self._clock.mono_ms(), self._clock.wall_ms(), json.dumps(data, separators=(",", ":")))
+        item = f"{event} {self._clock.mono_ms()} {self._clock.wall_ms()} {_compact(data)}"
         # A queue takes no empty key.
-        self._queues.put(QUEUE, call or "-", json.dumps(row, separators=(",", ":")))
+        self._queues.put(QUEUE, call or "-", item)
 
 
 def read_item(key: str, value: str, boot_id: str) -> Event:
     """A queue's item as a row. Raises ValueError for one that `Journal.put` did not write."""
-    event, mono_ms, wall_ms, data = json.loads(value)
-    return ("" if key == "-" else key, event, mono_ms, wall_ms, boot_id, data)
+    event, mono_ms, wall_ms, data = value.split(" ", 3)
+    return ("" if key == "-" else key, event, int(mono_ms), int(wall_ms), boot_id, data)
 
 
 def boot_id() -> str:

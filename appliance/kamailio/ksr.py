@@ -71,6 +71,7 @@ class Ksr:
 
     def __init__(self, raw: Any) -> None:
         self.raw = raw
+        self._pv_get, self._hdr_get = raw.pv.get, raw.hdr.get
 
     # log
 
@@ -90,7 +91,7 @@ class Ksr:
 
     def pv(self, name: str) -> str:
         """A pseudo-variable's text, "" when it is not set."""
-        value = self.raw.pv.get(name)
+        value = self._pv_get(name)
         return "" if value is None else str(value)
 
     def set_pv(self, name: str, value: str) -> None:
@@ -100,7 +101,7 @@ class Ksr:
 
     def header(self, name: str) -> str:
         """The first header of that name, "" when there is none."""
-        value = self.raw.hdr.get(name)
+        value = self._hdr_get(name)
         return "" if value is None else str(value)
 
     def headers(self, name: str) -> list[str]:

@@ -36,23 +36,26 @@ class KsrCall:
 
     def __init__(self, ksr: Any) -> None:
         self.ksr = ksr
+        self._pv_get = ksr.pv.get
 
     # pseudo-variables and the transaction's own store
 
     def pv(self, name: str) -> str:
         """A pseudo-variable's text, "" when it is not set."""
-        value = self.ksr.pv.get(name)
+        value = self._pv_get(name)
         return "" if value is None else str(value)
 
     def get(self, name: str) -> str:
         """A value kept with the transaction, "" when it is not set."""
-        return self.pv(f"$avp(ky_{name})")
+        value = self._pv_get(f"$avp(ky_{name})")
+        return "" if value is None else str(value)
 
     def put(self, name: str, value: str) -> None:
         """Keep a value with the transaction; "" forgets it."""
-        self.ksr.pv.unset(f"$avp(ky_{name})")
+        name = f"$avp(ky_{name})"
+        self.ksr.pv.unset(name)
         if value:
-            self.ksr.pv.sets(f"$avp(ky_{name})", value)
+            self.ksr.pv.sets(name, value)
 
     def status(self) -> int:
         """Code of the current reply."""
@@ -148,7 +151,8 @@ class KsrCall:
     def aim(self, targets: list[Target]) -> None:
         """Make `targets` the destinations of the next `relay`, all at once."""
         first, *others = targets
-        self.put("aim", json.dumps({f"{target.uri} {target.dst}": target.user for target in targets}))
+        users = {f"{target.uri} {target.dst}": target.user for target in targets}
+        self.put("aim", json.dumps(users) if others else first.user)
         self._set(first)
         for index, target in enumerate(others):
             self.ksr.corex.append_branch_uri(target.uri)
@@ -159,7 +163,10 @@ class KsrCall:
 
     def aimed_at(self) -> str:
         """In the branch stage: to which of the targets' users this branch goes."""
-        return str(json.loads(self.get("aim") or "{}").get(f"{self.pv('$ru')} {self.pv('$du')}", ""))
+        aim = self.get("aim")
+        if not aim.startswith("{"):
+            return aim
+        return str(json.loads(aim).get(f"{self.pv('$ru')} {self.pv('$du')}", ""))
 
     def _set(self, target: Target) -> None:
         self.ksr.seturi(target.uri)
@@ -209,10 +216,6 @@ class KsrCall:
         """A value kept with the dialog, "" when there is none."""
         return str(self.ksr.dialog.var_gete(name) or "")
 
-    def keepalive(self, side: str) -> None:
-        """Ask one side ("src" or "dst") from time to time whether the call is still up."""
-        self.ksr.dialog.dlg_set_property(f"ka-{side}")
-
     def expire_dialog(self, entry: int, number: int, after_s: int) -> None:
         """Let a dialog, named by the dialog module's handle, run out after that time."""
         self.ksr.dialog.dlg_set_timeout_id(after_s, entry, number)
@@ -237,6 +240,10 @@ class KsrCall:
             "caller": leg("from"),
             "callee": leg("to"),
         }
+
+    def keepalive(self, side: str) -> None:
+        """Ask one side ("src" or "dst") from time to time whether the call is still up."""
+        self.ksr.dialog.dlg_set_property(f"ka-{side}")
 
     def count_in(self, profile: str, value: str = "") -> None:
         """Count this call in a dialog profile, under `value` if the profile has values."""

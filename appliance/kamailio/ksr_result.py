@@ -13,11 +13,13 @@ class KsrMisuse(Exception):
 
 def number(result: Any, what: str) -> int:
     """The int that a KSR function gave. Raises `KsrMisuse` for False and all else."""
-    if result is False or result is True or not isinstance(result, int):
+    if type(result) is not int:  # True and False are of another type
         raise KsrMisuse(f"KSR.{what} gave {result!r}: wrong name or argument")
     return result
 
 
 def yes(result: Any, what: str) -> bool:
     """Whether a KSR function said yes. Raises `KsrMisuse` like `number`."""
-    return number(result, what) > 0
+    if type(result) is not int:
+        raise KsrMisuse(f"KSR.{what} gave {result!r}: wrong name or argument")
+    return result > 0

@@ -5,17 +5,25 @@ JSON, read back only by the box that wrote it, in the same run of Kamailio.
 """
 
 import json
+from functools import lru_cache
 from typing import Any
 
 from appliance.kamailio.actions import CallerId, Outcome, Plan, Step, StepKind
+
+PLANS_KEPT = 512
+"""Plans that a worker remembers: those of the calls that are being set up. Each is read three times and more."""
+
+
+_compact = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def encode(plan: Plan) -> str:
     """`plan` as one line of ASCII."""
     head = [plan.kind, plan.number, plan.record, plan.emergency]
-    return json.dumps([head, [_step_out(step) for step in plan.steps]], separators=(",", ":"))
+    return _compact([head, [_step_out(step) for step in plan.steps]])
 
 
+@lru_cache(PLANS_KEPT)
 def decode(text: str) -> Plan:
     """The plan that `encode` wrote. Raises ValueError on anything else."""
     try:
@@ -32,7 +40,7 @@ def _step_out(step: Step) -> list[Any]:
         step.target,
         step.users,
         step.reason,
-        sorted(step.after),
+        " ".join(sorted(step.after)),
         None if caller is None else [caller.user, caller.display, caller.privacy],
         step.life_ms,
         step.ring_s,
@@ -49,7 +57,7 @@ def _step_in(row: list[Any]) -> Step:
         target,
         tuple(users),
         reason,
-        frozenset(Outcome(word) for word in after),
+        _outcomes(after),
         None if caller is None else CallerId(*caller),
         life_ms,
         ring_s,
@@ -57,3 +65,8 @@ def _step_in(row: list[Any]) -> Step:
         code,
         tuple(follows),
     )
+
+
+@lru_cache(PLANS_KEPT)
+def _outcomes(words: str) -> frozenset[Outcome]:
+    return frozenset(map(Outcome, words.split()))

@@ -71,8 +71,9 @@ class Doorkeeper:
     def challenge(self, code: int, stale: bool) -> None:
         """Ask for credentials: 401 for a REGISTER, 407 otherwise."""
         name = "WWW-Authenticate" if code == 401 else "Proxy-Authenticate"
-        given = digest.nonce(self._now_s(), self._ksr.source, self._site.policy.realm, self._key)
-        values = digest.challenges(self._site.policy.realm, given, stale)
+        realm = self._site.policy.realm
+        given = digest.nonce(self._now_s(), self._ksr.source, realm, self._key)
+        values = digest.challenges(realm, given, stale)
         self._ksr.reply_header("".join(f"{name}: {value}\r\n" for value in values))
         self._ksr.reply(code, "Unauthorized" if code == 401 else "Proxy Authentication Required")
 

@@ -17,6 +17,9 @@ from appliance.kamailio.view import Extension, Group
 ROWS_KEPT = 512
 """Parsed rows kept per process, some 1 kB each: a call reads its caller and callee several times."""
 
+CREDENTIALS_KEPT = 4_096
+"""Credentials kept per process, some 400 bytes each: every telephone of a large site proves itself every few minutes."""
+
 HEADER_BYTES = 100
 """SQLite's database header (sqlite.org/fileformat2.html section 1.3)."""
 
@@ -58,6 +61,7 @@ class Snapshot:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._kept: dict[tuple[str, str], object] = {}
+        self._credentials: dict[str, Credential] = {}
         _check_size(path)
         try:
             # immutable: no locks and no look for a journal; the file is only ever replaced, never changed.
@@ -97,9 +101,18 @@ class Snapshot:
 
     def credential(self, username: str) -> Credential | None:
         """Extension and HA1 values of a digest user name, or None."""
+        kept = self._credentials.get(username)
+        if kept is not None:
+            return kept
         query = "SELECT number, ha1_md5, ha1_sha256 FROM credential WHERE username = ?"
         found = self._find(query, username)
-        return None if found is None else (found[0], found[1], found[2])
+        if found is None:
+            return None
+        if len(self._credentials) >= CREDENTIALS_KEPT:
+            del self._credentials[next(iter(self._credentials))]
+        credential = found[0], found[1], found[2]
+        self._credentials[username] = credential
+        return credential
 
     def _row(self, query: str, key: str, parse: Callable[[str], Row]) -> Row | None:
         """A parsed row. Only rows that exist are kept, so that a scanner cannot push them out."""

@@ -100,7 +100,7 @@ class SnapshotView:
     @property
     def policy(self) -> Policy:
         """What holds for the whole site. Raises `SnapshotError`, as every read here does."""
-        return self._snapshot.policy
+        return self._open.policy if self._open is not None else self._snapshot.policy
 
     def extension(self, number: str) -> Extension | None:
         """The extension with a number, or None."""
