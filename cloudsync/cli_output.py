@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 LANG = language(os.environ)
 PIPE_WIDTH = 200
+PROBLEMS_SHOWN = 5
+"""Of a refused configuration, in the table of sites; the JSON has all of them."""
+
 """Columns where the output is no terminal: lines are not to be cut for `grep`."""
 
 
@@ -82,15 +85,8 @@ def _records(site: "SiteView") -> str:
 
 def _box(box: "BoxView") -> str:
     version = f" v{box.config_version} {box.config_state}" if box.config_version is not None else ""
-    return f"{box.id} {box.state}{version}"
-
-
-def print_records(rows: Iterable[dict[str, Any]]) -> None:
-    """The table of `kyusai records`."""
-    _print_table(
-        ("start", "site", "seq", "kind", "what"),
-        [(r["created_utc"], r["site_id"], str(r["seq"]), r["kind"], _summary(r)) for r in rows],
-    )
+    problems = [f"  {problem}" for problem in box.config_problems[:PROBLEMS_SHOWN]]
+    return "\n".join([f"{box.id} {box.state}{version}", *problems])
 
 
 def _summary(row: dict[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """Sites and tenants: adding them, and what an administrator sees of each."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,13 +14,15 @@ from cloudsync.wire import SILENT_AFTER_S, is_id, parse_utc
 
 @dataclass(frozen=True, slots=True)
 class BoxView:
-    """A box as shown to people. `state`: online, silent, new or revoked."""
+    """A box as shown to people. `state`: online, silent, new or revoked. config_problems: what it found wrong with
+    the version that it told of last."""
 
     id: str
     state: str
     last_seen_utc: str | None
     config_version: int | None
     config_state: str | None
+    config_problems: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +115,8 @@ def _view(box: boxes.Box, silent_before: float) -> BoxView:
         state = "new"
     else:
         state = "silent" if parse_utc(box.last_seen_utc).timestamp() < silent_before else "online"
-    return BoxView(box.id, state, box.last_seen_utc, box.config_version, box.config_state)
+    problems = tuple(str(problem) for problem in json.loads(box.config_problems or "[]"))
+    return BoxView(box.id, state, box.last_seen_utc, box.config_version, box.config_state, problems)
 
 
 def revoke_box(centre: Centre, box_id: str, actor: str) -> None:
