@@ -1,4 +1,4 @@
-"""The yardstick: a plain kamailio.cfg doing what the box does for a registration and a call."""
+"""The servers that the box is compared with: plain kamailio.cfg files, without any Python."""
 
 import contextlib
 import sqlite3
@@ -11,9 +11,20 @@ from tests.lab.kamailio import Kamailio
 
 SCHEMAS = Path("/usr/share/kamailio/db_sqlite")
 
+SAME, BARE = "same", "bare"
+"""The variants: names of the configurations in the folder native."""
+
+EXTENSION = """CREATE TABLE extension (
+    number TEXT PRIMARY KEY, display TEXT, allow TEXT, record TEXT, max_calls INTEGER, forward_always TEXT, forward_busy TEXT,
+    forward_no_answer TEXT, no_answer_s INTEGER, dnd INTEGER
+) WITHOUT ROWID"""
+"""What a call asks of its two extensions, as in the box's route snapshot."""
+
+EVENT = "CREATE TABLE event (seq INTEGER PRIMARY KEY AUTOINCREMENT, call TEXT NOT NULL, data TEXT NOT NULL)"
+
 
 class NativeServer:
-    """A native Kamailio. variant: "memory" (HA1 in a hash table) or "sqlite" (HA1 looked up in SQLite)."""
+    """A native Kamailio of one variant."""
 
     def __init__(
         self,
@@ -23,20 +34,28 @@ class NativeServer:
         users: list[User],
         variant: str,
         *,
+        gateway: str,
+        lan: str,
         children: int = 2,
     ) -> None:
-        """Writes its configuration and its databases. ``lab_folder``: of the claim that owns ``address``."""
+        """Writes its configuration and its databases. ``lab_folder``: of the claim that owns ``address``. gateway: address
+        of a trunk that is never used; lan: the network of the telephones."""
         folder.mkdir(parents=True)
         self.listen = f"{address}:5060"
         _tables(folder, users)
-        text = (SCENARIOS / "kamailio.cfg").read_text()
-        text = (
-            text.replace("LISTEN", f"udp:{self.listen}")
-            .replace("CHILDREN", str(children))
-            .replace("FOLDER", str(folder))
-        )
+        text = (SCENARIOS / f"{variant}.cfg").read_text()
+        words = {
+            "LISTEN": f"udp:{self.listen}",
+            "CHILDREN": str(children),
+            "FOLDER": str(folder),
+            "GATEWAY": gateway,
+            "LAN": lan,
+        }
+        head, *lines = text.splitlines()
+        for word, value in words.items():
+            lines = [line if line.startswith("#") else line.replace(word, value) for line in lines]
         config = folder / "kamailio.cfg"
-        config.write_text(text.replace("#!KAMAILIO", f"#!KAMAILIO\n#!define AUTH_{variant.upper()}", 1))
+        config.write_text("\n".join([head, *lines, ""]))
         command: list[str | Path] = [
             "kamailio",
             "-DD",
@@ -72,10 +91,18 @@ def _tables(folder: Path, users: list[User]) -> None:
         for schema in schemas:
             database.executescript(schema)
         database.execute("PRAGMA journal_mode=WAL")
+    with contextlib.closing(sqlite3.connect(folder / "journal.sqlite")) as database:
+        database.execute("PRAGMA journal_mode=WAL")
+        database.execute(EVENT)
     ha1 = {user.number: digest_ha1(user.number, REALM, user.password)[0] for user in users}
-    with contextlib.closing(sqlite3.connect(folder / "users.sqlite")) as database, database:
+    with contextlib.closing(sqlite3.connect(folder / "site.sqlite")) as database, database:
         for path in ("standard", "auth_db", "htable"):
             database.executescript((SCHEMAS / f"{path}-create.sql").read_text())
+        database.execute(EXTENSION)
+        database.executemany(
+            "INSERT INTO extension VALUES (?, '', 'local', 'none', 4, '', '', '', 20, 0)",
+            [(number,) for number in ha1],
+        )
         database.executemany(
             "INSERT INTO subscriber(username, domain, password, ha1) VALUES (?, ?, '', ?)",
             [(number, REALM, value) for number, value in ha1.items()],
