@@ -9,6 +9,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -265,6 +266,10 @@ def _sites(data: Path, as_json: bool) -> None:
 def records(
     site: OfSite = "",
     kind: Annotated[str, typer.Option("--kind", help=said("centre.option.kind"))] = "",
+    since: Annotated[str, typer.Option("--since", help=said("centre.option.since"))] = "",
+    call: Annotated[str, typer.Option("--call", help=said("centre.option.call"))] = "",
+    number: Annotated[str, typer.Option("--number", help=said("centre.option.number"))] = "",
+    zone: Annotated[str, typer.Option("--zone", help=said("centre.option.zone"))] = "",
     refused: Annotated[bool, typer.Option("--refused", help=said("centre.option.refused"))] = False,
     limit: Limit = LIMIT_DEFAULT,
     as_json: AsJson = False,
@@ -272,19 +277,18 @@ def records(
 ) -> None:
     """List records."""
     with _centre(data) as opened:
-        from cloudsync.store import records as store
+        from cloudsync.service import record_search
 
-        with opened.database.read() as connection:
-            if refused:
-                rows = store.refused(connection, site_id=site, limit=limit)
-            else:
-                rows = store.newest(connection, site_id=site, kind=kind, limit=limit)
+        if refused:
+            rows = record_search.refused(opened, site, limit)
+            out.print_json(rows) if as_json else out.print_refused(rows)
+            return
+        asked = record_search.Asked(site, kind, since, call, number, zone, limit)
+        found = record_search.find(opened, asked, datetime.now(UTC))
         if as_json:
-            out.print_json(rows if refused else out.records_as_json(rows))
-        elif refused:
-            out.print_refused(rows)
+            out.print_json(found.rows)
         else:
-            out.print_records(rows)
+            out.print_records(found)
 
 
 @recordings_app.callback()

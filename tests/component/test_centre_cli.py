@@ -90,6 +90,9 @@ def test_faults_of_a_document_are_all_shown_with_their_paths(data: Path) -> None
         (("recordings", "fetch", "rec-0", "-o", "/nonexistent/file"), "rec-0"),
         (("centre", "--listen", "localhost:1"), "localhost:1"),
         (("centre", "--metrics-from", "everybody"), "everybody"),
+        (("records", "--since", "yesterday"), "yesterday"),
+        (("records", "--zone", "Mars/Base"), "Mars/Base"),
+        (("records", "--kind", "calls"), "calls"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
@@ -144,7 +147,12 @@ def test_records_and_recordings_are_listed_and_opened(data: Path, tmp_path: Path
     listed = json.loads(kyusai("records", "--json", "--site", SITE["id"], "--limit", "2", data=data).stdout)
     assert [row["seq"] for row in listed] == [3, 2]
     assert listed[0]["body"]["氏名"] == "佐藤"
-    assert "201 -> 202" in kyusai("records", data=data).stdout
+    table = kyusai("records", data=data).stdout.splitlines()
+    assert sum(line.count(" 201 ") and line.count(" 202 ") for line in table) == 3
+    found = json.loads(kyusai("records", "--json", "--call", "r-2", "--number", "202", data=data).stdout)
+    assert [row["id"] for row in found] == ["r-2"]
+    assert json.loads(kyusai("records", "--json", "--number", "299", data=data).stdout) == []
+    assert json.loads(kyusai("records", "--json", "--since", "2026-11-22", data=data).stdout) == []
     refused = json.loads(kyusai("records", "--refused", "--json", data=data).stdout)
     assert [(row["id"], row["reason"]) for row in refused] == [("odd", "malformed")]
     recordings = json.loads(kyusai("recordings", "--json", data=data).stdout)

@@ -1,0 +1,192 @@
+"""Records for people: a table of calls and one of events, in the user's language and the site's time. Opens nothing."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, tzinfo
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.table import Table
+
+from appliance.text import Lang, catalogue, text
+from cloudsync.record_rows import Shown, is_correction
+
+CALL_COLUMNS = ("when", "site", "caller", "callee", "length", "outcome", "route", "link", "audio", "flags")
+EVENT_COLUMNS = ("when", "site", "event", "what")
+NARROW = frozenset({"when", "length", "link"})
+"""Columns whose cells are short and are never broken over two lines."""
+LEFT_OUT = frozenset({"event", "id", "boot_id"})
+"""What an event's own columns show already, or nobody reads."""
+
+Body = Mapping[str, Any]
+Zones = Callable[[str], tzinfo | None]
+"""Time zone of a site; None: this machine's."""
+
+
+def view(rows: Sequence[Shown], lang: Lang, zones: Zones) -> RenderableType:
+    """Everything: calls first, then events."""
+    calls = [one for one in rows if one.row["kind"] == "cdr" or is_correction(one.row)]
+    events = [one for one in rows if one not in calls]
+    parts: list[RenderableType] = []
+    if calls or not events:
+        lines = [line for one in calls for line in _call_lines(one, lang, zones)]
+        parts.append(_table(CALL_COLUMNS, lines, lang))
+    if events:
+        parts.append(_table(EVENT_COLUMNS, [_event_line(one, lang, zones) for one in events], lang))
+    return Group(*parts)
+
+
+def clock_time(utc: str, zone: tzinfo | None) -> str:
+    """A time of a record in a zone, to the second; as it is when it is none."""
+    try:
+        return datetime.fromisoformat(utc).astimezone(zone).strftime("%Y-%m-%d %H:%M:%S %Z")
+    except (ValueError, TypeError, OverflowError):
+        return str(utc)
+
+
+def length(milliseconds: object) -> str:
+    """A duration as on a telephone's display: "0:07", "1:02:09"; "" for none."""
+    if not isinstance(milliseconds, int) or milliseconds <= 0:
+        return ""
+    minutes, seconds = divmod(round(milliseconds / 1000), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+def _call_lines(one: Shown, lang: Lang, zones: Zones) -> list[dict[str, str]]:
+    row, zone = one.row, zones(one.row["site_id"])
+    if is_correction(row):
+        flags = [f"{_word('flag', 'corrects', lang)} {row['body']['cdr_id']}"]
+        return [_call_line(row["site_id"], row["body"]["cdr"], lang, zone, flags)]
+    lines = [_call_line(row["site_id"], row["body"], lang, zone, [])]
+    if one.corrected is not None:
+        line = _call_line("", one.corrected, lang, zone, [])
+        lines[0]["flags"] = ", ".join(filter(None, (lines[0]["flags"], _word("flag", "corrected", lang))))
+        lines.append({**line, "when": f"↳ {line['when']}", "caller": "", "callee": ""})
+    return lines
+
+
+def _call_line(
+    site: str, body: Body, lang: Lang, zone: tzinfo | None, more_flags: list[str]
+) -> dict[str, str]:
+    return {
+        "when": clock_time(str(body.get("start_utc", "")), zone),
+        "site": site,
+        "caller": str(body.get("caller") or body.get("origin_id") or "?"),
+        "callee": _callee(body),
+        "length": length(body.get("billsec_ms")),
+        "outcome": _outcome(body, lang),
+        "route": " → ".join(_step(step, lang) for step in _dicts(body.get("route"))),
+        "link": str(body.get("link_state", "")),
+        "audio": _audio(body, lang),
+        "flags": ", ".join([*_flags(body, lang), *more_flags]),
+    }
+
+
+def _callee(body: Body) -> str:
+    dialled, by = str(body.get("dialled") or "?"), str(body.get("answered_by") or "")
+    return f"{dialled} ({by})" if by and by not in (dialled, body.get("number")) else dialled
+
+
+def _outcome(body: Body, lang: Lang) -> str:
+    """The disposition, with the cause where it says more."""
+    disposition, cause = str(body.get("disposition", "")), str(body.get("cause", ""))
+    told = _word("disposition", disposition, lang)
+    plain = {
+        "normal_clearing",
+        "originator_cancel",
+        "user_busy",
+        "no_answer",
+        "call_rejected",
+        "rejected",
+        "",
+    }
+    return told if cause in plain else f"{told} ({_word('cause', cause, lang)})"
+
+
+def _step(step: Body, lang: Lang) -> str:
+    """Where a call was tried, and what came of it unless it was answered there."""
+    kind, outcome = str(step.get("kind", "")), str(step.get("outcome", ""))
+    target = str(step.get("target") or _word("step", kind, lang))
+    return target if outcome in ("", "answered") else f"{target} ({_word('step_outcome', outcome, lang)})"
+
+
+def _audio(body: Body, lang: Lang) -> str:
+    quality = body.get("quality")
+    quality = quality if isinstance(quality, dict) else {}
+    parts = [str(body.get("codec") or "")]
+    if isinstance(quality.get("mos"), int | float):
+        parts.append(f"MOS {quality['mos']:.1f}")
+    if isinstance(quality.get("loss"), int | float) and quality["loss"] > 0:
+        parts.append(text("centre.records.loss", lang, share=f"{quality['loss']:.1%}"))
+    return ", ".join(part for part in parts if part)
+
+
+def _flags(body: Body, lang: Lang) -> list[str]:
+    said = {
+        "emergency": body.get("emergency"),
+        "recorded": body.get("recordings"),
+        "not_recorded": body.get("recording_refused"),
+        "transferred": body.get("transfers"),
+        "incomplete": body.get("incomplete"),
+        "clock": body.get("clock_ok") is False,
+    }
+    return [_word("flag", name, lang) for name, yes in said.items() if yes]
+
+
+def _event_line(one: Shown, lang: Lang, zones: Zones) -> dict[str, str]:
+    row, body = one.row, one.row["body"]
+    name = str(body.get("event") or row["kind"])
+    told = {key: value for key, value in body.items() if key not in LEFT_OUT}
+    what = ", ".join(f"{key}={_plain(value)}" for key, value in told.items())
+    return {
+        "when": clock_time(row["created_utc"], zones(row["site_id"])),
+        "site": row["site_id"],
+        "event": _word("event", name, lang),
+        "what": what,
+    }
+
+
+def _plain(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _word(about: str, value: str, lang: Lang) -> str:
+    """A word of the records in the user's language; itself when the catalogue has none."""
+    key = f"centre.records.{about}.{value}"
+    return text(key, lang) if key in catalogue() else value
+
+
+def _table(columns: Sequence[str], lines: Iterable[Mapping[str, str]], lang: Lang) -> Table:
+    kept = [dict(line) for line in lines]
+    zone = _one_zone(kept)
+    for line in kept:
+        line["when"] = line["when"].removesuffix(f" {zone}")
+    few = [name for name in columns if name != "site" or len({line["site"] for line in kept} - {""}) > 1]
+    table = Table()
+    for name in few:
+        table.add_column(
+            text(f"centre.records.column.{name}", lang) + (f" ({zone})" if name == "when" and zone else ""),
+            justify="right" if name == "length" else "left",
+            no_wrap=name in NARROW,
+            overflow="fold",
+        )
+    for line in kept:
+        table.add_row(*(escape(_harmless(line[name])) for name in few))
+    return table
+
+
+def _one_zone(lines: Sequence[Mapping[str, str]]) -> str:
+    """The name of the time zone when all lines have the same one; it then stands in the heading alone."""
+    names = {line["when"].rpartition(" ")[2] for line in lines}
+    return names.pop() if len(names) == 1 else ""
+
+
+def _harmless(cell: str) -> str:
+    """What came out of a SIP message must not steer the reader's terminal."""
+    return "".join(letter if letter.isprintable() else "?" for letter in cell)
+
+
+def _dicts(value: object) -> list[Body]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
