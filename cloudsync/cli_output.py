@@ -14,8 +14,10 @@ from rich.table import Table
 from appliance.errors import KyusaiError
 from appliance.problems import DocumentError
 from appliance.text import catalogue, explain, language, text
+from cloudsync import record_view
 
 if TYPE_CHECKING:
+    from cloudsync.service.record_search import Found
     from cloudsync.service.sites import BoxView, SiteView
     from cloudsync.store.recordings import Recording
 
@@ -89,26 +91,11 @@ def _box(box: "BoxView") -> str:
     return "\n".join([f"{box.id} {box.state}{version}", *problems])
 
 
-def print_records(rows: Iterable[dict[str, Any]]) -> None:
-    """The table of `kyusai records`."""
-    _print_table(
-        ("start", "site", "seq", "kind", "what"),
-        [(r["created_utc"], r["site_id"], str(r["seq"]), r["kind"], _summary(r)) for r in rows],
-    )
-
-
-def _summary(row: dict[str, Any]) -> str:
-    """A CDR as a sentence, anything else as its JSON."""
-    body = json.loads(row["body"])
-    if row["kind"] != "cdr":
-        return json.dumps(body, ensure_ascii=False)
-    seconds = f"{(body.get('billsec_ms') or 0) / 1000:.1f} s"
-    parts = [
-        f"{body.get('caller', '?')} -> {body.get('dialled', '?')}",
-        body.get("disposition", "?"),
-        seconds,
-    ]
-    return " ".join(str(part) for part in parts)
+def print_records(found: "Found") -> None:
+    """The tables of `kyusai records`."""
+    _console().print(record_view.view(found.shown, LANG, found.zones))
+    if found.bounded:
+        print(said("centre.records.bounded", count=f"{found.searched:,}"), file=sys.stderr)
 
 
 def print_refused(rows: Iterable[dict[str, Any]]) -> None:
@@ -151,11 +138,6 @@ def print_audit(rows: Iterable[dict[str, Any]]) -> None:
 def sites_as_json(sites: Iterable["SiteView"]) -> list[dict[str, Any]]:
     """The sites as `kyusai sites --json` prints them."""
     return [asdict(site) for site in sites]
-
-
-def records_as_json(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows with their body decoded."""
-    return [{**row, "body": json.loads(row["body"])} for row in rows]
 
 
 def recordings_as_json(rows: Iterable["Recording"]) -> list[dict[str, Any]]:
