@@ -12,6 +12,7 @@ from importlib import metadata
 from typing import Any
 
 from agent import clock, notify
+from agent.capture_sync import CaptureSync
 from agent.cdr_fields import event_id
 from agent.centre import Centre
 from agent.config import ConfigKeeper
@@ -136,6 +137,7 @@ class Agent:
         start("kamailio", self._keep_figures)
         start("watchdog", self._feed_watchdog)
         start("evidence", self._keep_evidence)
+        start("captures", CaptureSync(self._layout).run)
         await self._config.resume()
         start("figures", self._keep_spool_figures)
         start("disk", self._disk.run)

@@ -1,6 +1,7 @@
 """Each program of a box is killed with calls up: what had ended is kept, what is up goes on or ends with a cause."""
 
 import asyncio
+import ctypes
 import os
 import signal
 import sqlite3
@@ -8,6 +9,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -32,6 +34,8 @@ TALK_S = 1.2
 
 GOES_ON_S = 1.5
 """Audio is watched for this long after a kill."""
+
+SYS_CACHESTAT = 451
 
 GAP_MAX_S = 0.45
 """Longer silences would be heard as such; one window of the telephones' ears is 0.2 s, one step 0.1 s."""
@@ -215,6 +219,33 @@ async def test_killed_helpers_and_centre_are_noticed_by_no_call_and_go_on_where_
     await asyncio.gather(lab.box.start("agent", "media"), lab.centre.start())
     assert await site.records(*calls.all, fresh) == {call.call_id: AS_USUAL for call in (*calls.all, fresh)}
     await asyncio.gather(site.recorded(calls.ended), site.recorded(calls.recorded[0]))
+
+
+def dirty_pages(path: Path) -> int:
+    """Pages of a file that are in memory and not on disk (cachestat(2), Linux 6.5). Raises OSError where that is unknown."""
+    span, found = (ctypes.c_uint64 * 2)(0, 0), (ctypes.c_uint64 * 5)()
+    libc = ctypes.CDLL(None, use_errno=True)
+    with path.open("rb") as file:
+        if libc.syscall(SYS_CACHESTAT, file.fileno(), span, found, 0) != 0:
+            raise OSError(ctypes.get_errno(), "cachestat")
+    return int(found[1])
+
+
+async def test_capture_of_a_call_that_is_up_reaches_the_disk_within_the_second(site: Site) -> None:
+    placed, _ = await site.talk(*RECORDED)
+    await asyncio.sleep(3)
+    capture = max(site.lab.box.layout.pcaps_dir.glob("*.pcap"), key=lambda path: path.stat().st_mtime)
+    try:
+        dirty = [dirty_pages(capture)]
+    except OSError:
+        await placed.hangup()
+        pytest.skip("this kernel cannot tell which pages are not on disk")
+    for _ in range(10):
+        await asyncio.sleep(0.1)
+        dirty.append(dirty_pages(capture))
+    await placed.hangup()
+    second_of_audio = 100 * 230 // os.sysconf("SC_PAGE_SIZE") + 1
+    assert max(dirty) <= second_of_audio, f"of {capture.stat().st_size} bytes {dirty} pages are not on disk"
 
 
 async def test_power_cut_closes_open_calls_with_a_cause_and_telephones_call_at_once(site: Site) -> None:
