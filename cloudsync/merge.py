@@ -7,22 +7,42 @@ refused record never stands in the way of those behind it.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from cloudsync.wire import (
     GENESIS_HASH,
     ItemStatus,
     Json,
-    Record,
     RecordResult,
     Refusal,
     WireError,
+    canonical_json,
     hash_fits,
     record_from,
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Link(Protocol):
+    """A record as a link of the site's chain: what judging it takes."""
+
+    @property
+    def seq(self) -> int:
+        """Its number, from 1."""
+
+    @property
+    def id(self) -> str:
+        """Made at the source."""
+
+    @property
+    def prev_hash(self) -> str:
+        """The hash of the record before it."""
+
+    @property
+    def hash(self) -> str:
+        """Its own."""
+
+
+class Held(NamedTuple):
     """What the ledger knows of a record that it holds."""
 
     seq: int
@@ -31,35 +51,54 @@ class Held:
     hash: str
 
 
+class Sound(NamedTuple):
+    """A record that can be read and whose own hash fits. `body`: canonical JSON, the text that was hashed."""
+
+    seq: int
+    id: str
+    kind: str
+    priority: int
+    created_utc: str
+    boot_id: str
+    body: str
+    prev_hash: str
+    hash: str
+
+
+L = TypeVar("L", bound=Link)
+
+
 @dataclass(frozen=True, slots=True)
-class Merged:
+class Merged(Generic[L]):
     """`results` answer the batch in its order; `to_store` are the records that are new."""
 
     results: tuple[RecordResult, ...]
-    to_store: tuple[Record, ...]
+    to_store: tuple[L, ...]
+    refused: bool = False
+    """Whether the ledger was the reason to refuse any of them."""
 
 
 class Known:
     """The part of a site's ledger that touches a batch; grows while the batch is walked."""
 
-    def __init__(self, held: Iterable[Held]) -> None:
-        self.by_id: dict[str, Held] = {}
-        self.by_seq: dict[int, Held] = {}
+    def __init__(self, held: Iterable[Link]) -> None:
+        self.by_id: dict[str, Link] = {}
+        self.by_seq: dict[int, Link] = {}
         for item in held:
             self.add(item)
 
-    def add(self, item: Held) -> None:
+    def add(self, item: Link) -> None:
         """Learn one record."""
         self.by_id[item.id] = item
         self.by_seq[item.seq] = item
 
 
-def parse_records(raw: Sequence[Json]) -> list[Record | RecordResult]:
+def parse_records(raw: Sequence[Json]) -> list[Sound | RecordResult]:
     """Each raw item as a record, or as the refusal of that one item; same order and length."""
     return [_parse_record(item) for item in raw]
 
 
-def _parse_record(raw: Json) -> Record | RecordResult:
+def _parse_record(raw: Json) -> Sound | RecordResult:
     try:
         record = record_from(raw)
     except WireError as error:
@@ -67,14 +106,25 @@ def _parse_record(raw: Json) -> Record | RecordResult:
         return RecordResult(id_ if isinstance(id_, str) else "", ItemStatus.REFUSED, error.key)
     if not hash_fits(record):
         return RecordResult(record.id, ItemStatus.REFUSED, Refusal.BAD_HASH)
-    return record
+    return Sound(
+        record.seq,
+        record.id,
+        record.kind,
+        record.priority,
+        record.created_utc,
+        record.boot_id,
+        canonical_json(record.body),
+        record.prev_hash,
+        record.hash,
+    )
 
 
-def merge(items: Sequence[Record | RecordResult], held: Iterable[Held]) -> Merged:
+def merge(items: Sequence[L | RecordResult], held: Iterable[Link]) -> Merged[L]:
     """Judge the items of `parse_records` against what the store holds under their ids and beside their numbers."""
     known = Known(held)
     results: list[RecordResult] = []
-    to_store: list[Record] = []
+    to_store: list[L] = []
+    refused = False
     for item in items:
         if isinstance(item, RecordResult):
             results.append(item)
@@ -83,11 +133,12 @@ def merge(items: Sequence[Record | RecordResult], held: Iterable[Held]) -> Merge
         results.append(result)
         if result.status == ItemStatus.STORED:
             to_store.append(item)
-            known.add(Held(item.seq, item.id, item.prev_hash, item.hash))
-    return Merged(tuple(results), tuple(to_store))
+            known.add(item)
+        refused = refused or result.status == ItemStatus.REFUSED
+    return Merged(tuple(results), tuple(to_store), refused)
 
 
-def judge(record: Record, known: Known) -> RecordResult:
+def judge(record: Link, known: Known) -> RecordResult:
     """The word on one record whose own hash fits."""
     same = known.by_id.get(record.id)
     if same is not None:
@@ -101,7 +152,7 @@ def judge(record: Record, known: Known) -> RecordResult:
     return RecordResult(record.id, ItemStatus.STORED)
 
 
-def _chain_fits(record: Record, known: Known) -> bool:
+def _chain_fits(record: Link, known: Known) -> bool:
     """Whether the neighbours that are known agree; records may come in any order, so one may be missing."""
     before, after = known.by_seq.get(record.seq - 1), known.by_seq.get(record.seq + 1)
     expected = GENESIS_HASH if record.seq == 1 else before.hash if before else record.prev_hash

@@ -1,8 +1,6 @@
 """Routes: records and heartbeats."""
 
-import json
 from collections import Counter
-from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Request, Response
@@ -14,6 +12,7 @@ from cloudsync.http.errors import ERROR_RESPONSES
 from cloudsync.http.limits import BodyRefused
 from cloudsync.http.models import BatchAnswer, BatchBody, HeartbeatAnswer
 from cloudsync.http.strict import StrictRoute
+from cloudsync.ingest import encode_results
 from cloudsync.refusals import Refused
 from cloudsync.service import records as record_rules
 from cloudsync.service import telemetry
@@ -53,12 +52,10 @@ async def records(request: Request, parts: PartsOf, who: Box) -> Response:
 
 
 def _take(parts: Parts, who: BoxIdentity, body: bytes, gzipped: bool) -> Response:
-    batch = wire.decode_batch(body, gzipped=gzipped)
-    results = record_rules.take(parts.centre, who, batch)
+    results = record_rules.take_body(parts.centre, who, body, gzipped=gzipped)
     for status, count in Counter(str(result.status) for result in results).items():
         parts.metrics.records.labels(status).inc(count)
-    answer = json.dumps({"results": [asdict(result) for result in results]})
-    return Response(answer, media_type="application/json")
+    return Response(encode_results(results), media_type="application/json")
 
 
 @router.post(wire.PATH_HEARTBEAT, response_model=HeartbeatAnswer)

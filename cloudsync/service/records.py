@@ -1,28 +1,46 @@
 """Records: a batch is judged item by item, and answered after the commit."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
-from cloudsync import merge
+from sqlalchemy import Connection
+
+from cloudsync import ingest, merge
+from cloudsync.merge import Held, Sound
 from cloudsync.refusals import Refused
 from cloudsync.service.access import BoxIdentity
 from cloudsync.service.centre import Centre
-from cloudsync.store import audit, records
-from cloudsync.wire import Batch, ErrorKey, ItemStatus, Record, RecordResult
+from cloudsync.store import audit, months, records
+from cloudsync.wire import Batch, ErrorKey, ItemStatus, RecordResult
 
-RACES_MAX = 5
-"""Tries when another writer stored some of the same records in between (PostgreSQL only: SQLite has one writer)."""
+RACES_MAX = 3
+"""Tries with every id looked up. One is enough while all writers lock the site's ledger first."""
+
+Items = Sequence[Sound | RecordResult]
+Look = Callable[[Connection, str, Sequence[Sound]], list[Held] | None]
+
+
+def take_body(centre: Centre, who: BoxIdentity, body: bytes, *, gzipped: bool) -> tuple[RecordResult, ...]:
+    """Store what is new of a batch as it came; results in its order, on disk when this returns.
+
+    Raises wire.WireError when the body is no batch, Refused `site.other` when it speaks for another site or box
+    than its credential.
+    """
+    site_id, box_id, items = ingest.read_batch(body, gzipped=gzipped)
+    require_own(who, site_id, box_id)
+    return _store(centre, who, items)
 
 
 def take(centre: Centre, who: BoxIdentity, batch: Batch) -> tuple[RecordResult, ...]:
-    """Store what is new; results in the order of the batch, on disk when this returns.
-
-    Raises Refused `site.other` when the batch speaks for another site or box than its credential.
-    """
+    """The same for a batch that is decoded already."""
     require_own(who, batch.site_id, batch.box_id)
-    items = merge.parse_records(batch.records)
-    for _ in range(RACES_MAX):
-        results = _try(centre, who, items, batch)
+    return _store(centre, who, merge.parse_records(batch.records))
+
+
+def _store(centre: Centre, who: BoxIdentity, items: Items) -> tuple[RecordResult, ...]:
+    months.ensure(centre.database, centre.now_utc()[:7])
+    for look in (records.near, *[records.held] * RACES_MAX):
+        results = _try(centre, who, items, look)
         if results is not None:
             return results
     raise Refused(
@@ -30,35 +48,45 @@ def take(centre: Centre, who: BoxIdentity, batch: Batch) -> tuple[RecordResult, 
     )
 
 
-def _try(
-    centre: Centre, who: BoxIdentity, items: list[Record | RecordResult], batch: Batch
-) -> tuple[RecordResult, ...] | None:
-    """One transaction; None when a row came in between, so that everything has to be judged again."""
+def _try(centre: Centre, who: BoxIdentity, items: Items, look: Look) -> tuple[RecordResult, ...] | None:
+    """One transaction on what `look` shows of the ledger; None when that was not enough to judge by.
+
+    A look at the numbers is enough for a batch that is new or a plain repetition: nearly all are. An id that is
+    held under a number elsewhere makes the insertion fail, and then every id is looked up.
+    """
     now_utc = centre.now_utc()
-    sound = [item for item in items if isinstance(item, Record)]
+    sound = [item for item in items if isinstance(item, Sound)]
     with centre.database.write() as connection:
-        merged = merge.merge(items, records.held(connection, who.site_id, sound))
-        added = records.add(connection, who.site_id, who.box_id, merged.to_store, now_utc)
-        if added != len(merged.to_store):
+        before = records.locked_ledger(connection, who.site_id)
+        known = look(connection, who.site_id, sound)
+        merged = None if known is None else merge.merge(items, known)
+        if (
+            merged is None
+            or (look is records.near and merged.refused)
+            or not records.add(connection, who.site_id, who.box_id, merged.to_store, now_utc)
+        ):
             connection.rollback()
             return None
-        refused = list(_refused(items, merged.results))
-        records.note_refused(connection, who.site_id, who.box_id, refused, now_utc)
-        if refused:
-            reasons = dict(Counter(str(reason) for _, _, reason in refused))
-            audit.add(
-                connection, now_utc, f"box:{who.box_id}", "records.refused", who.site_id, reasons=reasons
-            )
+        records.advance(connection, who.site_id, before, merged.to_store)
+        _note_refused(connection, who, items, merged.results, now_utc)
     return merged.results
 
 
-def _refused(
-    items: list[Record | RecordResult], results: tuple[RecordResult, ...]
-) -> Iterator[tuple[str, str, str]]:
+def _note_refused(
+    connection: Connection, who: BoxIdentity, items: Items, results: tuple[RecordResult, ...], now_utc: str
+) -> None:
+    refused = list(_refused(items, results))
+    if refused:
+        records.note_refused(connection, who.site_id, who.box_id, refused, now_utc)
+        reasons = dict(Counter(str(reason) for _, _, reason in refused))
+        audit.add(connection, now_utc, f"box:{who.box_id}", "records.refused", who.site_id, reasons=reasons)
+
+
+def _refused(items: Items, results: tuple[RecordResult, ...]) -> Iterator[tuple[str, str, str]]:
     """(id, hash, reason) of each refused item; one that could not be read has no hash."""
     for item, result in zip(items, results, strict=True):
         if result.status == ItemStatus.REFUSED:
-            yield result.id, item.hash if isinstance(item, Record) else "", result.reason
+            yield result.id, item.hash if isinstance(item, Sound) else "", result.reason
 
 
 def require_own(who: BoxIdentity, site_id: str, box_id: str) -> None:

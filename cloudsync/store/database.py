@@ -34,6 +34,8 @@ class Database:
         )  # rules look at it after inserts as well
         self.dialect = engine.dialect.name
         """"sqlite" or "postgresql"."""
+        self.months_made: set[str] = set()
+        """Months that are known to have a place, see `cloudsync.store.months`."""
         self._write_lock = threading.Lock() if self.dialect == "sqlite" else contextlib.nullcontext()
 
     @property

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from sqlalchemy import Column, Connection, Integer, MetaData, Table, func, insert, inspect, select
 
 from appliance.errors import KyusaiError
-from cloudsync.store.steps import attempts, first_tables
+from cloudsync.store.steps import attempts, first_tables, months
 from cloudsync.store.types import TEXT
 
 _own = MetaData()
@@ -25,6 +25,7 @@ schema_step = Table(
 STEPS: tuple[tuple[str, Callable[[Connection], None]], ...] = (
     ("first tables", first_tables.apply),
     ("attempts", attempts.apply),
+    ("months", months.apply),
 )
 
 

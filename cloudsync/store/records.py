@@ -1,17 +1,31 @@
-"""Statements on records. What is duplicate and what is refused is decided in `cloudsync.merge`, not here."""
+"""Statements on records. What is duplicate and what is refused is decided in `cloudsync.merge`, not here.
 
+A batch goes in as one block (PostgreSQL: COPY; SQLite: one prepared statement), without SQLAlchemy's work for each
+row: it is most of what a centre does.
+"""
+
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, func, or_, select
+import psycopg
+from sqlalchemy import Connection, Select, func, select, text, update
+from sqlalchemy.exc import OperationalError
 
-from cloudsync.merge import Held
-from cloudsync.store.tables import record, refused_record
+from cloudsync.merge import Held, Link, Sound
+from cloudsync.store.tables import ledger as ledger_table
+from cloudsync.store.tables import record, refused_record, sequence
 from cloudsync.store.upsert import insert_for
-from cloudsync.wire import GENESIS_HASH, Record, canonical_json
+from cloudsync.wire import GENESIS_HASH
 
 REFUSED_ID_CHARACTERS = 128
 """Longest id of a refused record that is kept: it may be anything, it was refused."""
+NEAR_ROWS_MAX = 4
+"""A batch whose numbers span more than so many times its length is looked up number by number."""
+
+_LEDGER_COLUMNS = "site_id, seq, id, hash, prev_hash, month"
+_RECORD_COLUMNS = "month, site_id, seq, box_id, kind, priority, created_utc, boot_id, body, received_utc"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,39 +42,116 @@ class Ledger:
         return self.last_seq - self.received
 
 
-def held(connection: Connection, site_id: str, records: Sequence[Record]) -> list[Held]:
-    """What the store holds under the ids of `records`, their sequence numbers or the numbers beside those."""
-    seqs = {seq for item in records for seq in (item.seq - 1, item.seq, item.seq + 1)}
-    query = select(record.c.seq, record.c.id, record.c.prev_hash, record.c.hash).where(
-        record.c.site_id == site_id,
-        or_(record.c.seq.in_(sorted(seqs)), record.c.id.in_([item.id for item in records])),
-    )
-    return [Held(row.seq, row.id, row.prev_hash, row.hash) for row in connection.execute(query)]
+def locked_ledger(connection: Connection, site_id: str) -> Ledger:
+    """How far the site is; nobody else adds to its records until the transaction ends."""
+    query = select(sequence.c.received, sequence.c.last_seq, sequence.c.last_hash)
+    query = query.where(sequence.c.site_id == site_id).with_for_update()
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        connection.execute(
+            insert_for(connection, sequence)
+            .values(site_id=site_id, received=0, last_seq=0, last_hash=GENESIS_HASH)
+            .on_conflict_do_nothing()
+        )
+        row = connection.execute(query).one()
+    return Ledger(*row)
 
 
-def add(connection: Connection, site_id: str, box_id: str, records: Sequence[Record], now_utc: str) -> int:
-    """Insert what is not there; the number of rows that went in tells whether another writer was faster."""
+def near(connection: Connection, site_id: str, records: Sequence[Link]) -> list[Held] | None:
+    """What the store holds from the number before the first to the one after the last of `records`.
+
+    It does not show an id that is held under a number elsewhere; None when the numbers lie far apart.
+    """
     if not records:
-        return 0
-    rows = [
-        {
-            "site_id": site_id,
-            "box_id": box_id,
-            "seq": item.seq,
-            "id": item.id,
-            "kind": item.kind,
-            "priority": item.priority,
-            "created_utc": item.created_utc,
-            "boot_id": item.boot_id,
-            "body": canonical_json(item.body),
-            "prev_hash": item.prev_hash,
-            "hash": item.hash,
-            "received_utc": now_utc,
-        }
-        for item in records
-    ]
-    result = connection.execute(insert_for(connection, record).on_conflict_do_nothing(), rows)
-    return result.rowcount
+        return []
+    first, last = min(item.seq for item in records) - 1, max(item.seq for item in records) + 1
+    if last - first > NEAR_ROWS_MAX * len(records) + 2:
+        return None
+    return _held(connection, "seq BETWEEN :first AND :last", site_id=site_id, first=first, last=last)
+
+
+def held(connection: Connection, site_id: str, records: Sequence[Link]) -> list[Held]:
+    """What the store holds under the ids of `records`, their sequence numbers or the numbers beside those."""
+    seqs = sorted({seq for item in records for seq in (item.seq - 1, item.seq, item.seq + 1)})
+    ids = [item.id for item in records]
+    if connection.dialect.name == "postgresql":
+        by_seq = _held(connection, "seq = ANY(:seqs)", site_id=site_id, seqs=seqs)
+        return by_seq + _held(connection, "id = ANY(:ids)", site_id=site_id, ids=ids)
+    listed = "IN (SELECT value FROM json_each(:wanted))"
+    by_seq = _held(connection, f"seq {listed}", site_id=site_id, wanted=json.dumps(seqs))
+    return by_seq + _held(connection, f"id {listed}", site_id=site_id, wanted=json.dumps(ids))
+
+
+def _held(connection: Connection, which: str, **values: object) -> list[Held]:
+    query = f"SELECT seq, id, prev_hash, hash FROM ledger WHERE site_id = :site_id AND {which}"  # noqa: S608
+    return [Held(*row) for row in connection.execute(text(query), values)]
+
+
+def add(connection: Connection, site_id: str, box_id: str, records: Sequence[Sound], now_utc: str) -> bool:
+    """Insert records, none of which may be there; False when one is, and the transaction is of no use then.
+
+    The month of `now_utc` has to exist, see `cloudsync.store.months`.
+    """
+    if not records:
+        return True
+    month = now_utc[:7]
+    if connection.dialect.name == "postgresql":
+        return _copy(connection, site_id, box_id, records, now_utc, month)
+    rows = [(site_id, item.seq, item.id, item.hash, item.prev_hash, month) for item in records]
+    added = connection.exec_driver_sql(
+        f"INSERT INTO ledger ({_LEDGER_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",  # noqa: S608
+        rows,
+    )
+    if added.rowcount != len(records):
+        return False
+    connection.exec_driver_sql(
+        f"INSERT INTO record ({_RECORD_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+        [
+            (month, site_id, r.seq, box_id, r.kind, r.priority, r.created_utc, r.boot_id, r.body, now_utc)
+            for r in records
+        ],
+    )
+    return True
+
+
+def _copy(
+    connection: Connection, site_id: str, box_id: str, records: Sequence[Sound], now_utc: str, month: str
+) -> bool:
+    """`add` by COPY in text form, where only a backslash needs care: nothing here holds a tab or a newline."""
+    links = "".join(f"{site_id}\t{r.seq}\t{r.id}\t{r.hash}\t{r.prev_hash}\t{month}\n" for r in records)
+    rows = "".join(
+        f"{month}\t{site_id}\t{r.seq}\t{box_id}\t{r.kind}\t{r.priority}\t{r.created_utc}\t{r.boot_id}\t"
+        f"{r.body}\t{now_utc}\n"
+        for r in records
+    ).replace("\\", "\\\\")
+    raw = connection.connection.driver_connection
+    assert isinstance(raw, psycopg.Connection)  # noqa: S101 - the driver of this dialect
+    try:
+        with raw.cursor() as cursor:
+            for columns, block in (
+                (f"ledger ({_LEDGER_COLUMNS})", links),
+                (f"record ({_RECORD_COLUMNS})", rows),
+            ):
+                with cursor.copy(f"COPY {columns} FROM STDIN") as copy:
+                    copy.write(block)
+    except psycopg.errors.UniqueViolation:
+        return False
+    except psycopg.Error as error:
+        if raw.closed:
+            connection.invalidate(error)
+        raise OperationalError("COPY", {}, error) from error
+    return True
+
+
+def advance(connection: Connection, site_id: str, before: Ledger, records: Sequence[Link]) -> None:
+    """Count what was added to the ledger as it was `before`."""
+    if not records:
+        return
+    last = max(records, key=lambda item: item.seq)
+    values: dict[str, object] = {"received": before.received + len(records)}
+    if last.seq > before.last_seq:
+        values |= {"last_seq": last.seq, "last_hash": last.hash}
+    connection.execute(update(sequence).where(sequence.c.site_id == site_id).values(values))
 
 
 def note_refused(
@@ -96,14 +187,9 @@ def _storable(id_: str) -> str:
 
 def ledger(connection: Connection, site_id: str) -> Ledger:
     """How complete the site's sequence is."""
-    query = select(func.count(), func.max(record.c.seq)).where(record.c.site_id == site_id)
-    received, last_seq = connection.execute(query).one()
-    if not received:
-        return Ledger(0, 0, GENESIS_HASH)
-    last_hash = connection.execute(
-        select(record.c.hash).where(record.c.site_id == site_id, record.c.seq == last_seq)
-    ).scalar_one()
-    return Ledger(received, last_seq, last_hash)
+    query = select(sequence.c.received, sequence.c.last_seq, sequence.c.last_hash)
+    row = connection.execute(query.where(sequence.c.site_id == site_id)).one_or_none()
+    return Ledger(0, 0, GENESIS_HASH) if row is None else Ledger(*row)
 
 
 def refused_count(connection: Connection, site_id: str) -> int:
@@ -116,12 +202,20 @@ def newest(
     connection: Connection, *, site_id: str = "", kind: str = "", limit: int
 ) -> list[dict[str, object]]:
     """Rows as dictionaries, newest first by the source's clock."""
-    query = select(record).order_by(record.c.created_utc.desc(), record.c.seq.desc()).limit(limit)
+    query = _whole().order_by(record.c.created_utc.desc(), record.c.seq.desc()).limit(limit)
     if site_id:
         query = query.where(record.c.site_id == site_id)
     if kind:
         query = query.where(record.c.kind == kind)
     return [dict(row._mapping) for row in connection.execute(query)]
+
+
+def _whole() -> Select[Any]:
+    """Records with what the ledger knows of them."""
+    columns = [column for column in record.c if column.name != "month"]
+    same = (ledger_table.c.site_id == record.c.site_id) & (ledger_table.c.seq == record.c.seq)
+    query = select(*columns, ledger_table.c.id, ledger_table.c.prev_hash, ledger_table.c.hash)
+    return query.join(ledger_table, same)
 
 
 def refused(connection: Connection, *, site_id: str = "", limit: int) -> list[dict[str, object]]:

@@ -1,7 +1,7 @@
 """The tables of the centre's store. Times are text as `wire.format_utc` writes it, so they sort and compare.
 
 What makes "exactly once" true are two constraints: the primary key (site, seq) and the unique (site, record id)
-of `record`.
+of `ledger`. It is apart from `record` because that is cut into months, across which PostgreSQL keeps no key unique.
 """
 
 from sqlalchemy import (
@@ -102,24 +102,58 @@ config_version = Table(
     sqlite_autoincrement=True,
 )
 
+ledger = Table(
+    "ledger",
+    metadata,
+    Column("site_id", TEXT, primary_key=True),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("id", TEXT, nullable=False),
+    Column("hash", TEXT, nullable=False),
+    Column("prev_hash", TEXT, nullable=False),
+    Column("month", TEXT, nullable=False),
+    UniqueConstraint("site_id", "id"),
+)
+"""One row for each record that was ever taken; it stays when the record's month is dropped."""
+
 record = Table(
     "record",
     metadata,
-    Column("site_id", TEXT, ForeignKey("site.id"), primary_key=True),
+    Column("month", TEXT, primary_key=True),
+    Column("site_id", TEXT, primary_key=True),
     Column("seq", BigInteger, primary_key=True, autoincrement=False),
-    Column("id", TEXT, nullable=False),
     Column("box_id", TEXT, nullable=False),
     Column("kind", TEXT, nullable=False),
     Column("priority", Integer, nullable=False),
     Column("created_utc", TEXT, nullable=False),
     Column("boot_id", TEXT, nullable=False),
     Column("body", TEXT, nullable=False),
-    Column("prev_hash", TEXT, nullable=False),
-    Column("hash", TEXT, nullable=False),
     Column("received_utc", TEXT, nullable=False),
-    UniqueConstraint("site_id", "id"),
-    Index("record_by_kind", "site_id", "kind", "created_utc"),
+    Index("record_by_site_kind", "site_id", "kind", "created_utc"),
+    Index("record_by_time", "created_utc", "seq"),
+    postgresql_partition_by="LIST (month)",
 )
+"""What the records say. `month` (2026-11) is that of their arrival, by the centre's clock alone."""
+
+sequence = Table(
+    "sequence",
+    metadata,
+    Column("site_id", TEXT, primary_key=True),
+    Column("received", BigInteger, nullable=False),
+    Column("last_seq", BigInteger, nullable=False),
+    Column("last_hash", TEXT, nullable=False),
+)
+"""How far each site is. Whoever adds to a site's ledger locks its row here."""
+
+month = Table(
+    "month",
+    metadata,
+    Column("month", TEXT, primary_key=True),
+    Column("exported_utc", TEXT),
+    Column("exported_sha256", TEXT),
+    Column("exported_records", BigInteger),
+    Column("dropped_utc", TEXT),
+)
+"""What became of a month's records; a month without a row was never exported."""
 
 refused_record = Table(
     "refused_record",

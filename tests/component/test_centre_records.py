@@ -12,7 +12,7 @@ import pytest
 from cloudsync import wire
 from cloudsync.store import records as store
 from tests.helpers.centre_box import Box, CentreProcess, chain, opened, prepare_site
-from tests.helpers.centre_stores import DATABASES
+from tests.helpers.centre_stores import DATABASES, prepared
 
 
 @pytest.fixture(scope="module", params=DATABASES)
@@ -141,8 +141,9 @@ def test_two_processes_write_to_one_store_without_loss(centre: CentreProcess, bo
     assert (counted.count("stored"), counted.count("duplicate")) == (300, 300)
 
 
+@pytest.mark.parametrize("database", DATABASES)
 def test_record_that_another_writer_stored_meanwhile_is_judged_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database: str
 ) -> None:
     from cloudsync.service import records as rules
     from cloudsync.service.access import BoxIdentity
@@ -151,13 +152,65 @@ def test_record_that_another_writer_stored_meanwhile_is_judged_again(
     record = chain(1)[0]
     batch = wire.Batch("tokyo-1", "tokyo-1-a", [asdict(record)])
     stale = [[], None]
-    real = store.held
-    with opened(tmp_path / "data") as centre:
+    real = store.near
+    with opened(prepared(tmp_path / "data", database)) as centre:
         prepare_site(centre)
         rules.take(centre, who, batch)
 
         def held_before_the_other(*arguments: object) -> object:
             return stale.pop(0) if stale[0] == [] else real(*arguments)  # type: ignore[arg-type]
 
-        monkeypatch.setattr(store, "held", held_before_the_other)
+        monkeypatch.setattr(store, "near", held_before_the_other)
         assert words(list(rules.take(centre, who, batch))) == ["duplicate"]
+
+
+def altered(record: wire.Record, **changes: object) -> wire.Record:
+    """The record with a changed field and a hash that fits."""
+    fields = asdict(replace(record, **changes))  # type: ignore[arg-type]
+    del fields["hash"]
+    fields["record_id"] = fields.pop("id")
+    return wire.chain_record(fields.pop("prev_hash"), **fields)
+
+
+def test_id_that_is_held_under_another_number_is_refused_wherever_that_is(box: Box) -> None:
+    """A box that lost its spool numbers old calls anew: they must not be there twice."""
+    records = chain(2000)
+    for begin in range(0, 2000, 500):
+        box.send(records[begin : begin + 500])
+    last = records[-1]
+    again = wire.chain_record(
+        last.hash, seq=2001, record_id="r-7", kind="cdr", priority=1, created_utc="2026-12-01T00:00:00Z",
+        boot_id="", body={},
+    )  # fmt: skip
+    new = chain(1, begin=2002, prev_hash=again.hash)
+    assert words(box.send([again, *new])) == ["conflict", "stored"]
+    assert words(box.send([altered(records[6], seq=5000), records[3]])) == ["conflict", "duplicate"]
+
+
+def test_batch_of_far_apart_numbers_is_judged_as_well(box: Box) -> None:
+    records = chain(3000)
+    some = records[::300]
+    assert words(box.send(some)) == ["stored"] * len(some)
+    assert words(box.send([*some[:2], records[1]])) == ["duplicate", "duplicate", "stored"]
+    assert words(box.send([altered(records[2], prev_hash="1" * 64)])) == ["broken_chain"]
+
+
+def test_text_of_every_kind_comes_back_as_it_was_sent(centre: CentreProcess, box: Box) -> None:
+    body = {
+        "text": 'tab\t newline\n backslash \\ \\N \\. quote " nul \0 emoji \U0001f600 氏名',
+        "n": [1, 1e-7, 2.5],
+    }
+    record = wire.chain_record(
+        wire.GENESIS_HASH, seq=1, record_id="r:1+@#-_.", kind="event", priority=0,
+        created_utc="1970-01-01T00:00:00Z", boot_id='a \\ "b"\\.', body=body,
+    )  # fmt: skip
+    assert words(box.send([record])) == ["stored"]
+    with centre.store() as opened_centre, opened_centre.database.read() as connection:
+        (row,) = store.newest(connection, site_id=box.site_id, limit=2)
+    assert json.loads(str(row["body"])) == body
+    assert {name: row[name] for name in ("id", "created_utc", "boot_id", "hash")} == {
+        "id": record.id,
+        "created_utc": record.created_utc,
+        "boot_id": record.boot_id,
+        "hash": record.hash,
+    }

@@ -1,8 +1,10 @@
 """The store and its files by themselves. A failure means data that a power cut or an upgrade takes away."""
 
+import json
 import stat
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection, UniqueConstraint, inspect, text
 
 from appliance.errors import KyusaiError
-from cloudsync import durable
+from cloudsync import durable, merge
 from cloudsync.refusals import Refused
 from cloudsync.sealing import identities, make_identity, open_recording
 from cloudsync.service.centre import open_centre
@@ -20,10 +22,10 @@ from cloudsync.service.enrolment import enrol
 from cloudsync.service.listening import fetch
 from cloudsync.service.recordings import Part
 from cloudsync.service.sites import add_site
-from cloudsync.store import attempts, configs, migrations, sites, tables
+from cloudsync.store import attempts, configs, migrations, records, sites, tables
 from cloudsync.tls import SERVER_LIFE, ServerTls
-from cloudsync.wire import Envelope, parse_enrolment, to_base64
-from tests.helpers.centre_box import opened, prepare_site
+from cloudsync.wire import GENESIS_HASH, Envelope, canonical_json, parse_enrolment, to_base64
+from tests.helpers.centre_box import chain, opened, prepare_site
 from tests.helpers.centre_stores import DATABASES, Store, prepared
 
 
@@ -86,6 +88,47 @@ def test_schema_steps_lead_to_the_tables_that_the_statements_use(store: Store) -
             indexes = {tuple(i["column_names"]) for i in seen.get_indexes(table.name) if not i.get("unique")}
             assert indexes == {tuple(c.name for c in index.columns) for index in table.indexes}, table.name
         assert {*seen.get_table_names()} >= {*tables.metadata.tables, "schema_step"}
+    database.close()
+
+
+def test_records_of_an_older_release_are_all_there_after_the_upgrade(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(migrations, "STEPS", migrations.STEPS[:1])
+        database = store.open()
+    sent = chain(5)
+    with database.write() as connection:
+        connection.execute(text("INSERT INTO tenant VALUES ('acme', 'now')"))
+        connection.execute(
+            text("INSERT INTO site VALUES ('a', 'acme', 'A', 'now'), ('b', 'acme', 'B', 'now')")
+        )
+        for one in (*sent[:2], sent[4]):
+            values = {
+                "site_id": "a",
+                "box_id": "a-1",
+                "received_utc": f"2026-1{one.seq % 2}-01T00:00:00.000Z",
+                **asdict(one),
+                "body": canonical_json(one.body),
+            }
+            columns = ", ".join(values)
+            places = ", ".join(f":{name}" for name in values)
+            connection.execute(text(f"INSERT INTO record ({columns}) VALUES ({places})"), values)  # noqa: S608
+    database.close()
+    database = store.open()
+    with database.write() as connection:
+        before = records.locked_ledger(connection, "a")
+        assert before == records.Ledger(3, 5, sent[4].hash)
+        rows = records.newest(connection, limit=10)
+        missing = merge.parse_records([asdict(one) for one in sent[2:4]])
+        assert records.add(connection, "a", "a-1", missing, "2026-11-30T00:00:00.000Z")  # type: ignore[arg-type]
+        assert not records.add(connection, "a", "a-1", missing, "2026-11-30T00:00:00.000Z")  # type: ignore[arg-type]
+        connection.rollback()
+    assert {row["id"]: (row["hash"], json.loads(str(row["body"]))) for row in rows} == {
+        one.id: (one.hash, one.body) for one in (*sent[:2], sent[4])
+    }
+    with database.read() as connection:
+        assert records.ledger(connection, "b") == records.Ledger(0, 0, GENESIS_HASH)
     database.close()
 
 

@@ -237,7 +237,8 @@ async def drain(sender: RecordSender) -> None:
 
 
 def at_centre(centre: Centre, box: Box) -> list[tuple[int, str]]:
-    return centre.rows("SELECT seq, id FROM record WHERE box_id = ? ORDER BY seq", box.id)
+    query = "SELECT seq, id FROM ledger JOIN record USING (site_id, seq) WHERE box_id = ? ORDER BY seq"
+    return centre.rows(query, box.id)
 
 
 # ---------------------------------------------------------------------------------------------------- enrolment

@@ -90,7 +90,8 @@ def test_unreadable_item_is_refused_alone(raw: object) -> None:
     merged = merge(parse_records([raw, asdict(R1)]), [])
     assert [str(r.status) for r in merged.results] == ["refused", "stored"]
     assert merged.results[0].reason == "malformed"
-    assert merged.to_store == (R1,)
+    assert [item.hash for item in merged.to_store] == [R1.hash]
+    assert not merged.refused
 
 
 def test_refusal_echoes_the_id_that_came() -> None:
