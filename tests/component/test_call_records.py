@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import random
 import signal
 import sqlite3
 import time
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from agent import clock
 from agent.call_records import CallRecords
 from agent.journal_events import Moment
 from agent.journal_reader import PAGE_ROWS, Cursor, JournalUnreadable, read_page
@@ -342,3 +344,113 @@ def test_what_kamailio_writes_is_what_the_agent_reads_and_old_rows_go(tmp_path: 
     with closing(sqlite3.connect(path)) as db:
         assert journal_mark.prune(db, path) == 7
         assert db.execute("SELECT count(*) FROM event").fetchone() == (1,)
+
+
+# --------------------------------------------------------------------------- Kamailio and the agent die, calls go on
+
+LIVES = 3
+TICK_S = 0.05
+"""As kamailio.cfg has the journal's process write."""
+SAFE_S = 1.0
+"""A call that ended this long before the kill must be there."""
+
+
+def _fold_for_ever(folder: Path) -> None:
+    """Child: the agent on the machine's own clocks."""
+    with closing(open_spool(folder / "spool.sqlite", clock.now())) as opened:
+        agent = CallRecords(opened.spool, folder / "journal.sqlite", "tokyo-1", "box-a")
+        while True:
+            agent.read(clock.now())
+            time.sleep(0.02)
+
+
+def _serve_for_ever(folder: Path, seed: int, life: int, told_fd: int, orphans: list[str]) -> None:
+    """Child: one life of Kamailio. Calls come, are answered and end at random; some of the calls that were up when it
+    was killed last end with a BYE that it cannot place, as many more are invented. Says on the pipe what it does."""
+    chance, queue, clock_ = random.Random(f"{seed} {life}"), Queue(), journal_writer.SystemClock()
+    workers = journal_writer.Journal(queue, clock_)
+    path = folder / "journal.sqlite"
+    writer = journal_writer.Writer(path, queue, lambda _text: None, clock_, journal_writer.boot_id())
+    up: list[str] = []
+    number, next_tick_s = 0, 0.0
+
+    def say(what: str, call: str) -> None:
+        os.write(told_fd, f"{what} {call} {time.monotonic()}\n".encode())
+
+    def end(call: str, **more: object) -> None:
+        workers.put("end", call, {"cause": "normal_clearing", "code": 200, "by": "caller", **more})
+
+    while True:
+        call = f"{life}-{number}@192.0.2.20#00aabbcc"
+        number += 1
+        workers.put("start", call, {"call_id": call.partition("#")[0], "origin": "phone", "link": "UP"})
+        say("start", call)
+        if chance.random() < 0.8:
+            workers.put("answer", call, {"index": 0, "user": "202"})
+        up.append(call)
+        if len(up) > 20:
+            done = up.pop(chance.randrange(len(up)))
+            end(done)
+            say("end", done)
+        if orphans and chance.random() < 0.3:
+            orphan = orphans.pop(chance.randrange(len(orphans)))
+            end(orphan, forgotten=True)
+            say("bye", orphan)
+        if chance.random() < 0.1:
+            end(f"invented-{number}@x#00000000", forgotten=True)
+        if time.monotonic() >= next_tick_s:
+            next_tick_s = time.monotonic() + TICK_S
+            writer.tick()
+        time.sleep(0.005)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_kill_9_with_calls_up_loses_none_that_ended_a_second_before_and_closes_the_others(
+    tmp_path: Path, seed: int
+) -> None:
+    chance, fork = random.Random(seed), multiprocessing.get_context("fork")
+    assert journal_writer.prepare(tmp_path / "journal.sqlite") == ""
+    begun: set[str] = set()
+    ended: set[str] = set()
+    orphans: list[str] = []
+    for life in range(LIVES):
+        read_end, write_end = os.pipe()
+        kamailio = fork.Process(target=_serve_for_ever, args=(tmp_path, seed, life, write_end, list(orphans)))
+        kamailio.start()
+        os.close(write_end)
+        agent = fork.Process(target=_fold_for_ever, args=(tmp_path,))
+        agent.start()
+        for _ in range(2):
+            time.sleep(chance.uniform(0.2, 0.5))
+            os.kill(agent.pid or 0, signal.SIGKILL)
+            agent.join()
+            agent = fork.Process(target=_fold_for_ever, args=(tmp_path,))
+            agent.start()
+        time.sleep(chance.uniform(0.5, 0.8))
+        killed_s = time.monotonic()
+        os.kill(kamailio.pid or 0, signal.SIGKILL)
+        kamailio.join()
+        os.kill(agent.pid or 0, signal.SIGKILL)
+        agent.join()
+        with os.fdopen(read_end) as stream:
+            said = [line.split() for line in stream if line.endswith("\n")]
+        safe = [(what, call) for what, call, at in said if float(at) <= killed_s - SAFE_S]
+        begun |= {call for what, call in safe if what == "start"}
+        ended |= {call for what, call in safe if what in ("end", "bye")}
+        over = {call for what, call, _ in said if what in ("end", "bye")}
+        orphans = sorted((set(orphans) | {call for what, call, _ in said if what == "start"}) - over)
+    after = clock.now()
+    much_later = Moment("boot-next", 5_000, after.wall_ms + 60_000)
+    with closing(open_spool(tmp_path / "spool.sqlite", after)) as opened:
+        opened.spool.rechain(1, "0" * 64)
+        CallRecords(opened.spool, tmp_path / "journal.sqlite", "tokyo-1", "box-a").read(much_later)
+        cdrs = [record.body for record in opened.spool.waiting(10**6) if record.kind == "cdr"]
+    by_call = {cdr["call"]: cdr for cdr in cdrs}
+    assert len(by_call) == len(cdrs), "doubled"
+    assert begun - set(by_call) == set(), "lost"
+    assert {call for call in ended & begun if by_call[call]["incomplete"]} == set()
+    assert not any(call.startswith("invented") for call in by_call)
+    closed = [cdr for cdr in cdrs if cdr["incomplete"]]
+    assert {cdr["cause"] for cdr in closed} <= {"box_restart", "kamailio_restart"}
+    assert len(ended) > 50, "next to nothing happened: nothing was tested"
+    assert len(closed) > 10, "no call was up at a kill: nothing was tested"
