@@ -2,7 +2,8 @@
 
 Adapter. A call that a proxying cloud sends back to the box (the second pass) has its first caller's SDP restored, and the
 answer goes back the same way: both telephones are at the site, so their audio never leaves it, and a cut of the link does not
-touch it. rtpengine gone: the call goes on without it unless its sides cannot talk directly.
+touch it. The first pass's relay serves the second one as well, or is let go where the audio is direct: a caller with ICE
+has begun to look for the ports that he was promised by then, and would wait for seconds if they fell silent. rtpengine gone: the call goes on without it unless its sides cannot talk directly.
 """
 
 import json
@@ -53,12 +54,10 @@ class MediaPath:
     # request stage
 
     def caller(self, facts: CallFacts) -> None:
-        """Note what the calling side speaks, from where, and its offer. On the second pass: what the first one noted,
-        and the first pass's relay is let go."""
+        """Note what the calling side speaks, from where, and its offer. On the second pass: what the first one noted."""
         ksr = self._ksr
         kept = self._kept(answer=False) if ksr.get("again") else {}
-        if kept:
-            ksr.release_media("delete-delay=0")
+        ksr.put("before", "1" if kept else "")
         sdp = self._body()
         side = _write(self._caller_side(facts, sdp))
         if facts.origin is Origin.PHONE and sdp:
@@ -90,6 +89,9 @@ class MediaPath:
             through, written = None, sdp
         if through is not None:
             ksr.put("anchored", "1")
+        elif ksr.get("before") and not ksr.get("anchored"):
+            ksr.put("before", "")
+            ksr.release_media("delete-delay=0")
         if written != self._body():
             ksr.set_body(written)
         if through is not None:

@@ -9,6 +9,13 @@ from typing import Any, Protocol
 from tests.lab import tones
 from tests.lab.identity import Identity
 from tests.lab.processes import wait_until
+from tests.lab.worker import OrderRefused
+
+IN_FLIGHT = "already in flight"
+"""What the stack says to a re-INVITE while another is not answered."""
+
+REFRESH_S = 3.0
+"""How long that other one may take."""
 
 
 class Owner(Protocol):
@@ -92,11 +99,25 @@ class PhoneCall:
 
     async def hold(self) -> None:
         """Hold the other side."""
-        await self.phone.ask("hold", call=self.handle)
+        await self._refresh("hold")
 
     async def resume(self) -> None:
         """Take the other side back."""
-        await self.phone.ask("resume", call=self.handle)
+        await self._refresh("resume")
+
+    async def _refresh(self, order: str) -> None:
+        """A re-INVITE, once the one that the stack sends by itself after an answer is over."""
+
+        async def done() -> bool:
+            try:
+                await self.phone.ask(order, call=self.handle)
+            except OrderRefused as error:
+                if IN_FLIGHT not in str(error):
+                    raise
+                return False
+            return True
+
+        await wait_until(done, f"{self.phone.name} may {order}", REFRESH_S)
 
     async def dtmf(self, digits: str) -> None:
         """Send digits as telephone events. A hold less than 300 ms later swallows the last."""

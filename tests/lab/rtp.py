@@ -1,4 +1,6 @@
-"""One RTP stream of the lab's gateway: sends a tone in G.711 and listens. Its own socket, paced by the event loop."""
+"""One RTP stream of the lab's gateway and talkers: sends a tone in G.711 or G.722, listens in G.711. Its own socket, paced by
+the event loop.
+"""
 
 import asyncio
 import contextlib
@@ -10,12 +12,13 @@ from collections import deque
 
 import numpy as np
 
-from tests.lab import g711, tones
+from tests.lab import g711, g722, tones
 
 RATE_HZ = 8000
 PACKET_S = 0.02
 PACKET_SAMPLES = 160
 PORTS = range(10000, 19998)
+SENDABLE = (g711.PCMU, g711.PCMA, g722.G722)
 
 
 class Stream:
@@ -30,14 +33,19 @@ class Stream:
         self.peer: tuple[str, int] | None = None
         self.law = g711.PCMU
         self.packets_in = 0
+        self.speaking = True
+        """False: nothing is sent, while the stream's time goes on."""
+        self.said: list[list[float]] = []
+        """When something was sent: [first, end of last packet] in ``time.monotonic`` seconds."""
+        self._wideband = g722.Encoder()
         self._tone_hz = tone_hz
         self._recent: deque[tuple[float, tones.Samples]] = deque(maxlen=50)
         self._running: asyncio.Task[None] | None = None
 
     def start(self, peer: tuple[str, int], payloads: list[int]) -> None:
-        """Begin (or go on) to send to ``peer``, in the first of its payload types that is G.711."""
+        """Begin (or go on) to send to ``peer``, in the first of its payload types that is known."""
         self.peer = peer
-        self.law = next((number for number in payloads if number in (g711.PCMU, g711.PCMA)), g711.PCMU)
+        self.law = next((number for number in payloads if number in SENDABLE), g711.PCMU)
         if self._running is None:
             asyncio.get_running_loop().add_reader(self.socket, self._receive)
             self._running = asyncio.create_task(self._send())
@@ -60,12 +68,26 @@ class Stream:
         due = time.monotonic()
         while True:
             assert self.peer is not None
-            header = struct.pack("!BBHII", 0x80, self.law, sequence & 0xFFFF, sample, source)
-            audio = tones.sine(self._tone_hz, RATE_HZ, sample, PACKET_SAMPLES)
-            with contextlib.suppress(OSError):
-                self.socket.sendto(header + g711.encode(audio, self.law), self.peer)
-            sequence, sample, due = sequence + 1, sample + PACKET_SAMPLES, due + PACKET_S
+            if self.speaking:
+                header = struct.pack("!BBHII", 0x80, self.law, sequence & 0xFFFF, sample, source)
+                with contextlib.suppress(OSError):
+                    self.socket.sendto(header + self._packet(sample), self.peer)
+                self._note(due)
+                sequence += 1
+            sample, due = sample + PACKET_SAMPLES, due + PACKET_S
             await asyncio.sleep(max(0.0, due - time.monotonic()))
+
+    def _packet(self, sample: int) -> bytes:
+        if self.law == g722.G722:
+            return self._wideband.encode(
+                tones.sine(self._tone_hz, 2 * RATE_HZ, 2 * sample, 2 * PACKET_SAMPLES)
+            )
+        return g711.encode(tones.sine(self._tone_hz, RATE_HZ, sample, PACKET_SAMPLES), self.law)
+
+    def _note(self, due: float) -> None:
+        if not self.said or due - self.said[-1][1] > PACKET_S / 2:
+            self.said.append([due, due])
+        self.said[-1][1] = due + PACKET_S
 
     def _receive(self) -> None:
         with contextlib.suppress(OSError):

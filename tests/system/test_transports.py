@@ -4,7 +4,6 @@ Six pairs talk at a time, in as many rounds as it takes for each kind of telepho
 """
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 
 import pytest
@@ -13,9 +12,7 @@ import pytest_asyncio
 from tests.lab.evidence import Evidence
 from tests.lab.lab import Lab, Parts
 from tests.lab.phone import PhoneCall
-from tests.lab.processes import wait_until
 from tests.lab.standing import Standing, hear_each_other
-from tests.lab.worker import OrderRefused
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -55,7 +52,7 @@ async def whole_call(site: Standing, caller: str, callee: str, callee_ends: bool
         placed = await site.phones[caller].call(callee)
         met = site.phones[callee].current()
         await hear_each_other(placed, met)
-        await hold(met)
+        await met.hold()
         await placed.wait_hears()
         await met.resume()
         await hear_each_other(placed, met)
@@ -65,18 +62,6 @@ async def whole_call(site: Standing, caller: str, callee: str, callee_ends: bool
         return await how_it_ended(site, placed, "callee" if callee_ends else "caller")
     except Exception as error:
         return f"{type(error).__name__}: {error}"
-
-
-async def hold(call: PhoneCall) -> None:
-    """Hold, once the re-INVITE that the stack sends by itself after an answer is over."""
-
-    async def held() -> bool:
-        with contextlib.suppress(OrderRefused):
-            await call.hold()
-            return True
-        return False
-
-    await wait_until(held, f"{call.phone.name} may hold", 3)
 
 
 async def how_it_ended(site: Standing, placed: PhoneCall, by: str) -> str:
