@@ -29,6 +29,8 @@ MEMBERS = 10
 """Members of each hunt group; there is one group for as many extensions."""
 CALLS = 50
 """Calls of one batch: with caller and callee, all extensions of the smallest site, each seen once."""
+FLAT_MAX = 1.5
+"""A decision counts as flat when 200 times the extensions cost at most this much more, at the median: pages of a larger index."""
 GROUP_CALLS = SIZES[0] // MEMBERS
 SAMPLE = Path(__file__).parents[1] / "data" / "site.json"
 
@@ -66,8 +68,16 @@ def run(quick: bool = False) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="kyusai-bench-") as folder:
         paths = {size: _written(Path(folder), size) for size in SIZES}
         taken = [_round(paths, number) for number in range(rounds)]
+    ratios = {
+        kind: {
+            state: _spread(one[SIZES[-1], kind, state] / one[SIZES[0], kind, state] for one in taken)
+            for state in ("fresh", "kept")
+        }
+        for kind in KINDS
+    }
     return {
         "rounds": rounds,
+        "flat": all(found["median"] <= FLAT_MAX for states in ratios.values() for found in states.values()),
         "decision_us": {
             kind: {
                 state: {str(size): _spread(one[size, kind, state] for one in taken) for size in SIZES}
@@ -75,13 +85,7 @@ def run(quick: bool = False) -> dict[str, Any]:
             }
             for kind in KINDS
         },
-        "largest_to_smallest": {
-            kind: {
-                state: _spread(one[SIZES[-1], kind, state] / one[SIZES[0], kind, state] for one in taken)
-                for state in ("fresh", "kept")
-            }
-            for kind in KINDS
-        },
+        "largest_to_smallest": ratios,
     }
 
 
@@ -99,6 +103,8 @@ def report(figures: dict[str, Any]) -> str:
             cells = "".join(f"{_cell(sizes[str(size)], 1):>22}" for size in SIZES)
             ratio = _cell(figures["largest_to_smallest"][kind][state], 2)
             lines.append(f"{kind:<24}{state:<8}{cells}{ratio:>20}")
+    held = "held" if figures["flat"] else "MISSED"
+    lines.append(f"flat: the largest site costs at most {FLAT_MAX} times the smallest: {held}")
     return "\n".join(lines)
 
 
