@@ -2,8 +2,9 @@
 
 Adapter. A call that a proxying cloud sends back to the box (the second pass) has its first caller's SDP restored, and the
 answer goes back the same way: both telephones are at the site, so their audio never leaves it, and a cut of the link does not
-touch it. The first pass's relay serves the second one as well, or is let go where the audio is direct: a caller with ICE
-has begun to look for the ports that he was promised by then, and would wait for seconds if they fell silent. rtpengine gone: the call goes on without it unless its sides cannot talk directly.
+touch it. The first pass's relay serves the second one as well, or is let go where the audio is direct: a caller with ICE has
+begun to look for the ports that he was promised, and would wait for seconds if they fell silent. rtpengine gone: the call goes
+on without it unless its sides cannot talk directly.
 """
 
 import json
