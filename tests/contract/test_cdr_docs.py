@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from agent import cdr, cdr_fields
+from appliance.kamailio.dialogs import STRANGE_BURST, STRANGE_PER_MINUTE
 from appliance.model import LinkState, NumberKind
 
 TEXT = (Path(__file__).parents[2] / "docs" / "cdr.md").read_text("utf-8")
@@ -37,3 +38,6 @@ def test_documented_limits_are_the_codes() -> None:
     assert f"{cdr.ORPHAN_TALK_MAX_MS // 3_600_000} h after the restart" in TEXT
     assert f"({cdr.ORPHAN_SETUP_MAX_MS // 1000} s for a call" in TEXT
     assert f"within {cdr.TOMBSTONE_INCOMPLETE_MS // 3_600_000} h" in TEXT
+    assert f"every {cdr.QUALITY_EVERY_MS // 1000} s while the call is up" in TEXT
+    words = " ".join(TEXT.split())
+    assert f"({STRANGE_BURST} at once and {STRANGE_PER_MINUTE} a minute for each of its workers)" in words
