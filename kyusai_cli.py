@@ -8,12 +8,13 @@ import contextlib
 import importlib
 import os
 import sys
+from typing import Any
 
 import typer
 from typer.core import TyperGroup
 from typer.main import get_group
 
-from appliance.text import language, text
+from appliance.text import breakable, language, text
 
 CENTRE_COMMANDS = ("centre", "sites", "records", "recordings")
 """What `cloudsync.cli` offers; anything else is looked for in `agent.cli`."""
@@ -27,11 +28,21 @@ def _group(module: str) -> TyperGroup | None:
     Raises ModuleNotFoundError when the half is there and a package that it needs is not.
     """
     try:
-        return get_group(importlib.import_module(module).app)
+        return _told(get_group(importlib.import_module(module).app))
     except ModuleNotFoundError as error:
         if error.name in (module, module.partition(".")[0]):
             return None
         raise
+
+
+def _told(command: Any) -> Any:
+    """The command with help that a terminal can break into lines, and all commands below it."""
+    if LANG == "ja":
+        for told in (command, *command.params):
+            told.help = breakable(getattr(told, "help", None) or "")
+        for below in getattr(command, "commands", {}).values():
+            _told(below)
+    return command
 
 
 class LazyCommands(TyperGroup):

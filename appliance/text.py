@@ -5,6 +5,7 @@ A catalogue lies beside the code that uses it. Each entry is a table with `en` a
 """
 
 import functools
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -119,6 +120,19 @@ def text(key: str, lang: Lang = "en", **values: object) -> str:
 def explain(fault: Fault, lang: Lang = "en") -> tuple[str, str]:
     """(message, hint) of an error or a problem in `lang`; its own English where the catalogue has none."""
     return catalogue().explain(fault, lang)
+
+
+BREAK_AFTER_CHARS = 8
+"""A run of Japanese is broken at the next particle or mark once it is so long; the narrowest column of help has 27 cells."""
+
+_BREAKS = re.compile(
+    rf"([^\x00-\x7f、。]{{{BREAK_AFTER_CHARS},}}?[、。をにではがと])(?=[^\s、。])|(。|(?<=[\x21-\x7e])、)(?=\S)"
+)
+
+
+def breakable(text: str) -> str:
+    """Japanese with spaces where a line may end. Terminal tables break lines at spaces alone, and cut off what is longer."""
+    return _BREAKS.sub(lambda found: f"{found[0]} ", text)
 
 
 def language(env: Mapping[str, str]) -> Lang:

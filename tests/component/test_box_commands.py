@@ -27,11 +27,11 @@ wan = "127.0.0.2"
 """
 
 
-def kyusai(*words: str, lang: str = "en") -> subprocess.CompletedProcess[str]:
+def kyusai(*words: str, lang: str = "en", columns: str = "200") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "kyusai_cli", *words],
         cwd=ROOT,
-        env=os.environ | {"KYUSAI_LANG": lang, "COLUMNS": "200"},
+        env=os.environ | {"KYUSAI_LANG": lang, "COLUMNS": columns},
         capture_output=True,
         text=True,
         timeout=60,
@@ -115,3 +115,23 @@ def test_faults_of_box_toml_stand_with_their_place_and_what_to_do(folder: Path) 
 def test_help_is_in_the_users_language() -> None:
     assert "クラウドへの回線が切れている間も" in kyusai("--help", lang="ja").stdout
     assert "keeps a site's telephones working" in kyusai("--help").stdout
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (),
+        ("agent",),
+        ("enrol",),
+        ("centre",),
+        ("centre", "site"),
+        ("centre", "site", "add"),
+        ("records",),
+        ("recordings",),
+        ("recordings", "fetch"),
+    ],
+    ids=" ".join,
+)
+def test_japanese_help_is_not_cut_off_on_a_narrow_terminal(words: tuple[str, ...]) -> None:
+    done = kyusai(*words, "--help", lang="ja", columns="80")
+    assert (done.returncode, [line for line in done.stdout.splitlines() if "…" in line]) == (0, [])
