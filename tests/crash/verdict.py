@@ -1,0 +1,90 @@
+"""What the centre holds after a run, against what the box was told that it would: lost, doubled, corrupt, stuck."""
+
+import hashlib
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cloudsync.service.centre import Centre, open_centre
+from cloudsync.store import recordings
+from cloudsync.store import records as store
+from tests.crash import workload
+from tests.crash.plan import Side
+
+if TYPE_CHECKING:
+    from tests.crash.run import Story
+
+ROWS_MAX = 10_000
+
+
+@dataclass(slots=True)
+class Verdict:
+    """Faults of one run, in words."""
+
+    lost: list[str] = field(default_factory=list)
+    doubled: list[str] = field(default_factory=list)
+    corrupt: list[str] = field(default_factory=list)
+    stuck: list[str] = field(default_factory=list)
+
+    @property
+    def sound(self) -> bool:
+        """Whether there is no fault."""
+        return not (self.lost or self.doubled or self.corrupt or self.stuck)
+
+
+def judge(story: "Story", folder: Path) -> Verdict:
+    """Look at everything. The processes have ended."""
+    verdict = Verdict()
+    verdict.corrupt += [f"spool: {problem}" for problem in story.said("damaged")]
+    verdict.stuck += [f"parked: {what}" for what in story.said("parked")]
+    verdict.stuck += story.said("failed")
+    if not story.said("drained"):
+        verdict.stuck.append(f"not drained; errors: {Counter(story.said('error')).most_common(3)}")
+    centre = open_centre(folder / Side.CENTRE)
+    try:
+        _records(centre, story, verdict)
+        _recordings(centre, story, verdict)
+    finally:
+        centre.database.close()
+    return verdict
+
+
+def _records(centre: Centre, story: "Story", verdict: Verdict) -> None:
+    with centre.database.read() as connection:
+        rows = store.newest(connection, site_id=workload.SITE, limit=ROWS_MAX)
+        ledger = store.ledger(connection, workload.SITE)
+        refused = store.refused(connection, site_id=workload.SITE, limit=10)
+    bodies = [(str(row["kind"]), json.loads(str(row["body"]))) for row in rows]
+    held = Counter(body["call_id"] for kind, body in bodies if kind == "cdr")
+    texts = Counter(body["text"] for kind, body in bodies if kind == "event" and "text" in body)
+    told = {workload.event_text(number, life) for number, life in story.said("event")}
+    verdict.lost += [f"call {call}" for call in sorted(workload.calls() - set(held))]
+    verdict.lost += [text[:20] for text in sorted(told - set(texts))]
+    verdict.doubled += [str(what)[:20] for what, count in (held + texts).items() if count > 1]
+    possible = {workload.event_text(n, life) for n in range(workload.EVENTS) for life in range(20)}
+    verdict.corrupt += [f"never said: {text[:40]}" for text in sorted(set(texts) - possible)]
+    if ledger.missing:
+        verdict.lost.append(f"{ledger.missing} numbers of 1..{ledger.last_seq}")
+    verdict.stuck += [f"refused: {row['id']} {row['reason']}" for row in refused]
+
+
+def _recordings(centre: Centre, story: "Story", verdict: Verdict) -> None:
+    with centre.database.read() as connection:
+        rows = {row.id: row for row in recordings.newest(connection, site_id=workload.SITE, limit=ROWS_MAX)}
+    for number in story.said("recording"):
+        id_ = workload.recording_id(number)
+        row = rows.get(id_)
+        if row is None or row.state != "stored":
+            verdict.lost.append(f"{id_}: {row.state if row else 'unknown'}")
+            continue
+        try:
+            data = centre.blobs.whole_path(workload.SITE, id_).read_bytes()
+        except OSError:
+            verdict.lost.append(f"{id_}: receipted and gone")
+            continue
+        made = {hashlib.sha256(workload.cipher(number, life)).hexdigest() for life in range(20)}
+        digest = hashlib.sha256(data).hexdigest()
+        if digest not in made or digest != row.cipher_sha256 or row.sha256 != workload.plain_sha256(number):
+            verdict.corrupt.append(id_)
