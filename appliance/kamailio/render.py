@@ -161,12 +161,17 @@ def command(box: Box, layout: Layout) -> list[str]:
         *("-P", str(layout.kamailio_pid)),
         *("-m", str(box.sip.shared_memory_mb)),
         *("-M", str(PACKAGE_MEMORY_MB)),
+        *("-x", MEMORY_MANAGER, "-X", MEMORY_MANAGER),
         *("-Y", str(layout.run_dir)),
     ]
 
 
 PACKAGE_MEMORY_MB = 16
 """Memory of one Kamailio process of its own (-M): reading 5,000 saved registrations at start needs more than 8."""
+
+MEMORY_MANAGER = "fm"
+"""Of shared and of own memory. Kamailio's default ("qm") walks long lists of free pieces: a call costs 1.6 times as much CPU with
+it, a registration 1.4 times (measured on both in turn)."""
 
 
 def _quoted(value: object) -> str:

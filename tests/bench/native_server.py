@@ -5,6 +5,7 @@ import sqlite3
 from pathlib import Path
 
 from appliance.digest import digest_ha1
+from appliance.kamailio.render import MEMORY_MANAGER, PACKAGE_MEMORY_MB
 from tests.bench.sipp import SCENARIOS
 from tests.bench.users import REALM, User
 from tests.lab.kamailio import Kamailio
@@ -64,6 +65,12 @@ class NativeServer:
             config,
             "-m",
             "256",
+            "-M",
+            str(PACKAGE_MEMORY_MB),
+            "-x",
+            MEMORY_MANAGER,
+            "-X",
+            MEMORY_MANAGER,
             "-Y",
             folder,
             "-w",
