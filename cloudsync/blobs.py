@@ -9,8 +9,9 @@ import errno
 import fcntl
 import hashlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Self
+from typing import BinaryIO, Self
 
 from cloudsync import durable
 from cloudsync.refusals import Refused
@@ -93,8 +94,8 @@ class BlobFolder:
     def _part_path(self, site_id: str, blob_id: str) -> Path:
         return self._parts_dir / site_id / f"{blob_id}.part"
 
-    def part_bytes(self, site_id: str, blob_id: str) -> int:
-        """Bytes in the part or in the whole file, 0 for none."""
+    def part_bytes(self, site_id: str, blob_id: str, sha256: str) -> int:
+        """Bytes in the part or in the whole file, 0 for none. One part has one name, whatever it is a part of."""
         for path in (self._part_path(site_id, blob_id), self.whole_path(site_id, blob_id)):
             try:
                 return path.stat().st_size
@@ -102,7 +103,7 @@ class BlobFolder:
                 continue
         return 0
 
-    def open_part(self, site_id: str, blob_id: str) -> Part:
+    def open_part(self, site_id: str, blob_id: str, sha256: str) -> Part:
         """The part, locked. Read the acknowledged offset after this and hand it to `Part.resume`."""
         path = self._part_path(site_id, blob_id)
         durable.make_folder(path.parent)
@@ -128,6 +129,24 @@ class BlobFolder:
             part.replace(whole)
         durable.sync_folder(whole.parent)
         return True
+
+    def open_whole(self, site_id: str, blob_id: str) -> BinaryIO:
+        """A whole recording for reading. Raises FileNotFoundError."""
+        return self.whole_path(site_id, blob_id).open("rb")
+
+    def whole_bytes(self, site_id: str, blob_id: str) -> int | None:
+        """The size of a whole recording, None when it is not there."""
+        try:
+            return self.whole_path(site_id, blob_id).stat().st_size
+        except FileNotFoundError:
+            return None
+
+    def put_whole(self, site_id: str, blob_id: str, pieces: Iterator[bytes]) -> None:
+        """Store a whole recording, in place of one that is there. Blocks on the disk."""
+        whole = self.whole_path(site_id, blob_id)
+        durable.make_folder(whole.parent)
+        durable.sync_folder(self._whole_dir)
+        durable.write_pieces(whole, pieces)
 
 
 def _fits(path: Path, sha256: str, size_bytes: int) -> bool:

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import secrets
+from collections.abc import Iterable
 from pathlib import Path
 
 PRIVATE_FOLDER_MODE = 0o700
@@ -25,7 +26,12 @@ def sync_folder(path: Path) -> None:
 
 def write_file(path: Path, data: bytes, mode: int = PRIVATE_FILE_MODE) -> None:
     """Put `data` in place of `path`, wholly or not at all. Blocks on the disk."""
-    temporary = _write_temporary(path, data, mode)
+    write_pieces(path, (data,), mode)
+
+
+def write_pieces(path: Path, pieces: Iterable[bytes], mode: int = PRIVATE_FILE_MODE) -> None:
+    """The same for what is too large to hold at once."""
+    temporary = _write_temporary(path, pieces, mode)
     try:
         temporary.replace(path)
     except OSError:
@@ -36,7 +42,7 @@ def write_file(path: Path, data: bytes, mode: int = PRIVATE_FILE_MODE) -> None:
 
 def write_new_file(path: Path, data: bytes, mode: int = PRIVATE_FILE_MODE) -> bool:
     """Create `path` unless it is there; False when somebody else was first, whose content then stays."""
-    temporary = _write_temporary(path, data, mode)
+    temporary = _write_temporary(path, (data,), mode)
     try:
         os.link(temporary, path)
     except FileExistsError:
@@ -47,15 +53,16 @@ def write_new_file(path: Path, data: bytes, mode: int = PRIVATE_FILE_MODE) -> bo
     return True
 
 
-def _write_temporary(path: Path, data: bytes, mode: int) -> Path:
+def _write_temporary(path: Path, pieces: Iterable[bytes], mode: int) -> Path:
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
+            for piece in pieces:
+                file.write(piece)
             file.flush()
             os.fsync(file.fileno())
-    except OSError:
+    except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise

@@ -9,6 +9,7 @@ import hashlib
 import os
 import secrets
 from pathlib import Path
+from typing import BinaryIO
 
 import pyrage
 
@@ -44,7 +45,7 @@ def identities(folder: Path) -> list[pyrage.x25519.Identity]:
     return [pyrage.x25519.Identity.from_str(line) for line in lines if line.startswith("AGE-SECRET-KEY-")]
 
 
-def open_recording(cipher: Path, plain: Path, keys: list[pyrage.x25519.Identity]) -> str:
+def open_recording(cipher: BinaryIO, name: str, plain: Path, keys: list[pyrage.x25519.Identity]) -> str:
     """Decrypt `cipher` into the new file `plain` (0600) and give the SHA-256 of what it holds. Blocks.
 
     Raises KyusaiError `recording.sealed` when no key fits or the file was altered; `plain` is not there then.
@@ -53,8 +54,7 @@ def open_recording(cipher: Path, plain: Path, keys: list[pyrage.x25519.Identity]
     descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, durable.PRIVATE_FILE_MODE)
     try:
         with os.fdopen(descriptor, "w+b") as output:
-            with cipher.open("rb") as source:
-                pyrage.decrypt_io(source, output, keys)
+            pyrage.decrypt_io(cipher, output, keys)
             output.flush()
             os.fsync(output.fileno())
             output.seek(0)
@@ -63,9 +63,9 @@ def open_recording(cipher: Path, plain: Path, keys: list[pyrage.x25519.Identity]
     except (pyrage.DecryptError, OSError) as error:
         raise KyusaiError(
             "recording.sealed",
-            f"{cipher.name} does not open with the {len(keys)} keys kept here: {error}",
+            f"{name} does not open with the {len(keys)} keys kept here: {error}",
             "A tenant with its own recipient opens it with `age -d -i KEY`.",
-            name=cipher.name,
+            name=name,
             keys=len(keys),
         ) from error
     finally:

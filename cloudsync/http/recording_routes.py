@@ -8,13 +8,13 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 
 from cloudsync import wire
-from cloudsync.blobs import Part
 from cloudsync.http.context import Box, Parts, PartsOf
 from cloudsync.http.errors import ERROR_RESPONSES
 from cloudsync.http.models import OffsetAnswer, RecordingAnswer, RecordingBody
 from cloudsync.http.strict import StrictRoute
 from cloudsync.refusals import Refused
 from cloudsync.service import recordings as rules
+from cloudsync.storage import Upload
 from cloudsync.store.recordings import Recording
 from cloudsync.wire import RecordingState
 
@@ -88,7 +88,7 @@ async def piece(
     return Response(status_code=204, headers=_offset_headers(reached, known))
 
 
-async def _receive(request: Request, parts: Parts, part: Part, known: Recording) -> None:
+async def _receive(request: Request, parts: Parts, part: Upload, known: Recording) -> None:
     """Write the stream, acknowledging now and then; what was written before an error stays written."""
     pending = bytearray()
     unacknowledged_bytes = 0
@@ -107,7 +107,7 @@ async def _receive(request: Request, parts: Parts, part: Part, known: Recording)
             await run_in_threadpool(rules.append, part, known, bytes(pending))
 
 
-def _acknowledge(parts: Parts, part: Part, known: Recording, began_at: int) -> int:
+def _acknowledge(parts: Parts, part: Upload, known: Recording, began_at: int) -> int:
     reached = rules.acknowledge(parts.centre, part, known)
     parts.metrics.recording_bytes.inc(max(0, reached - began_at))
     return reached

@@ -9,8 +9,10 @@ from pathlib import Path
 
 from cloudsync import durable, settings
 from cloudsync.blobs import BlobFolder
+from cloudsync.buckets import open_bucket
 from cloudsync.layout import CentreLayout
 from cloudsync.signing import SigningKeys
+from cloudsync.storage import Storage
 from cloudsync.store.database import Database
 from cloudsync.store.postgresql import open_postgresql
 from cloudsync.store.sqlite import open_sqlite
@@ -28,7 +30,7 @@ class Centre:
 
     layout: CentreLayout
     database: Database
-    blobs: BlobFolder
+    blobs: Storage
     keys: SigningKeys
     tls: ServerTls
     clock: Callable[[], datetime] = _now
@@ -43,16 +45,32 @@ class Centre:
         self.database.close()
 
 
+def open_storage(where: str, layout: CentreLayout) -> Storage:
+    """Where recordings are: a URL, the absolute path of a folder, or nothing for the data folder.
+
+    Raises KyusaiError `store.bad_bucket`.
+    """
+    if not where:
+        return BlobFolder(layout.parts_dir, layout.recordings_dir)
+    folder = Path(where)
+    if not folder.is_absolute():
+        return open_bucket(where)
+    for inner in ("uploads", "recordings"):
+        durable.make_folder(folder / inner)
+    return BlobFolder(folder / "uploads", folder / "recordings")
+
+
 def open_centre(data_dir: Path, environment: Mapping[str, str] = os.environ) -> Centre:
     """Open or create everything below `data_dir`, or where its settings say. Blocks on disk and network."""
     layout = CentreLayout(data_dir.absolute())
     for folder in layout.folders():
         durable.make_folder(folder)
     wanted = settings.load(layout.settings, environment)
+    blobs = open_storage(wanted.recordings, layout)
     return Centre(
         layout=layout,
         database=open_postgresql(wanted.database) if wanted.database else open_sqlite(layout.database),
-        blobs=BlobFolder(layout.parts_dir, layout.recordings_dir),
+        blobs=blobs,
         keys=SigningKeys.load_or_create(layout.config_keys_dir),
         tls=ServerTls(layout.tls_dir),
     )

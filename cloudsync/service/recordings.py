@@ -6,10 +6,10 @@ off by a crash and repeated: an offer, a piece, the move to the final name.
 
 from dataclasses import replace
 
-from cloudsync.blobs import Part
 from cloudsync.refusals import Refused
 from cloudsync.service.access import BoxIdentity
 from cloudsync.service.centre import Centre
+from cloudsync.storage import Upload
 from cloudsync.store import audit, recordings
 from cloudsync.store.recordings import Recording
 from cloudsync.wire import ErrorKey, Receipt, RecordingOffer, RecordingState, as_json, canonical_json
@@ -69,7 +69,7 @@ def find(centre: Centre, who: BoxIdentity, recording_id: str) -> Recording:
     known = _offered(centre, who, recording_id)
     if known.state == RecordingState.STORED:
         return replace(known, offset_bytes=known.bytes)
-    on_disk = centre.blobs.part_bytes(who.site_id, recording_id)
+    on_disk = centre.blobs.part_bytes(who.site_id, recording_id, known.cipher_sha256)
     return replace(known, offset_bytes=min(known.offset_bytes, on_disk))
 
 
@@ -88,14 +88,14 @@ def _offered(centre: Centre, who: BoxIdentity, recording_id: str) -> Recording:
 
 def open_part(
     centre: Centre, who: BoxIdentity, recording_id: str, offset_bytes: int
-) -> tuple[Part, Recording]:
+) -> tuple[Upload, Recording]:
     """The part, locked and ready to go on at `offset_bytes`, and what it belongs to. The caller closes it.
 
     Raises Refused `recording.unknown` (404), `recording.busy` (423), or `recording.offset_wrong` (409), which
     also answers a write to a recording that is stored.
     """
-    _offered(centre, who, recording_id)  # nothing is opened for what was not offered
-    part = centre.blobs.open_part(who.site_id, recording_id)
+    offered = _offered(centre, who, recording_id)  # nothing is opened for what was not offered
+    part = centre.blobs.open_part(who.site_id, recording_id, offered.cipher_sha256)
     try:
         known = _offered(centre, who, recording_id)
         stored = known.state == RecordingState.STORED
@@ -120,7 +120,7 @@ def open_part(
     return part, known
 
 
-def append(part: Part, known: Recording, data: bytes) -> None:
+def append(part: Upload, known: Recording, data: bytes) -> None:
     """Write a piece. Raises Refused `recording.too_long` (400) beyond the size that was offered."""
     if part.offset + len(data) > known.bytes:
         raise Refused(
@@ -129,7 +129,7 @@ def append(part: Part, known: Recording, data: bytes) -> None:
     part.write(data)
 
 
-def acknowledge(centre: Centre, part: Part, known: Recording) -> int:
+def acknowledge(centre: Centre, part: Upload, known: Recording) -> int:
     """Make what was written durable, then remember it; gives the offset that now holds for ever."""
     offset_bytes = part.sync()
     with centre.database.write() as connection:

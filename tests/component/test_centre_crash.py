@@ -93,8 +93,8 @@ def test_killed_centre_resumes_uploads_and_keeps_every_byte(centre: CentreProces
             whole[recording_id] = cipher
     for recording_id, cipher in whole.items():
         assert box.recording(recording_id)["state"] == "stored"
-        with centre.store() as opened:
-            assert opened.blobs.whole_path(box.site_id, recording_id).read_bytes() == cipher
+        with centre.store() as opened, opened.blobs.open_whole(box.site_id, recording_id) as file:
+            assert file.read() == cipher
     with centre.store() as opened:
         assert not list((opened.layout.parts_dir / box.site_id).iterdir())
 

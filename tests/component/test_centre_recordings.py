@@ -3,6 +3,7 @@
 import hashlib
 import socket
 import ssl
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -10,10 +11,10 @@ import pytest
 from cloudsync import wire
 from cloudsync.signing import signature_fits
 from tests.helpers.centre_box import ADDRESS, Box, CentreProcess, prepare_site, random_bytes
-from tests.helpers.centre_stores import DATABASES
+from tests.helpers.centre_stores import STORES
 
 
-@pytest.fixture(scope="module", params=DATABASES)
+@pytest.fixture(scope="module", params=STORES)
 def centre(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[CentreProcess]:
@@ -30,8 +31,8 @@ def box(centre: CentreProcess) -> Box:
 
 
 def stored_bytes(centre: CentreProcess, recording_id: str) -> bytes:
-    with centre.store() as opened:
-        return opened.blobs.whole_path("tokyo-1", recording_id).read_bytes()
+    with centre.store() as opened, opened.blobs.open_whole("tokyo-1", recording_id) as file:
+        return file.read()
 
 
 def test_pieces_become_the_whole_with_a_signed_receipt(centre: CentreProcess, box: Box) -> None:
@@ -129,8 +130,11 @@ def test_broken_connection_keeps_what_arrived(centre: CentreProcess, box: Box) -
     raw = socket.create_connection((ADDRESS, centre.port), 10)
     with box._context.wrap_socket(raw, server_hostname=ADDRESS) as connection:
         connection.sendall(head.encode() + cipher[:2_000_000])
-        busy = _busy(box)
-    assert busy.status_code == 423, busy.text
+        if centre.database == "sqlite":  # of an object store any connection may write the next piece
+            busy = _busy(box)
+            assert busy.status_code == 423, busy.text
+        else:
+            time.sleep(0.3)
     offset = _settled_offset(box)
     assert 0 < offset <= 2_000_000
     assert box.patch("rec-8", offset, cipher[offset:]).status_code == 204

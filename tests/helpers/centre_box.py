@@ -47,6 +47,7 @@ class CentreProcess:
     """`kyusai centre serve` on a data folder; `kill` is SIGKILL, `start` brings it back on the same port."""
 
     def __init__(self, data_dir: Path, database: str = "sqlite") -> None:
+        self.database = database
         self.data_dir = prepared(data_dir, database)
         self.port = free_port()
         self.url = f"https://{ADDRESS}:{self.port}"

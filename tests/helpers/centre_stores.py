@@ -12,8 +12,11 @@ from cloudsync.store.database import Database
 from cloudsync.store.postgresql import open_postgresql
 from cloudsync.store.sqlite import open_sqlite
 from tests.lab.postgres import PostgresServer
+from tests.lab.s3 import S3Server
 
 DATABASES = ("sqlite", "postgresql")
+STORES = ("sqlite", "postgresql+s3")
+"""Everything in the data folder, or nothing."""
 _numbers = itertools.count(1)
 
 
@@ -25,6 +28,20 @@ def postgres() -> PostgresServer:
     return server
 
 
+@cache
+def s3() -> S3Server:
+    """The session's one S3 server. Its credentials go to this process and those that it starts."""
+    server = S3Server().start()
+    atexit.register(server.stop)
+    os.environ.update(server.environment)
+    return server
+
+
+def new_bucket_url() -> str:
+    """An empty bucket of its own, and a place in it."""
+    return s3().create_bucket(f"test-{os.getpid()}-{next(_numbers)}").replace("/?", "/centre?")
+
+
 def new_database_url() -> str:
     """An empty PostgreSQL database of its own."""
     return postgres().create_database(f"test_{os.getpid()}_{next(_numbers)}")
@@ -33,8 +50,9 @@ def new_database_url() -> str:
 def prepared(data_dir: Path, database: str) -> Path:
     """A data folder whose settings name an empty database of that sort."""
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if database == "postgresql":
-        save(CentreLayout(data_dir).settings, StoreSettings(database=new_database_url()))
+    if database != "sqlite":
+        recordings = new_bucket_url() if database.endswith("+s3") else ""
+        save(CentreLayout(data_dir).settings, StoreSettings(new_database_url(), recordings))
     return data_dir
 
 

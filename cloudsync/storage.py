@@ -1,0 +1,57 @@
+"""What a place for recordings does, whatever it is: the centre's rules know this interface only.
+
+An upload is told apart by site, id and the SHA-256 of its encrypted bytes: encrypted anew, it is another one. Every
+call may be cut off by a crash and repeated. Failures of the place are OSError; nothing was taken then.
+"""
+
+from collections.abc import Iterator
+from typing import BinaryIO, Protocol, Self
+
+
+class Upload(Protocol):
+    """An upload held open for writing. `offset` counts the bytes written."""
+
+    offset: int
+
+    def resume(self, acknowledged_bytes: int) -> int:
+        """Go on behind what was acknowledged; gives the offset, lower when bytes are gone."""
+
+    def write(self, data: bytes) -> None:
+        """Append; nothing is durable before `sync`. Blocks."""
+
+    def sync(self) -> int:
+        """Make everything written durable and give the offset that may be acknowledged. Blocks."""
+
+    def close(self) -> None:
+        """Let go; what was not synced is forgotten."""
+
+    def __enter__(self) -> Self:
+        """The upload itself."""
+
+    def __exit__(self, *_: object) -> None:
+        """Close."""
+
+
+class Storage(Protocol):
+    """Recordings: uploads on their way, and whole ones."""
+
+    def part_bytes(self, site_id: str, blob_id: str, sha256: str) -> int:
+        """Durable bytes of the upload or of the whole recording, 0 for none."""
+
+    def open_part(self, site_id: str, blob_id: str, sha256: str) -> Upload:
+        """The upload. Raises Refused `recording.busy` where only one connection may write."""
+
+    def drop_part(self, site_id: str, blob_id: str) -> None:
+        """Forget every upload of that id."""
+
+    def finish(self, site_id: str, blob_id: str, sha256: str, size_bytes: int) -> bool:
+        """Check size and hash and give the recording its final name, durably. False when the bytes are wrong."""
+
+    def open_whole(self, site_id: str, blob_id: str) -> BinaryIO:
+        """A whole recording, still encrypted, for reading. Raises FileNotFoundError."""
+
+    def whole_bytes(self, site_id: str, blob_id: str) -> int | None:
+        """The size of a whole recording, None when it is not there."""
+
+    def put_whole(self, site_id: str, blob_id: str, pieces: Iterator[bytes]) -> None:
+        """Store a whole recording from its bytes, durably, in place of one that is there. Blocks."""
