@@ -125,9 +125,7 @@ def explain(fault: Fault, lang: Lang = "en") -> tuple[str, str]:
 BREAK_AFTER_CHARS = 8
 """A run of Japanese is broken at the next particle or mark once it is so long; the narrowest column of help has 27 cells."""
 
-_BREAKS = re.compile(
-    rf"([^\x00-\x7f、。]{{{BREAK_AFTER_CHARS},}}?[、。をにではがと])(?=[^\s、。])|(。|(?<=[\x21-\x7e])、)(?=\S)"
-)
+_BREAKS = re.compile(rf"[、。](?=\S)|[^\x00-\x7f、。]{{{BREAK_AFTER_CHARS},}}?[をにではがと](?=[^\s、。])")
 
 
 def breakable(text: str) -> str:
