@@ -36,8 +36,12 @@ Key = tuple[str, str]
 
 @dataclass(slots=True)
 class _Entry:
+    """sent: a request is on its way. changed: what it says is out of date already."""
+
     due_ms: int
     failures: int = 0
+    sent: bool = False
+    changed: bool = False
 
 
 @dataclass(slots=True)
@@ -59,8 +63,11 @@ class UpstreamRegistrations:
             self._set((upstream, number), now_ms, 0)
 
     def hasten(self, upstream: str, number: str, now_ms: int) -> None:
-        """Something about a number has changed: due at once, if it is known."""
-        if (upstream, number) in self._entries:
+        """Something about a number has changed: due at once, if it is known; if a request is on its way, after its answer."""
+        entry = self._entries.get((upstream, number))
+        if entry is not None and entry.sent:
+            entry.changed = True
+        elif entry is not None:
             self._set((upstream, number), now_ms, 0)
 
     def drop(self, upstream: str, number: str) -> None:
@@ -87,7 +94,7 @@ class UpstreamRegistrations:
             entry = self._entries.get((upstream, number))
             if entry is None or entry.due_ms != due_ms:
                 continue  # it was moved to another time, where it is in the queue as well
-            self._set((upstream, number), now_ms + SILENCE_S * 1000, entry.failures)
+            self._set((upstream, number), now_ms + SILENCE_S * 1000, entry.failures, sent=True)
             found.append(number)
         self._credit[upstream] -= len(found)
         return found
@@ -96,6 +103,9 @@ class UpstreamRegistrations:
         """The upstream's answer. granted_s: its expiry. jitter: 0.0 to 1.0, spreads what comes next."""
         entry = self._entries.get(key)
         if entry is None:
+            return
+        if 200 <= code < 300 and entry.changed:
+            self._set(key, now_ms, 0)
             return
         if 200 <= code < 300:
             part = REFRESH_EARLIEST + jitter * (REFRESH_LATEST - REFRESH_EARLIEST)
@@ -112,8 +122,8 @@ class UpstreamRegistrations:
         for name in [name for name in self._queues if name not in names]:
             del self._queues[name]
 
-    def _set(self, key: Key, due_ms: int, failures: int) -> None:
-        self._entries[key] = _Entry(due_ms, failures)
+    def _set(self, key: Key, due_ms: int, failures: int, sent: bool = False) -> None:
+        self._entries[key] = _Entry(due_ms, failures, sent)
         heapq.heappush(self._queues.setdefault(key[0], []), (due_ms, key[1]))
 
     def _allowance(self, upstream: str, now_ms: int) -> int:

@@ -106,3 +106,13 @@ def test_number_without_a_phone_and_upstream_without_a_place_are_forgotten() -> 
     assert len(plan) == 2
     plan.upstreams(["another"])
     assert (len(plan), plan.due(CLOUD, now_ms + EXPIRES_S * SECOND_MS)) == (0, [])
+
+
+def test_phone_that_leaves_while_its_registration_is_on_its_way_is_told_after_the_answer() -> None:
+    plan, now_ms = granted(1)
+    due_ms = now_ms + EXPIRES_S * SECOND_MS
+    assert plan.due(CLOUD, due_ms) == ["201"]
+    plan.hasten(CLOUD, "201", due_ms)
+    assert plan.due(CLOUD, due_ms + SECOND_MS) == []
+    plan.answered((CLOUD, "201"), 200, EXPIRES_S, due_ms + SECOND_MS, 0.5)
+    assert plan.due(CLOUD, due_ms + SECOND_MS) == ["201"]
