@@ -28,6 +28,7 @@ class Standing:
         self.phones = self.lab.phones
         self._document = dict(self.lab.document)
         self._state = "UP"
+        self._telling = asyncio.Lock()
         self._teller: asyncio.Task[None] | None = None
         self._seen: dict[str, int] = {}
 
@@ -50,8 +51,9 @@ class Standing:
     async def line(self, state: str) -> None:
         """Cut the line for good (``DOWN``) or give it back (``UP``), and let the box know."""
         await (self.lab.link.cut("drop") if state == "DOWN" else self.lab.link.restore())
-        self._state = state
-        await self.lab.box.set_link_state(state)
+        async with self._telling:  # what is on its way must not arrive after this
+            self._state = state
+            await self.lab.box.set_link_state(state)
 
     async def publish(self, extensions: dict[str, dict[str, Any]] | None = None, **changes: Any) -> None:
         """Put a changed site document into use: fields of single extensions, and of the document."""
@@ -123,7 +125,8 @@ class Standing:
     async def _tell(self) -> None:
         while True:
             with contextlib.suppress(OSError, RuntimeError, TimeoutError):  # Kamailio is being started again
-                await self.lab.box.set_link_state(self._state)
+                async with self._telling:
+                    await self.lab.box.set_link_state(self._state)
             await asyncio.sleep(TELL_EVERY_S)
 
 
