@@ -75,8 +75,11 @@ async def registrar_box(
         rig = RegistrarBox(box, [str(first + index) for index in range(count)], document)
         render.write(box.settings, box.layout)
         rig.publish()
-        if start:
-            await box.start("kamailio")
-        yield rig
+        try:
+            if start:
+                await box.start("kamailio")
+            yield rig
+        finally:
+            await box.stop()
     finally:
         claimed.release()
