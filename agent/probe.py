@@ -1,9 +1,9 @@
 """ADAPTER. Probes one upstream with SIP OPTIONS from a socket of its own, several times a second.
 
 It has its own timers: Kamailio's dispatcher waits tm's `fr_timer`, 30 s by default. It decides nothing: each probe's
-outcome goes to `report` as a `Sighting`. It never asks a resolver: the upstream is a literal address. The local
-address is chosen by the kernel when the stated one is gone, and a broken socket is opened anew, so a change of
-address does not strand it.
+outcome goes to `report` as a `Sighting`. It never asks a resolver: the upstream is a literal address. It sends from the
+address that Kamailio sends calls from, and from no other: while that one is gone no call could follow the probe. A
+broken socket is opened anew, so that the address's return is noticed.
 """
 
 import asyncio
@@ -205,17 +205,10 @@ class _UdpWire(asyncio.DatagramProtocol):
         cls, to: SipAddress, local_host: str, received: Callable[[bytes], None], broken: Callable[[], None]
     ) -> "_UdpWire":
         loop = asyncio.get_running_loop()
-        for local in ((local_host, 0), None):
-            try:
-                _, wire = await loop.create_datagram_endpoint(
-                    lambda: cls(received, broken), local_addr=local, remote_addr=(to.host, to.port)
-                )
-            except OSError:
-                if local is None:
-                    raise
-                continue
-            return wire
-        raise AssertionError("unreachable")
+        _, wire = await loop.create_datagram_endpoint(
+            lambda: cls(received, broken), local_addr=(local_host, 0), remote_addr=(to.host, to.port)
+        )
+        return wire
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.DatagramTransport, transport)
@@ -275,19 +268,10 @@ class _TcpWire(asyncio.Protocol):
     ) -> "_TcpWire":
         loop = asyncio.get_running_loop()
         tls = _liveness_tls() if to.transport == "tls" else None
-        for local in ((local_host, 0), None):
-            try:
-                _, wire = await loop.create_connection(
-                    lambda: cls(received, broken), to.host, to.port, local_addr=local, ssl=tls
-                )
-            except ConnectionError:
-                raise
-            except OSError:
-                if local is None:
-                    raise
-                continue
-            return wire
-        raise AssertionError("unreachable")
+        _, wire = await loop.create_connection(
+            lambda: cls(received, broken), to.host, to.port, local_addr=(local_host, 0), ssl=tls
+        )
+        return wire
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)

@@ -38,6 +38,9 @@ SDP_MAX_BYTES = 8_000
 SPOKEN = "rtp"
 """Table: a telephone, as "extension@address" -> what it spoke last. See `spoken`."""
 
+ANSWER_S = 0.15
+"""rtpengine answers within milliseconds, also with a refusal; what took longer was no answer (`rtpengine_tout_ms`)."""
+
 SILENT_S = 5.0
 """After rtpengine did not answer, a worker tries it again only after this time: each try holds the worker up."""
 
@@ -102,12 +105,15 @@ class MediaPath:
         return True
 
     def _offer(self, through: Anchor, sdp: str) -> str:
-        """As `KsrCall.offer`, but a rtpengine that was just found silent is not waited for again."""
-        if self._clock() < self._silent_until_s:
+        """As `KsrCall.offer`, but a rtpengine that was just found silent is not waited for again. One that said no (an
+        interface without its address, no port left) may say yes to the next target."""
+        began_s = self._clock()
+        if began_s < self._silent_until_s:
             return ""
         written = self._ksr.offer(offer_flags(through), sdp)
-        if not written:
-            self._silent_until_s = self._clock() + SILENT_S
+        now_s = self._clock()
+        if not written and now_s - began_s > ANSWER_S:
+            self._silent_until_s = now_s + SILENT_S
         return written
 
     def again_otherwise(self, step: Step, code: int) -> bool:
