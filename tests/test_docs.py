@@ -5,8 +5,10 @@ from pathlib import Path
 
 from appliance import problems, site, site_fields
 from appliance.site_rules import SITE_TEMPLATES
+from tests.bench.__main__ import NAMES
 
 DOCS = Path(__file__).parent.parent / "docs"
+BENCHMARKS = (DOCS / "benchmarks.md").read_text("utf-8")
 SITE_DOCUMENT = (DOCS / "site-document.md").read_text("utf-8")
 FIELD_ROW = re.compile(
     r"^\| `(?P<path>[a-z0-9_.\[\]]+)` \| (?P<kind>[^|]+) \| (?P<default>[^|]*) \|", re.MULTILINE
@@ -64,3 +66,17 @@ def test_stated_limits_are_those_of_the_parser() -> None:
     }
     rows = re.findall(r"^\| [^|`]+ \| ([^|]+) \|[^|]*\|$", SITE_DOCUMENT, re.MULTILINE)
     assert limits <= {row.strip() for row in rows}
+
+
+def test_every_benchmark_has_a_chapter_of_results_and_every_chapter_a_benchmark() -> None:
+    assert re.findall(r"^## `bin/bench (\w+)`", BENCHMARKS, re.MULTILINE) == list(NAMES)
+    assert set(re.findall(r"bin/bench ([a-z]+)", BENCHMARKS)) == set(NAMES)
+
+
+def test_every_chapter_of_results_tells_when_they_were_measured_and_what_they_ran_on() -> None:
+    chapters = re.split(r"^## `bin/bench ", BENCHMARKS, flags=re.MULTILINE)[1:]
+    assert [
+        chapter
+        for chapter in chapters
+        if not re.search(r"^Measured 20\d\d-\d\d-\d\d on ", chapter, re.MULTILINE)
+    ] == []
