@@ -19,6 +19,7 @@ from appliance.errors import KyusaiError
 from appliance.owner import act_as_owner
 from cloudsync import cli_output as out
 from cloudsync.cli_output import said
+from cloudsync.cli_store import add_commands
 
 if TYPE_CHECKING:
     from cloudsync.service.centre import Centre
@@ -334,3 +335,6 @@ def fetch(
                 path=output,
             )
         out.say("centre.said.fetched", path=os.fspath(output))
+
+
+add_commands(centre_app, DATA_DIR_DEFAULT, _centre, _reported, _actor)

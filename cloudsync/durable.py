@@ -11,8 +11,10 @@ PRIVATE_FILE_MODE = 0o600
 
 
 def make_folder(path: Path) -> None:
-    """Create a folder (0700) and its parents; one that is there stays as it is."""
-    path.mkdir(mode=PRIVATE_FOLDER_MODE, parents=True, exist_ok=True)
+    """Create a folder and its parents, all 0700; what is there stays as it is."""
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    for folder in reversed(missing):
+        folder.mkdir(mode=PRIVATE_FOLDER_MODE, exist_ok=True)
 
 
 def sync_folder(path: Path) -> None:

@@ -24,6 +24,11 @@ class CentreLayout:
         return self.data_dir / "centre.toml"
 
     @property
+    def in_use(self) -> Path:
+        """The lock of everybody who works on this folder."""
+        return self.data_dir / "in-use.lock"
+
+    @property
     def parts_dir(self) -> Path:
         """Uploads that are not complete, one folder per site."""
         return self.data_dir / "uploads"

@@ -1,5 +1,6 @@
 """What every rule of the centre works with: store, files, keys, clock and randomness."""
 
+import contextlib
 import os
 import secrets
 from collections.abc import Callable, Mapping
@@ -10,6 +11,7 @@ from pathlib import Path
 from cloudsync import durable, settings
 from cloudsync.blobs import BlobFolder
 from cloudsync.buckets import open_bucket
+from cloudsync.inuse import InUse
 from cloudsync.layout import CentreLayout
 from cloudsync.signing import SigningKeys
 from cloudsync.storage import Storage
@@ -33,6 +35,7 @@ class Centre:
     blobs: Storage
     keys: SigningKeys
     tls: ServerTls
+    in_use: InUse
     clock: Callable[[], datetime] = _now
     random: Callable[[int], bytes] = secrets.token_bytes
 
@@ -41,8 +44,14 @@ class Centre:
         return format_utc(self.clock())
 
     def close(self) -> None:
-        """Let go of the store's connections."""
+        """Let go of the store's connections and of the folder."""
         self.database.close()
+        self.in_use.close()
+
+
+def open_database(url: str, layout: CentreLayout) -> Database:
+    """The database that a URL names, or the one in the data folder. Raises KyusaiError `store.bad_url`."""
+    return open_postgresql(url) if url else open_sqlite(layout.database)
 
 
 def open_storage(where: str, layout: CentreLayout) -> Storage:
@@ -66,11 +75,16 @@ def open_centre(data_dir: Path, environment: Mapping[str, str] = os.environ) -> 
     for folder in layout.folders():
         durable.make_folder(folder)
     wanted = settings.load(layout.settings, environment)
-    blobs = open_storage(wanted.recordings, layout)
-    return Centre(
-        layout=layout,
-        database=open_postgresql(wanted.database) if wanted.database else open_sqlite(layout.database),
-        blobs=blobs,
-        keys=SigningKeys.load_or_create(layout.config_keys_dir),
-        tls=ServerTls(layout.tls_dir),
-    )
+    with contextlib.ExitStack() as undo:
+        in_use = InUse(layout.in_use)
+        undo.callback(in_use.close)
+        centre = Centre(
+            layout=layout,
+            blobs=open_storage(wanted.recordings, layout),
+            keys=SigningKeys.load_or_create(layout.config_keys_dir),
+            tls=ServerTls(layout.tls_dir),
+            database=open_database(wanted.database, layout),
+            in_use=in_use,
+        )
+        undo.pop_all()
+    return centre

@@ -4,12 +4,22 @@ Only the centre's clock makes months: a box whose clock says 1970 or 9999 makes 
 """
 
 import re
+from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, func, inspect, select, text, tuple_
 from sqlalchemy.exc import ProgrammingError
 
 from cloudsync.store.database import Database
+from cloudsync.store.tables import ledger, record
+from cloudsync.store.tables import month as month_table
+from cloudsync.store.upsert import insert_for
+
+BATCH_ROWS = 2000
+"""Rows read at a time for an export, some 2 MB."""
+DELETE_ROWS = 20_000
+"""Rows removed in one transaction of SQLite, so that a box waits for a fraction of a second."""
 
 MONTH_PATTERN = r"\d{4}-(0[1-9]|1[0-2])"
 
@@ -40,3 +50,77 @@ def partition(month: str) -> str:
     if not is_month(month):
         raise ValueError(f"not a month: {month!r}")
     return f"record_{month.replace('-', '_')}"
+
+
+@dataclass(frozen=True, slots=True)
+class Month:
+    """A month of arrival: what is there, and what became of it."""
+
+    month: str
+    records: int
+    exported_utc: str | None
+    exported_sha256: str | None
+    exported_records: int | None
+    dropped_utc: str | None
+
+
+def every(connection: Connection) -> list[Month]:
+    """All months in which records arrived, the latest first. Counts rows: takes a while on large stores."""
+    counted = select(record.c.month, func.count()).group_by(record.c.month)
+    counts = {row[0]: int(row[1]) for row in connection.execute(counted)}
+    known = {row.month: row for row in connection.execute(select(month_table))}
+    return [
+        Month(
+            name,
+            counts.get(name, 0),
+            *(getattr(known.get(name), column, None) for column in Month.__slots__[2:]),
+        )
+        for name in sorted({*counts, *known}, reverse=True)
+    ]
+
+
+def rows(connection: Connection, month: str) -> Iterator[list[dict[str, object]]]:
+    """The month's records with their hashes, by site and number."""
+    same = (ledger.c.site_id == record.c.site_id) & (ledger.c.seq == record.c.seq)
+    query = (
+        select(*record.c, ledger.c.id, ledger.c.prev_hash, ledger.c.hash)
+        .join(ledger, same)
+        .where(record.c.month == month)
+        .order_by(record.c.site_id, record.c.seq)
+        .limit(BATCH_ROWS)
+    )
+    after: tuple[object, object] | None = None
+    while True:
+        later = (
+            query if after is None else query.where(tuple_(record.c.site_id, record.c.seq) > tuple_(*after))
+        )
+        found = [dict(row._mapping) for row in connection.execute(later)]
+        if found:
+            yield found
+        if len(found) < BATCH_ROWS:
+            return
+        after = (found[-1]["site_id"], found[-1]["seq"])
+
+
+def note(connection: Connection, month: str, **values: object) -> None:
+    """Write down what became of the month."""
+    connection.execute(
+        insert_for(connection, month_table)
+        .values(month=month, **values)
+        .on_conflict_do_update(index_elements=["month"], set_=values)
+    )
+
+
+def drop(database: Database, month: str) -> None:
+    """Remove the month's records; the ledger keeps knowing them. On SQLite in slices, each on disk by itself."""
+    if database.dialect == "postgresql":
+        with database.write() as connection:
+            connection.execute(text(f"DROP TABLE IF EXISTS {partition(month)}"))
+        database.months_made.discard(month)
+        return
+    slice_ = "SELECT rowid FROM record WHERE month = :month LIMIT :rows"
+    removed = 1
+    while removed:
+        with database.write() as connection:
+            statement = text(f"DELETE FROM record WHERE rowid IN ({slice_})")  # noqa: S608
+            removed = connection.execute(statement, {"month": month, "rows": DELETE_ROWS}).rowcount

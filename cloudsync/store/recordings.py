@@ -1,5 +1,6 @@
 """Statements on recordings. `offset_bytes` is what the centre has acknowledged: never more than is fsynced."""
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
 from sqlalchemy import Connection, Update, func, select, update
@@ -103,6 +104,13 @@ def totals(connection: Connection, site_id: str) -> tuple[int, int]:
     )
     count, size_bytes = connection.execute(query).one()
     return count, size_bytes
+
+
+def stored_ones(connection: Connection) -> Iterator[Recording]:
+    """Every stored recording."""
+    query = select(recording).where(recording.c.state == RecordingState.STORED)
+    for row in connection.execute(query.order_by(recording.c.site_id, recording.c.id)):
+        yield Recording(**row._mapping)
 
 
 def newest(connection: Connection, *, site_id: str = "", limit: int) -> list[Recording]:

@@ -191,3 +191,17 @@ def test_help_needs_none_of_the_centres_packages(data: Path) -> None:
         )
         assert done.returncode == code, done.stderr
         assert said in done.stdout + done.stderr
+
+
+def test_store_is_backed_up_restored_and_asked_for_its_months(data: Path, tmp_path: Path) -> None:
+    done = kyusai("centre", "backup", str(tmp_path / "backup"), data=data)
+    assert (done.returncode, str(tmp_path / "backup") in done.stdout) == (0, True), done.stderr
+    done = kyusai("centre", "restore", str(tmp_path / "backup"), data=tmp_path / "again")
+    assert done.returncode == 0, done.stderr
+    sites = [json.loads(kyusai("sites", "--json", data=one).stdout) for one in (data, tmp_path / "again")]
+    assert sites[0] == sites[1]
+    months = json.loads(kyusai("centre", "months", "--json", data=data).stdout)
+    assert all(set(one) >= {"month", "records", "exported_utc", "dropped_utc"} for one in months)
+    for words in (["move"], ["months", "drop", "2020-01"], ["restore", str(tmp_path / "nothing")]):
+        done = kyusai("centre", *words, data=data)
+        assert (done.returncode, len(done.stderr.splitlines())) == (1, 2), done.stderr

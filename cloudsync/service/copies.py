@@ -1,0 +1,54 @@
+"""Recordings from one place to another. Each is checked against its hash on the way; one that is there stays."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from cloudsync.storage import Storage
+from cloudsync.store.recordings import Recording
+
+READ_BYTES = 1024 * 1024
+
+
+class AlteredError(Exception):
+    """The bytes do not have the hash that the box named."""
+
+
+@dataclass(slots=True)
+class Copied:
+    """What a copy did. `wrong`: site/id of recordings that are missing or altered at their source."""
+
+    copied: int
+    kept: int
+    wrong: list[str]
+
+
+def copy(found: Iterator[Recording], source: Storage, target: Storage) -> Copied:
+    """Copy stored recordings that `target` does not have. Blocks. What is wrong is told, and stops nothing."""
+    done = Copied(0, 0, [])
+    for one in found:
+        if target.whole_bytes(one.site_id, one.id) == one.bytes:
+            done.kept += 1
+            continue
+        try:
+            with source.open_whole(one.site_id, one.id) as file:
+                target.put_whole(one.site_id, one.id, _checked(file, one.cipher_sha256))
+            done.copied += 1
+        except (FileNotFoundError, AlteredError):
+            done.wrong.append(f"{one.site_id}/{one.id}")
+    return done
+
+
+def _checked(file: BinaryIO, sha256: str) -> Iterator[bytes]:
+    """The bytes; ends in AlteredError, before the last of them, unless all have the hash."""
+    digest = hashlib.sha256()
+    held = b""
+    while piece := file.read(READ_BYTES):
+        digest.update(piece)
+        if held:
+            yield held
+        held = piece
+    if digest.hexdigest() != sha256:
+        raise AlteredError
+    yield held

@@ -1,0 +1,91 @@
+"""Months of records: listed, exported, dropped. A failure means bills without records, or a disk that only fills."""
+
+import gzip
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from sqlalchemy import inspect
+
+from appliance.errors import KyusaiError
+from cloudsync import wire
+from cloudsync.service import months
+from cloudsync.service.centre import Centre
+from cloudsync.store import records as store
+from tests.helpers.centre_box import chain, opened
+from tests.helpers.centre_contents import fill, send
+from tests.helpers.centre_stores import DATABASES, prepared
+
+
+def at(centre: Centre, text: str) -> Centre:
+    """The centre at another time."""
+    moment = datetime.fromisoformat(text).replace(tzinfo=UTC)
+    return replace(centre, clock=lambda: moment)
+
+
+@pytest.fixture(params=DATABASES)
+def centre(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Centre]:
+    with opened(prepared(tmp_path / "data", request.param)) as found:
+        october = at(found, "2026-10-31T23:59:59")
+        records = fill(october, 300, 0)
+        november = at(found, "2026-11-01T00:00:00")
+        send(november, chain(100, begin=301, prev_hash=records[-1].hash))
+        yield november
+
+
+def test_month_is_exported_whole_and_dropped_and_its_records_stay_known(
+    centre: Centre, tmp_path: Path
+) -> None:
+    assert [(one.month, one.records) for one in months.list_months(centre)] == [
+        ("2026-11", 100),
+        ("2026-10", 300),
+    ]
+    path = tmp_path / "october.jsonl.gz"
+    done = months.export(centre, "2026-10", path, "admin:test")
+    assert (done.records, done.sha256) == (300, hashlib.sha256(path.read_bytes()).hexdigest())
+    prev_hash = wire.GENESIS_HASH
+    for line in gzip.decompress(path.read_bytes()).splitlines():  # whoever has the file can check it
+        row = json.loads(line)
+        assert row["prev_hash"] == prev_hash
+        prev_hash = wire.record_hash(
+            prev_hash,
+            record_id=row["id"],
+            body=json.loads(row["body"]),
+            **{name: row[name] for name in ("seq", "kind", "priority", "created_utc", "boot_id")},
+        )
+        assert row["hash"] == prev_hash
+    assert months.drop(centre, "2026-10", "admin:test") == 300
+    with centre.database.read() as connection:
+        assert len(store.newest(connection, limit=1000)) == 100
+        assert store.ledger(connection, "tokyo-1").missing == 0
+        if centre.database.dialect == "postgresql":
+            assert not inspect(connection).has_table("record_2026_10")
+    send(centre, chain(400))  # a box restored from an old disk brings everything again
+    with centre.database.read() as connection:
+        assert len(store.newest(connection, limit=1000)) == 100
+    found = {
+        one.month: (one.records, one.exported_records, one.dropped_utc) for one in months.list_months(centre)
+    }
+    assert found == {"2026-11": (100, None, None), "2026-10": (0, 300, "2026-11-01T00:00:00.000Z")}
+
+
+def test_month_that_is_not_over_or_not_exported_stays(centre: Centre, tmp_path: Path) -> None:
+    for action, month, key in (
+        (lambda m: months.export(centre, m, tmp_path / "x", "t"), "2026-11", "month.not_over"),
+        (lambda m: months.drop(centre, m, "t"), "2026-11", "month.not_over"),
+        (lambda m: months.drop(centre, m, "t"), "2026-10", "month.not_exported"),
+        (lambda m: months.drop(centre, m, "t"), "2025-10", "month.unknown"),
+        (lambda m: months.drop(centre, m, "t"), "x; DROP TABLE box", "month.unknown"),
+    ):
+        with pytest.raises(KyusaiError) as caught:
+            action(month)
+        assert caught.value.key == key
+    (tmp_path / "x").write_text("mine")
+    with pytest.raises(FileExistsError):
+        months.export(centre, "2026-10", tmp_path / "x", "t")
+    assert (tmp_path / "x").read_text() == "mine"
+    assert months.drop(centre, "2026-10", "t", unexported=True) == 300

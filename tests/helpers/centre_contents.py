@@ -1,0 +1,96 @@
+"""A centre with something of everything in it, and what it holds as plain values, to compare two of them."""
+
+import hashlib
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pyrage
+
+from cloudsync import wire
+from cloudsync.service import recordings as recording_rules
+from cloudsync.service.access import BoxIdentity
+from cloudsync.service.attempts import failed
+from cloudsync.service.centre import Centre
+from cloudsync.service.configuration import publish
+from cloudsync.service.enrolment import make_code
+from cloudsync.service.records import take
+from cloudsync.service.sites import add_site
+from cloudsync.store import copying, sites
+from tests.helpers.centre_box import ROOT, chain, random_bytes
+
+WHO = BoxIdentity("tokyo-1", "tokyo-1-a")
+
+
+def fill(centre: Centre, records: int = 1200, recordings: int = 2) -> list[wire.Record]:
+    """Sites, a document, a code, records, refused ones, recordings; gives the records."""
+    for site in ("tokyo-1", "osaka-1"):
+        add_site(centre, site, f"Site {site}", "acme", (), "admin:test")
+    publish(centre, (ROOT / "tests/data/site.json").read_text("utf-8"), "admin:test")
+    make_code(centre, "osaka-1", 1.0, "admin:test")
+    failed(centre, "192.0.2.9")
+    sent = chain(records)
+    send(centre, sent)
+    send(centre, chain(3, prefix="x"))
+    for number in range(recordings):
+        store_recording(centre, f"rec-{number}")
+    return sent
+
+
+def send(centre: Centre, records: list[wire.Record]) -> None:
+    """Take records as from the box of WHO."""
+    for begin in range(0, len(records), 500):
+        raw = [asdict(record) for record in records[begin : begin + 500]]
+        take(centre, WHO, wire.Batch(WHO.site_id, WHO.box_id, raw))
+
+
+def store_recording(centre: Centre, recording_id: str) -> bytes:
+    """Upload one; gives its audio."""
+    audio = random_bytes(50_000, len(recording_id) + sum(recording_id.encode()))
+    with centre.database.read() as connection:
+        recipients = sites.recipients(connection, "acme")
+    cipher = pyrage.encrypt(audio, [pyrage.x25519.Recipient.from_str(one) for one in recipients])
+    offer = wire.RecordingOffer(
+        id=recording_id,
+        call="call-1",
+        sha256=hashlib.sha256(audio).hexdigest(),
+        cipher_sha256=hashlib.sha256(cipher).hexdigest(),
+        bytes=len(cipher),
+        started_utc="2026-11-21T00:00:00.000Z",
+        duration_s=4.0,
+        format="opus",
+    )
+    recording_rules.offer(centre, WHO, offer)
+    part, known = recording_rules.open_part(centre, WHO, offer.id, 0)
+    with part:
+        recording_rules.append(part, known, cipher)
+        recording_rules.acknowledge(centre, part, known)
+    recording_rules.complete(centre, known)
+    return audio
+
+
+def contents(centre: Centre) -> dict[str, Any]:
+    """Every row of every table that is kept, but for the audit trail's last lines; and every recording's bytes."""
+    with centre.database.read() as connection:
+        found: dict[str, Any] = {
+            table.name: [row for rows in copying.batches(connection, table) for row in rows]
+            for table in copying.tables()
+        }
+    found["audit"] = [
+        {**row, "serial": 0}
+        for row in found["audit"]
+        if row["action"] not in ("centre.move", "centre.restore")
+    ]
+    found["bytes"] = {}
+    for row in found["recording"]:
+        if row["state"] == "stored":
+            with centre.blobs.open_whole(row["site_id"], row["id"]) as file:
+                found["bytes"][row["id"]] = hashlib.sha256(file.read()).hexdigest() == row["cipher_sha256"]
+    return found
+
+
+def altered_file(path: Path) -> None:
+    """Flip one bit in the middle."""
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
