@@ -74,6 +74,8 @@ class Calls:
         ksr = self._ksr
         call = self._call()
         again = facts.origin is Origin.UPSTREAM and bool(ksr.look("pass", call))
+        if again and self._parts.media.is_recorded(call):
+            plan = replace(plan, record=True)
         for name in (*caller_id.IDENTITY_HEADERS, "Route") if facts.origin is not Origin.STRANGER else ():
             ksr.remove(name)
         if not ksr.begin():
@@ -193,7 +195,7 @@ class Calls:
         if plan.steps[index].kind in (StepKind.CLOUD, StepKind.GATEWAY):
             ksr.patience(RETRANSMIT_MS, 4 * RETRANSMIT_MS)
         if plan.steps[index].kind is StepKind.CLOUD and not ksr.get("again"):
-            self._parts.media.first_pass(ksr.get("call"))
+            self._parts.media.first_pass(ksr.get("call"), plan.record)
         self._count(plan, index, enter=True)
         ksr.aim(targets)
         sent = ksr.relay()

@@ -2,9 +2,9 @@
 
 Adapter. A call that a proxying cloud sends back to the box (the second pass) has its first caller's SDP restored, and the
 answer goes back the same way: both telephones are at the site, so their audio never leaves it, and a cut of the link does not
-touch it. The first pass's relay serves the second one as well, or is let go where the audio is direct: a caller with ICE has
-begun to look for the ports that he was promised, and would wait for seconds if they fell silent. rtpengine gone: the call goes
-on without it unless its sides cannot talk directly.
+touch it. The first pass's relay serves the second one as well, or is let go where the audio is direct. It is never let go
+for a browser: its ICE has begun to look for those ports, and would wait for seconds if they fell silent. rtpengine gone: the
+call goes on without it unless its sides cannot talk directly.
 """
 
 import json
@@ -69,13 +69,19 @@ class MediaPath:
         ksr.put("side", kept.get("side") or side)
         ksr.put("offer", kept.get("sdp") or sdp)
 
-    def first_pass(self, call: str) -> None:
-        """Before the cloud is tried: keep the offer, in case the cloud sends the call back."""
+    def first_pass(self, call: str, record: bool) -> None:
+        """Before the cloud is tried: keep the offer, and whether the call is recorded, in case the cloud sends it back."""
         ksr = self._ksr
         ksr.keep("pass", call, "?")
+        if record:
+            ksr.keep("sdp", _record_key(call), "1")
         sdp = ksr.get("offer")
         if sdp:
             self._keep(answer=False, sdp=sdp, side=ksr.get("side"))
+
+    def is_recorded(self, call: str) -> bool:
+        """Whether a call that came back was to be recorded on its first pass: whose call it is, the cloud does not tell."""
+        return bool(self._ksr.look("sdp", _record_key(call)))
 
     # branch stage
 
@@ -83,8 +89,10 @@ class MediaPath:
         """Write the offer for one target. False: the call cannot do without rtpengine, and it is gone."""
         ksr = self._ksr
         sdp = ksr.get("offer")
-        callee = self._callee_side(step)
-        through = anchor(_read(ksr.get("side")), callee, record)
+        caller, callee = _read(ksr.get("side")), self._callee_side(step)
+        through = anchor(caller, callee, record)
+        if through is None and ksr.get("before") and caller.rtp is Rtp.WEBRTC:
+            through = Anchor(caller, callee)
         ksr.put(f"spoken{ksr.branch()}", callee.rtp if step.kind is StepKind.CONTACTS else "")
         written = self._offer(through, sdp) if through and sdp else sdp
         if through and sdp and not written:
@@ -228,6 +236,10 @@ class MediaPath:
 
 def _phone(number: str, address: str) -> str:
     return f"{number}@{address}"
+
+
+def _record_key(call: str) -> str:
+    return f"{call}#record"
 
 
 def _write(side: Side) -> str:

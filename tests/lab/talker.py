@@ -27,15 +27,26 @@ class Talker:
         domain: str,
         tone_hz: int,
         payloads: Sequence[int] = (g711.PCMU,),
+        behind: str = "",
     ) -> None:
-        """``payloads``: what it can speak, and offers at first, best first."""
+        """``payloads``: what it can speak, and offers at first, best first. ``behind``: the address that it believes it
+        has, behind a NAT that nobody told it of."""
         self.number, self.tone_hz = number, tone_hz
         self.call_id = ""
         self.dialog: Dialog | None = None
         self.stream: Stream | None = None
         self.ended = False
         self._known = self._offered = list(payloads)
-        self.ua = Ua(number, address, server, password=password, domain=domain, on_request=self._request)
+        self._address = address
+        self.ua = Ua(
+            number,
+            address,
+            server,
+            password=password,
+            domain=domain,
+            advertise=behind,
+            on_request=self._request,
+        )
 
     async def __aenter__(self) -> "Talker":
         """Open its socket."""
@@ -103,7 +114,7 @@ class Talker:
         self.ended = False
         if self.stream is not None:
             self.stream.stop()
-        self.stream = Stream(self.ua.address, self.tone_hz)
+        self.stream = Stream(self._address, self.tone_hz)
 
     def _stop(self) -> None:
         self.ended = True
