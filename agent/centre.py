@@ -19,6 +19,7 @@ from agent.config_check import Trust
 from agent.contact import Contact
 from agent.identity import Enrolled, load_enrolled, load_or_make
 from agent.logs import Logger
+from agent.receipts import Receipts, Standing
 from agent.recording_table import RecordingTable
 from agent.senders import Report, Switches, run_journal, run_pick_up, run_recordings, run_records
 from agent.spool import Spool
@@ -55,6 +56,7 @@ class Centre:
         self._fold, self._send, self._pick_up, self._upload = Switches(), Switches(), Switches(), Switches()
         self._calls: CallRecords | None = None
         self._sender: RecordSender | None = None
+        self._receipts: Receipts | None = None
         self._table: RecordingTable | None = None
         self._acknowledged = 0
         self._synced_s: float | None = None
@@ -126,7 +128,9 @@ class Centre:
 
     async def _keep_records(self, spool: Spool) -> None:
         enrolled = (await self.enrolled()).enrolment
-        self._sender = RecordSender(spool, await self.client(), enrolled.site_id)
+        client, path = await self.client(), self._layout.ledger_receipt
+        self._receipts = Receipts(spool, client, enrolled.site_id, self._keys, path, self._now_s)
+        self._sender = RecordSender(spool, client, enrolled.site_id, drained=self._receipts.drained)
         await run_records(self._sender, self._send, self._report("records"))
 
     async def _keep_recordings(self, table: RecordingTable) -> None:
@@ -176,7 +180,15 @@ class Centre:
         sender = self._sender
         if sender is not None and sender.counters.acknowledged != self._acknowledged:
             self._acknowledged, self._synced_s = sender.counters.acknowledged, self._now_s()
+        standing = self._receipts.standing if self._receipts else Standing()
+        receipt = standing.receipt
         return SpoolStatus(
+            numbered=depth.next_seq - 1,
+            receipt_seq=receipt.seq if receipt else 0,
+            receipt_count=receipt.count if receipt else 0,
+            receipt_utc=receipt.utc if receipt else "",
+            receipt_problem=standing.problem,
+            recordings_parked=recordings.parked if recordings else 0,
             waiting=depth.waiting,
             parked=depth.parked,
             oldest_age_s=_age_s(depth.oldest_utc),

@@ -2,62 +2,23 @@
 
 import asyncio
 import json
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
-from appliance.box import Box, box_path, load
+from agent import receipt_command, spool_command
+from agent.command import LANG, AsJson, BoxFile, box_of, own_box, told
 from appliance.errors import KyusaiError
 from appliance.layout import Layout
-from appliance.owner import act_as_owner
-from appliance.problems import DocumentError
-from appliance.text import Lang, explain, language, text
-
-LANG: Lang = language(os.environ)
-FAILED = 1
-"""Exit code: it did not work. 2 is typer's own, for a wrong command line."""
+from appliance.text import text
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 config_app = typer.Typer(no_args_is_help=True, help=text("agent.help.config", LANG))
 app.add_typer(config_app, name="config")
 
-AsJson = Annotated[bool, typer.Option("--json", help=text("agent.help.json", LANG))]
-BoxFile = Annotated[Path | None, typer.Option("--box", help=text("agent.help.box", LANG))]
-
-
-@contextmanager
-def told() -> Iterator[None]:
-    """Errors as two lines on standard error, in the user's language, and exit code 1."""
-    try:
-        yield
-    except KyusaiError as error:
-        message, hint = explain(error, LANG)
-        typer.echo(message, err=True)
-        for problem in error.problems if isinstance(error, DocumentError) else ():
-            fault = KyusaiError(problem.key, problem.message, problem.hint, **problem.values)
-            line, what_to_do = explain(fault, LANG)
-            typer.echo(f"  {problem.path}: {line}" if problem.path else f"  {line}", err=True)
-            if what_to_do:
-                typer.echo(f"      {what_to_do}", err=True)
-        if hint:
-            typer.echo(hint, err=True)
-        raise typer.Exit(FAILED) from error
-
-
-def _box(path: Path | None) -> Box:
-    return load(path or box_path(os.environ))
-
-
-def _own_box(path: Path | None) -> Box:
-    """For commands that write: from here on this process acts as the owner of the state folder."""
-    settings = _box(path)
-    act_as_owner(settings.state_dir)
-    return settings
+app.add_typer(spool_command.app, name="spool")
+app.add_typer(receipt_command.app, name="receipt")
 
 
 @app.command(help=text("agent.help.agent", LANG))
@@ -72,7 +33,7 @@ def agent(
     from agent.logs import set_up
 
     with told():
-        settings = _own_box(box)
+        settings = own_box(box)
         log = set_up().bind(box=settings.id)
         hold_down = HoldDown(base_s=hold_s, cap_s=hold_cap_s, calm_s=min(hold_s, HoldDown().calm_s))
         try:
@@ -93,7 +54,7 @@ def media(box: BoxFile = None) -> None:
     from agent.media import serve
 
     with told():
-        settings = _own_box(box)
+        settings = own_box(box)
         serve(settings, set_up().bind(box=settings.id))
 
 
@@ -104,7 +65,7 @@ def status(as_json: AsJson = False, box: BoxFile = None) -> None:
     from agent.watch import ask
 
     with told():
-        found = ask(Layout.of(_box(box)).agent_socket)
+        found = ask(Layout.of(box_of(box)).agent_socket)
     if as_json:
         typer.echo(json.dumps(found, ensure_ascii=False, indent=2))
     else:
@@ -117,7 +78,7 @@ def watch(box: BoxFile = None) -> None:
     from agent.watch import watch as show
 
     with told():
-        path = Layout.of(_box(box)).agent_socket
+        path = Layout.of(box_of(box)).agent_socket
     try:
         show(path, LANG, Console())
     except KeyboardInterrupt:
@@ -133,7 +94,7 @@ def enrol(
     from agent.enrol import enrol as ask_centre
 
     with told():
-        settings = _own_box(box)
+        settings = own_box(box)
         if not settings.centre.url:
             raise KyusaiError(
                 "agent.no_centre",
@@ -156,7 +117,7 @@ def render(box: BoxFile = None) -> None:
     from agent.render import render as write
 
     with told():
-        files = write(_own_box(box))
+        files = write(own_box(box))
     typer.echo(text("agent.rendered", LANG, files=", ".join(map(str, files))))
 
 
@@ -164,7 +125,7 @@ def render(box: BoxFile = None) -> None:
 def config_show(as_json: AsJson = False, box: BoxFile = None) -> None:
     """The document as signed; HA1 values are left out, they are as good as passwords."""
     with told():
-        layout = Layout.of(_box(box))
+        layout = Layout.of(box_of(box))
         try:
             document = json.loads((layout.current / "document.json").read_text("utf-8"))
         except (OSError, ValueError):

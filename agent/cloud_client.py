@@ -19,6 +19,7 @@ from cloudsync.wire import (
     PATH_CONFIG_STATUS,
     PATH_ENROLMENT,
     PATH_HEARTBEAT,
+    PATH_LEDGER,
     PATH_RECORDINGS,
     PATH_RECORDS,
     PATH_TOKEN,
@@ -27,6 +28,7 @@ from cloudsync.wire import (
     Enrolment,
     Envelope,
     ErrorKey,
+    LedgerReceipt,
     Receipt,
     Record,
     RecordingOffer,
@@ -39,6 +41,7 @@ from cloudsync.wire import (
     encode_batch,
     enrolment_from,
     envelope_from,
+    ledger_receipt_from,
     receipt_from,
     to_base64,
     token_signing_bytes,
@@ -138,6 +141,10 @@ class CloudClient:
             )
             json_of(answer, self.url)
             return self._parsed(lambda body: decode_results(body, [r.id for r in records]), answer.body)
+
+    async def ledger(self) -> LedgerReceipt:
+        """The centre's word on how much of the site's sequence it holds. The signature is not checked here."""
+        return self._parsed(ledger_receipt_from, json_of(await self._call("GET", PATH_LEDGER), self.url))
 
     async def offer(self, offer: RecordingOffer) -> int:
         """Announce a recording; gives the offset from which to send (its size and more: nothing is left to send)."""

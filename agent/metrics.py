@@ -212,6 +212,24 @@ METRICS: tuple[tuple[Spec, Read], ...] = (
         lambda status: _one(status.spool.parked),
     ),
     (
+        Spec("recordings_parked", "gauge", "Recordings that cannot be uploaded; somebody has to look."),
+        lambda status: _one(status.spool.recordings_parked),
+    ),
+    (
+        Spec("records_numbered", "gauge", "Records that this site ever had."),
+        lambda status: _one(status.spool.numbered),
+    ),
+    (
+        Spec("receipt_records", "gauge", "Records that the centre's latest signed receipt counts."),
+        lambda status: _one(status.spool.receipt_count),
+    ),
+    (
+        Spec(
+            "receipt_sound", "gauge", "0 when the centre's word does not speak for all that it acknowledged."
+        ),
+        lambda status: _one(not status.spool.receipt_problem),
+    ),
+    (
         Spec("spool_oldest_age_seconds", "gauge", "Age of the oldest waiting record."),
         lambda status: _one(status.spool.oldest_age_s),
     ),

@@ -76,7 +76,9 @@ class ConfigStatus:
 
 @dataclass(frozen=True, slots=True)
 class SpoolStatus:
-    """What waits for the centre. oldest_age_s: of the oldest waiting record, 0 when none waits."""
+    """What waits for the centre. oldest_age_s: of the oldest waiting record, 0 when none waits. numbered: records that this
+    site ever had. receipt_*: the centre's latest signed word, "of receipt_seq I hold receipt_count"; receipt_problem: "" or
+    missing, other_chain, unsigned, other_site."""
 
     waiting: int = 0
     parked: int = 0
@@ -86,6 +88,12 @@ class SpoolStatus:
     recordings_waiting: int = 0
     recordings_waiting_bytes: int = 0
     open_calls: int = 0
+    numbered: int = 0
+    recordings_parked: int = 0
+    receipt_seq: int = 0
+    receipt_count: int = 0
+    receipt_utc: str = ""
+    receipt_problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,13 +92,22 @@ def _figures(status: Json, lang: Lang) -> RenderableType:
         ("config", f"{config['version']} ({span(config['age_s'])})"),
         ("centre", span(config["centre_age_s"])),
         ("waiting", f"{spool['waiting']} ({span(spool['oldest_age_s'])})"),
-        ("parked", str(spool["parked"])),
+        ("received", _received(spool, lang)),
+        ("parked", str(spool["parked"] + spool.get("recordings_parked", 0))),
         ("recordings", str(spool["recordings_waiting"])),
         ("disk", f"{status['disk_free_bytes'] / 1e9:.1f} GB"),
     )
     for name, value in rows:
         grid.add_row(text(f"agent.status.{name}", lang), value)
     return grid
+
+
+def _received(spool: Json, lang: Lang) -> str:
+    """The centre's receipt: `4,411 of 4,411`."""
+    if not spool.get("receipt_utc"):
+        return "-"
+    figures = {"count": f"{spool['receipt_count']:,}", "seq": f"{spool['receipt_seq']:,}"}
+    return text("agent.status.received_of", lang, **figures, utc=spool["receipt_utc"])
 
 
 def _troubles(status: Json, lang: Lang) -> list[RenderableType]:
@@ -114,6 +123,11 @@ def _troubles(status: Json, lang: Lang) -> list[RenderableType]:
         text(f"agent.status.centre_{one['kind']}", lang, age=span(one["age_s"]), message=one["message"])
         for one in {one["kind"]: one for one in reversed(status["centre"]["failing"])}.values()
     ]
+    spool = status["spool"]
+    if spool["parked"] or spool.get("recordings_parked"):
+        lines.append(text("agent.status.look_at_parked", lang))
+    if spool.get("receipt_problem"):
+        lines.append(text(f"agent.status.receipt_{spool['receipt_problem']}", lang))
     config = status["config"]
     if config["problems"]:
         lines.append(

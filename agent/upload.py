@@ -69,13 +69,22 @@ class Counters:
 
 
 class RecordSender:
-    """Empties the record table into the centre. site_id: as enrolled."""
+    """Empties the record table into the centre. site_id: as enrolled. drained: called whenever nothing is left to send."""
 
-    def __init__(self, spool: Spool, cloud: CloudClient, site_id: str, *, pace: Pace = no_limit) -> None:
+    def __init__(
+        self,
+        spool: Spool,
+        cloud: CloudClient,
+        site_id: str,
+        *,
+        pace: Pace = no_limit,
+        drained: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         self._spool = spool
         self._cloud = cloud
         self._site_id = site_id
         self._pace = pace
+        self._drained = drained
         self._limit = BATCH_RECORDS_MAX
         self.counters = Counters()
 
@@ -87,7 +96,10 @@ class RecordSender:
         """
         batch = records.choose(await asyncio.to_thread(self._spool.waiting, self._limit), self._limit)
         if not batch:
-            return await self._find_place()
+            found = await self._find_place()
+            if not found and self._drained is not None:
+                await self._drained()
+            return found
         await self._pace(sum(len(str(record.body)) for record in batch) // 4)
         try:
             results = await self._cloud.send_records(self._site_id, batch)

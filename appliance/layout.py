@@ -40,6 +40,11 @@ class Layout:
         """What enrolment brought: site id, configuration keys, the centre's CA (JSON)."""
         return self.identity_dir / "enrolment.json"
 
+    @property
+    def ledger_receipt(self) -> Path:
+        """The centre's latest signed word on how many of the site's records it holds (JSON)."""
+        return self.identity_dir / "records-receipt.json"
+
     # configuration: one folder per version, `current` points at the one in use
 
     @property

@@ -246,6 +246,31 @@ def site_list(data: Data = DATA_DIR_DEFAULT, as_json: AsJson = False) -> None:
     _sites(data, as_json)
 
 
+@site_app.command("receipt", help=said("centre.help.site_receipt"))
+def site_receipt(site: str, data: Data = DATA_DIR_DEFAULT) -> None:
+    """Print the signed receipt as JSON; `kyusai receipt verify` checks it anywhere."""
+    with _centre(data) as opened:
+        from dataclasses import asdict
+
+        from cloudsync.service.ledger import receipt
+
+        out.print_json(asdict(receipt(opened, site)))
+
+
+@centre_app.command(help=said("centre.help.keys"))
+def keys(data: Data = DATA_DIR_DEFAULT, as_json: AsJson = False) -> None:
+    """Print the public keys that site documents and receipts are signed with."""
+    with _centre(data) as opened:
+        from dataclasses import asdict
+
+        public = opened.keys.public()
+        if as_json:
+            out.print_json([asdict(key) for key in public])
+            return
+        for key in public:
+            print(f"{key.key_id}  {key.public_key}")
+
+
 @app.command(help=said("centre.help.sites"))
 def sites(data: Data = DATA_DIR_DEFAULT, as_json: AsJson = False) -> None:
     """List the sites."""

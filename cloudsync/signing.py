@@ -17,12 +17,14 @@ from cloudsync import durable
 from cloudsync.wire import (
     ConfigKey,
     Envelope,
+    LedgerReceipt,
     Receipt,
     WireError,
     as_json,
     envelope_signing_bytes,
     from_base64,
     key_id,
+    ledger_signing_bytes,
     receipt_signing_bytes,
     to_base64,
 )
@@ -63,6 +65,12 @@ class SigningKeys:
         """The receipt with key id and signature filled in."""
         unsigned = replace(receipt, key_id=self._key_id(), signature="")
         signature = self._keys[-1].sign(receipt_signing_bytes(as_json(unsigned)))
+        return replace(unsigned, signature=to_base64(signature))
+
+    def sign_ledger(self, receipt: LedgerReceipt) -> LedgerReceipt:
+        """The ledger receipt with key id and signature filled in."""
+        unsigned = replace(receipt, key_id=self._key_id(), signature="")
+        signature = self._keys[-1].sign(ledger_signing_bytes(as_json(unsigned)))
         return replace(unsigned, signature=to_base64(signature))
 
     def _key_id(self) -> str:

@@ -33,6 +33,8 @@ PATH_TOKEN = "/v1/token"  # noqa: S105 - a path
 PATH_CONFIG = "/v1/config"
 PATH_CONFIG_STATUS = "/v1/config/status"
 PATH_RECORDS = "/v1/records"
+PATH_LEDGER = "/v1/ledger"
+"""GET: the centre's signed word on how much of the site's sequence it holds."""
 PATH_RECORDINGS = "/v1/recordings"
 PATH_HEARTBEAT = "/v1/heartbeat"
 
@@ -283,6 +285,12 @@ def receipt_signing_bytes(receipt: Mapping[str, Json]) -> bytes:
         b"kyusai-receipt-v1\0"
         + canonical_json({k: v for k, v in receipt.items() if k != "signature"}).encode()
     )
+
+
+def ledger_signing_bytes(receipt: Mapping[str, Json]) -> bytes:
+    """What the centre signs of a ledger receipt: all of it but the signature itself."""
+    said = {name: value for name, value in receipt.items() if name != "signature"}
+    return b"kyusai-ledger-v1\0" + canonical_json(said).encode()
 
 
 def key_id(public_key: bytes) -> str:
@@ -675,6 +683,41 @@ def receipt_from(value: Json) -> Receipt:
     ):
         return Receipt(bytes=value["bytes"], **{name: value[name] for name in names})
     raise WireError("malformed", f"a receipt has {', '.join(names)} and bytes")
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerReceipt:
+    """The centre's signed word on a site's sequence: of the records 1..`seq` it holds `count`, on disk.
+
+    `hash` is that of record `seq` (GENESIS_HASH when there is none) and so, by the chain, speaks for every record before
+    it: nobody can later hold other records under the same receipt. `utc` is the centre's clock.
+    """
+
+    site_id: str
+    seq: int
+    count: int
+    hash: str
+    utc: str
+    key_id: str
+    signature: str = ""
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is missing."""
+        return self.count == self.seq
+
+
+def ledger_receipt_from(value: Json) -> LedgerReceipt:
+    """A `LedgerReceipt` from its JSON; raises WireError `malformed`. The signature is not checked here."""
+    texts, numbers = ("site_id", "hash", "utc", "key_id", "signature"), ("seq", "count")
+    if (
+        isinstance(value, dict)
+        and all(isinstance(value.get(name), str) for name in texts)
+        and all(type(value.get(name)) is int and value[name] >= 0 for name in numbers)
+        and value["count"] <= value["seq"]
+    ):
+        return LedgerReceipt(**{name: value[name] for name in (*texts, *numbers)})
+    raise WireError("malformed", f"a ledger receipt has {', '.join((*texts, *numbers))}, count at most seq")
 
 
 @dataclass(frozen=True, slots=True)

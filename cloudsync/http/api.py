@@ -8,7 +8,14 @@ from ipaddress import IPv4Network, IPv6Network
 
 from fastapi import FastAPI
 
-from cloudsync.http import config_routes, enrol_routes, own_routes, record_routes, recording_routes
+from cloudsync.http import (
+    config_routes,
+    enrol_routes,
+    ledger_routes,
+    own_routes,
+    record_routes,
+    recording_routes,
+)
 from cloudsync.http.context import Parts
 from cloudsync.http.counting import Counting
 from cloudsync.http.errors import ErrorAnswers
@@ -45,7 +52,8 @@ def create_app(centre: Centre, metrics_networks: Sequence[IPv4Network | IPv6Netw
         redoc_url=None,
     )
     app.state.parts = Parts(centre, metrics, watch, tuple(metrics_networks))
-    for routes in (enrol_routes, config_routes, record_routes, recording_routes, own_routes):
+    every = (enrol_routes, config_routes, record_routes, ledger_routes, recording_routes, own_routes)
+    for routes in every:
         app.include_router(routes.router)
     ErrorAnswers(metrics).install(app)
     app.add_middleware(BodyLimits)

@@ -165,6 +165,18 @@ class ReceiptModel(_Answer):
     signature: str
 
 
+class LedgerReceiptModel(_Answer):
+    """The centre's signed word on a site's sequence: of 1..`seq` it holds `count`; `hash` is that of record `seq`."""
+
+    site_id: str
+    seq: int
+    count: int
+    hash: str
+    utc: str
+    key_id: str
+    signature: str
+
+
 class RecordingAnswer(_Answer):
     """GET /v1/recordings/{id}; `receipt` is there once the state is stored."""
 

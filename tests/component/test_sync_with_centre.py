@@ -29,6 +29,7 @@ from agent.cloud_transport import Transport, pinned
 from agent.enrol import EnrolmentError, enrol
 from agent.identity import Enrolled, load_enrolled, load_or_make
 from agent.journal_events import Moment
+from agent.receipts import Receipts, load
 from agent.recording_table import RecordingTable
 from agent.records import NewRecord
 from agent.senders import Switches, run_journal, run_pick_up, run_recordings, run_records, take_in
@@ -66,6 +67,14 @@ class Centre:
             *arguments,
         ]
         return subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout
+
+    def kyusai(self, *arguments: str) -> str:
+        command = [sys.executable, str(ROOT / "kyusai_cli.py"), *arguments]
+        environment = {**os.environ, "KYUSAI_LANG": "en"}
+        done = subprocess.run(
+            command, check=True, capture_output=True, text=True, timeout=30, env=environment
+        )
+        return done.stdout
 
     def start(self) -> None:
         listen = f"127.0.0.1:{self.port}"
@@ -389,6 +398,53 @@ async def test_batch_too_large_for_the_centre_is_sent_in_smaller_ones(centre: Ce
     await drain(sender)
     assert len(at_centre(centre, box)) == 120
     assert box.spool.depth().parked == 0
+
+
+def receipts_of(box: Box) -> Receipts:
+    keys = box.enrolled.enrolment.config_keys
+    return Receipts(box.spool, box.cloud, SITE, lambda: keys, box.folder / "receipt.json", time.monotonic)
+
+
+async def test_receipt_for_all_records_is_kept_and_anybody_can_check_it(centre: Centre, box: Box) -> None:
+    kept = receipts_of(box)
+    box.spool.append([new(f"{box.id}-{n}") for n in range(7)])
+    sender = RecordSender(box.spool, box.cloud, SITE, drained=kept.drained)
+    await drain(sender)
+    standing = kept.standing
+    assert standing.receipt is not None
+    assert (standing.problem, standing.receipt.complete) == ("", True)
+    assert (
+        standing.receipt.seq == box.spool.chain().next_seq - 1 == len(centre.rows("SELECT seq FROM record"))
+    )
+    assert load(box.folder / "receipt.json") == standing.receipt
+    records, file = box.folder / "records.json", box.folder / "receipt.json"
+    records.write_text(
+        centre.kyusai("records", "--site", SITE, "--limit", "100000", "--json", "--data", str(centre.data))
+    )
+    key = json.loads(centre.run("keys", "--json"))[0]["public_key"]
+    said = centre.kyusai("receipt", "verify", str(file), "--key", key, "--records", str(records))
+    assert f"holds {standing.receipt.count} of {standing.receipt.seq} records" in said
+    found = json.loads(records.read_text())
+    found[3]["body"]["id"] += " altered"
+    records.write_text(json.dumps(found))
+    with pytest.raises(subprocess.CalledProcessError) as caught:
+        centre.kyusai("receipt", "verify", str(file), "--key", key, "--records", str(records))
+    assert "altered" in caught.value.stderr
+    file.write_text(file.read_text().replace(f'"count": {standing.receipt.count}', '"count": 1'))
+    with pytest.raises(subprocess.CalledProcessError) as caught:
+        centre.kyusai("receipt", "verify", str(file), "--key", key)
+    assert "not signed" in caught.value.stderr
+    at_centre_now = json.loads(centre.run("site", "receipt", SITE))
+    assert (at_centre_now["seq"], at_centre_now["hash"]) == (standing.receipt.seq, standing.receipt.hash)
+
+
+async def test_receipt_tells_a_box_that_the_centre_has_lost_records(centre: Centre, box: Box) -> None:
+    kept = receipts_of(box)
+    await drain(box.records())
+    box.spool.rechain(box.spool.chain().next_seq + 5, "a" * 64)
+    box.spool.append([new(f"{box.id}-behind")])
+    await drain(RecordSender(box.spool, box.cloud, SITE, drained=kept.drained))
+    assert kept.standing.problem == "missing"
 
 
 async def test_new_disk_in_an_old_box_goes_on_where_the_centre_stands(centre: Centre, box: Box) -> None:

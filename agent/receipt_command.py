@@ -1,0 +1,115 @@
+"""`kyusai receipt`: the centre's signed word on a site's records, shown and checked by anybody, on a box or elsewhere."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from agent.command import LANG, AsJson, BoxFile, box_of, told
+from appliance.errors import KyusaiError
+from appliance.layout import Layout
+from appliance.text import text
+from cloudsync.wire import (
+    ConfigKey,
+    WireError,
+    from_base64,
+    key_id,
+    ledger_receipt_from,
+    parse_json,
+    record_from,
+)
+
+app = typer.Typer(no_args_is_help=True, help=text("agent.help.receipt", LANG))
+
+
+@app.command("show", help=text("agent.help.receipt_show", LANG))
+def show(box: BoxFile = None) -> None:
+    """As JSON: what `verify` takes."""
+    with told():
+        path = Layout.of(box_of(box)).ledger_receipt
+        if not path.exists():
+            raise KyusaiError(
+                "receipt.none",
+                "this box has no receipt yet",
+                "It asks for one whenever nothing is left to send; see `kyusai status`.",
+            )
+        typer.echo(path.read_text("utf-8"))
+
+
+@app.command("verify", help=text("agent.help.receipt_verify", LANG))
+def verify(
+    file: Annotated[Path, typer.Argument(help=text("agent.help.receipt_file", LANG))],
+    key: Annotated[list[str] | None, typer.Option("--key", help=text("agent.help.receipt_key", LANG))] = None,
+    records: Annotated[
+        Path | None, typer.Option("--records", help=text("agent.help.receipt_records", LANG))
+    ] = None,
+    as_json: AsJson = False,
+    box: BoxFile = None,
+) -> None:
+    """Exit code 1 when the receipt proves nothing, or the records are not those that it speaks for."""
+    from agent import receipts
+
+    with told():
+        receipt = _receipt(file)
+        wrong = receipts.problem(receipt, _keys(key, box))
+        if wrong:
+            raise KyusaiError(
+                "receipt.unsigned",
+                f"{file} is not signed by a key that is known here (it names {receipt.key_id})",
+                "Give the centre's public key with --key; `kyusai centre keys` prints it.",
+                path=file,
+                signer=receipt.key_id,
+            )
+        if records is not None:
+            fault = receipts.chain_problem(receipt, _records(records))
+            if fault:
+                raise KyusaiError(
+                    "receipt.other_records",
+                    f"{records} does not hold the records of {file}: {fault}",
+                    "Somebody altered them after the centre signed, or the list is not whole.",
+                    path=records,
+                    receipt=file,
+                    detail=fault,
+                )
+    if as_json:
+        told_of = {"site": receipt.site_id, "received": receipt.count, "of": receipt.seq, "utc": receipt.utc}
+        typer.echo(json.dumps({**told_of, "key_id": receipt.key_id, "complete": receipt.complete}))
+        return
+    figures = {"site": receipt.site_id, "count": receipt.count, "seq": receipt.seq, "utc": receipt.utc}
+    typer.echo(text("agent.receipt.good", LANG, **figures))
+    if records is not None:
+        typer.echo(text("agent.receipt.records_fit", LANG, seq=receipt.seq))
+
+
+def _receipt(file: Path) -> Any:
+    try:
+        return ledger_receipt_from(parse_json(file.read_bytes()))
+    except (OSError, WireError) as error:
+        raise _unreadable(file, str(error)) from error
+
+
+def _records(file: Path) -> list[Any]:
+    """The records of a list as `kyusai records --json` prints it, by number."""
+    try:
+        found = [record_from(value) for value in parse_json(file.read_bytes())]
+    except (OSError, WireError, TypeError) as error:
+        raise _unreadable(file, str(error)) from error
+    return sorted(found, key=lambda record: record.seq)
+
+
+def _unreadable(file: Path, detail: str) -> KyusaiError:
+    return KyusaiError("receipt.unreadable", f"{file} cannot be read: {detail}", path=file, detail=detail)
+
+
+def _keys(given: list[str] | None, box: Path | None) -> tuple[ConfigKey, ...]:
+    """The keys named, or those that this box was enrolled with."""
+    from agent.identity import load_enrolled
+
+    if given:
+        try:
+            return tuple(ConfigKey(key_id(from_base64(key)), key) for key in given)
+        except WireError as error:
+            raise KyusaiError("receipt.bad_key", error.message, "A key is 32 bytes in base64.") from error
+    enrolled = load_enrolled(Layout.of(box_of(box)).enrolment)
+    return enrolled.enrolment.config_keys if enrolled else ()

@@ -1,0 +1,132 @@
+"""The centre's signed word on how many of this site's records it holds: asked for when the spool is empty, checked, kept.
+
+A receipt binds the centre: by the hash chain it speaks for every record up to its number. Anybody who has the centre's public
+key can check one (`problem`), and with the records at hand that they are the ones meant (`chain_problem`).
+"""
+
+import asyncio
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.cloud_client import CloudClient
+from agent.cloud_errors import CloudError
+from agent.identity import signed_by, write_private
+from agent.spool import Chain, Spool
+from cloudsync.wire import (
+    GENESIS_HASH,
+    ConfigKey,
+    LedgerReceipt,
+    Record,
+    WireError,
+    as_json,
+    hash_fits,
+    ledger_receipt_from,
+    ledger_signing_bytes,
+    parse_json,
+)
+
+EVERY_S = 10.0
+"""A receipt is asked for at most this often while records come and go."""
+AGAIN_S = 3600.0
+"""Without new records, a receipt is renewed this often: it says that the centre still holds everything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The latest receipt and what is wrong with it: "" when it speaks for all that this box ever acknowledged."""
+
+    receipt: LedgerReceipt | None = None
+    problem: str = ""
+
+
+def problem(receipt: LedgerReceipt, keys: Iterable[ConfigKey], site_id: str = "") -> str:
+    """Why this receipt proves nothing: "unsigned", "other_site"; "" when it does."""
+    if not signed_by(keys, receipt.key_id, ledger_signing_bytes(as_json(receipt)), receipt.signature):
+        return "unsigned"
+    return "other_site" if site_id and receipt.site_id != site_id else ""
+
+
+def chain_problem(receipt: LedgerReceipt, records: Iterable[Record]) -> str:
+    """Why `records` (all of 1..seq, in order) are not those of the receipt, with the number; "" when they are."""
+    before, seq = GENESIS_HASH, 0
+    for record in records:
+        seq += 1
+        if record.seq != seq or record.prev_hash != before or not hash_fits(record):
+            return f"record {seq} is missing, altered or out of place"
+        before = record.hash
+        if seq == receipt.seq:
+            return "" if before == receipt.hash else f"record {seq} is another one than the receipt's"
+    return "" if receipt.seq == 0 else f"there are {seq} records, the receipt speaks for {receipt.seq}"
+
+
+def against(receipt: LedgerReceipt, chain: Chain) -> str:
+    """What this box's own sequence says to the receipt: "missing", "other_chain", or ""."""
+    if not receipt.complete:
+        return "missing"
+    own_seq = chain.next_seq - 1
+    if receipt.seq > own_seq or (receipt.seq == own_seq and receipt.hash != chain.last_hash):
+        return "other_chain"
+    return ""
+
+
+def load(path: Path) -> LedgerReceipt | None:
+    """The receipt kept at `path`; None when there is none, or none that can be read."""
+    try:
+        return ledger_receipt_from(parse_json(path.read_bytes()))
+    except (OSError, WireError):
+        return None
+
+
+class Receipts:
+    """Keeps the latest receipt at `path`. keys: the centre's signing keys now. now_s: a monotonic clock."""
+
+    def __init__(
+        self,
+        spool: Spool,
+        cloud: CloudClient,
+        site_id: str,
+        keys: Callable[[], tuple[ConfigKey, ...]],
+        path: Path,
+        now_s: Callable[[], float],
+    ) -> None:
+        self._spool = spool
+        self._cloud = cloud
+        self._site_id = site_id
+        self._keys = keys
+        self._path = path
+        self._now_s = now_s
+        self._asked_s = -AGAIN_S
+        self._for_seq = -1
+        self.standing = Standing(load(path))
+
+    async def drained(self) -> None:
+        """To be called when nothing waits. Asks if there is news to confirm; a centre that cannot answer is asked later.
+
+        Raises SpoolError."""
+        chain = await asyncio.to_thread(self._spool.chain)
+        now_s = self._now_s()
+        pause_s = AGAIN_S if self._for_seq == chain.next_seq else EVERY_S
+        if chain.unsure_from or now_s < self._asked_s + pause_s:
+            return
+        self._asked_s = now_s
+        try:
+            receipt = await self._cloud.ledger()
+            wrong = await self._problem(receipt)
+        except CloudError:  # older than this request, or away; records do not wait for it
+            return
+        self._for_seq = chain.next_seq
+        if wrong:
+            self.standing = Standing(self.standing.receipt, wrong)
+            return
+        self.standing = Standing(receipt, against(receipt, chain))
+        data = json.dumps(as_json(receipt), ensure_ascii=False, indent=1).encode()
+        await asyncio.to_thread(write_private, self._path, data)
+
+    async def _problem(self, receipt: LedgerReceipt) -> str:
+        """`problem` with the keys known here, then with those of now: keys rotate."""
+        wrong = problem(receipt, self._keys(), self._site_id)
+        if wrong == "unsigned":
+            wrong = problem(receipt, (await self._cloud.enrolment()).config_keys, self._site_id)
+        return wrong

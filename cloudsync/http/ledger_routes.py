@@ -1,0 +1,21 @@
+"""Route: the signed receipt for a site's sequence."""
+
+from dataclasses import asdict
+from typing import Any
+
+from fastapi import APIRouter
+
+from cloudsync import wire
+from cloudsync.http.context import Box, PartsOf
+from cloudsync.http.errors import ERROR_RESPONSES
+from cloudsync.http.models import LedgerReceiptModel
+from cloudsync.http.strict import StrictRoute
+from cloudsync.service import ledger
+
+router = APIRouter(route_class=StrictRoute, tags=["records"], responses=ERROR_RESPONSES)
+
+
+@router.get(wire.PATH_LEDGER, response_model=LedgerReceiptModel)
+def receipt(parts: PartsOf, who: Box) -> dict[str, Any]:
+    """Of the records 1..seq of the box's site the centre holds `count`; signed."""
+    return asdict(ledger.receipt(parts.centre, who.site_id))
