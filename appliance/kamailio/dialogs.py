@@ -17,7 +17,7 @@ from appliance.kamailio.causes import Cause
 from appliance.kamailio.codec import agreed_codec
 from appliance.kamailio.dialog_media import DialogMedia, Passes
 from appliance.kamailio.ending import Last, end_of
-from appliance.kamailio.hangup import say_bye
+from appliance.kamailio.hangup import TOLD, say_bye
 from appliance.kamailio.media_anchor import read_mark
 from appliance.kamailio.outcome import RETRANSMIT_MS
 from appliance.kamailio.transfer import read_refer
@@ -234,18 +234,8 @@ class Dialogs:
         if not call:
             return
         forced = ksr.look("ending", call)
-        last = Last(
-            name == "dialog:end",
-            forced,
-            int(ksr.noted("code") or 0),
-            ksr.noted("by") == "box",
-            ksr.pv("$rm") == "BYE",
-            ksr.pv("$ft") == ksr.noted("ftag"),
-        )
-        end = end_of(last)
-        self._parts.journal.put("end", call, end)
-        if last.answered and not last.bye and not forced:
-            say_bye(ksr, ksr.current_dialog())
+        if forced != TOLD:
+            self._tell_end(call, name == "dialog:end", forced)
         if forced:
             ksr.forget("ending", call)
         call_id = call.rsplit("#", 1)[0]
@@ -253,3 +243,18 @@ class Dialogs:
             ksr.forget("media", call)
             ksr.release_media(f"call-id={call_id} from-tag={ksr.noted('ftag')}")
         ksr.forget("legs", call_id)
+
+    def _tell_end(self, call: str, answered: bool, forced: str) -> None:
+        """Write a call's end down. When neither side has said BYE its time is over, and both are told."""
+        ksr = self._ksr
+        last = Last(
+            answered,
+            forced,
+            int(ksr.noted("code") or 0),
+            ksr.noted("by") == "box",
+            ksr.pv("$rm") == "BYE",
+            ksr.pv("$ft") == ksr.noted("ftag"),
+        )
+        self._parts.journal.put("end", call, end_of(last))
+        if last.answered and not last.bye and not forced:
+            say_bye(ksr, ksr.current_dialog())

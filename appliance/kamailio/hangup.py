@@ -12,6 +12,9 @@ from appliance.kamailio.call_key import call_key
 from appliance.kamailio.causes import Cause
 from appliance.kamailio.ksr_call import KsrCall
 
+TOLD = "told"
+"""In the table `ending`, instead of a cause: the journal has this call's end, and both sides have their BYE."""
+
 GONE_AFTER_S = 1
 """The dialog's own timer then takes it away, with its counts and its table entries (`Dialogs.event`)."""
 
@@ -22,7 +25,7 @@ def hang_up(ksr: KsrCall, journal: Journal, row: Mapping[str, Any], cause: Cause
     key = call_key(str(row.get("call-id", "")), str(row.get("caller", {}).get("tag", "")))
     if ksr.look("ending", key):
         return
-    ksr.keep("ending", key, cause)
+    ksr.keep("ending", key, TOLD)
     say_bye(ksr, row, reason)
     journal.put("end", key, {"cause": cause, "code": 0, "by": "box"})
     ksr.expire_dialog(int(row.get("h_entry", 0)), int(row.get("h_id", 0)), GONE_AFTER_S)
