@@ -59,7 +59,8 @@ STABLE_S = 900.0
 """Each quarter of an hour without an outage halves the hold-down."""
 
 LIFE_ROUND_TRIPS = 3
-"""A call waits for a sign of life at least this many times the slowest usual round trip."""
+"""A call waits for a sign of life at least this many times the usual round trip (the median: a few slow answers,
+as at the end of an outage, must not make the next caller wait)."""
 
 
 class Event(StrEnum):
@@ -226,9 +227,9 @@ class Link:
         return PROBE_INTERVAL_FAST_S if now_s < self._fast_until_s else PROBE_INTERVAL_S
 
     def life_ms(self, stated_ms: int) -> int:
-        """How long a call waits for a sign of life: the stated time, never below three slow round trips."""
-        slow_ms = min(self.evidence.round_trip_p99_ms or 0.0, float(ROUND_TRIP_LIMIT_MS))
-        return max(stated_ms, round(LIFE_ROUND_TRIPS * slow_ms))
+        """How long a call waits for a sign of life: the stated time, never below three round trips."""
+        usual_ms = min(self.evidence.round_trip_ms or 0.0, float(ROUND_TRIP_LIMIT_MS))
+        return max(stated_ms, round(LIFE_ROUND_TRIPS * usual_ms))
 
     def observe(self, sighting: Sighting, now_s: float, rtt_ms: float | None = None) -> tuple[Effect, ...]:
         """Take one sighting into account; returns the effects of the step that it led to."""

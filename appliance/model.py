@@ -52,4 +52,4 @@ UPSTREAM_LIFE_MS = 600
 """An upstream that shows no sign of life within this many milliseconds is passed over within the call.
 
 Between 500 and 800 ms by design: tight Kamailio timers at 500 ms gave a first call after 0.58 s in the median
-(measured over veth); a phone call is still felt as immediate. A longer round trip raises it (three times the p99)."""
+(measured over veth); a phone call is still felt as immediate. A longer round trip raises it (three times the median)."""

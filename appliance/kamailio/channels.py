@@ -119,7 +119,7 @@ class Channels:
             return LinkState.UNKNOWN
 
     def life_ms(self, upstream_id: str) -> int:
-        """Least time for a sign of life that the agent asks for (three slow round trips), in ms; 0 when that has expired."""
+        """Least time for a sign of life that the agent asks for (three round trips), in ms; 0 when that has expired."""
         text = self._ksr.look("link", f"{upstream_id}:{LIFE_KEY}")
         return min(int(text), LIFE_MAX_MS) if text.isdigit() else 0
 

@@ -262,11 +262,14 @@ def test_a_prober_that_fell_silent_never_leads_to_up() -> None:
     assert link.state is RECOVERING
 
 
-def test_a_call_waits_three_slow_round_trips_at_least() -> None:
+def test_a_call_waits_three_round_trips_at_least_and_a_few_slow_ones_change_nothing() -> None:
     link = Link("cloud", 0.0)
     assert link.life_ms(600) == 600
     for i in range(100):
         link.observe(Sighting.PROBE_ANSWERED, i * 0.2, 300.0)
+    assert link.life_ms(600) == 900
+    for i in range(40):
+        link.evidence.note_late(580.0)
     assert link.life_ms(600) == 900
 
 
