@@ -268,7 +268,7 @@ def test_a_call_waits_three_round_trips_at_least_and_a_few_slow_ones_change_noth
     for i in range(100):
         link.observe(Sighting.PROBE_ANSWERED, i * 0.2, 300.0)
     assert link.life_ms(600) == 900
-    for i in range(40):
+    for _ in range(40):
         link.evidence.note_late(580.0)
     assert link.life_ms(600) == 900
 
