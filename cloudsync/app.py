@@ -3,7 +3,10 @@
 import asyncio
 import contextlib
 import ipaddress
+import os
+import secrets
 import signal
+import socket
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +19,7 @@ from appliance.errors import KyusaiError
 from cloudsync import logs
 from cloudsync.http.api import create_app
 from cloudsync.http.protocol import ImpatientProtocol
+from cloudsync.service import work
 from cloudsync.service.centre import Centre, open_centre
 from cloudsync.store.postgresql import syncs
 
@@ -29,6 +33,10 @@ CONNECTIONS_MAX = 20_000
 """Above this new requests get 503: two connections for each of 10,000 boxes."""
 CERTIFICATE_CHECK_S = 24 * 3600
 """The server certificate is looked at daily; it is renewed with 275 days left."""
+
+WORK_INTERVAL_S = 2.0
+"""How often a process looks for work that waits; nothing that people wait for is done there."""
+WORK_FAILED_S = 30.0
 
 log = structlog.get_logger()
 
@@ -91,11 +99,25 @@ def serve(settings: Settings) -> None:
 
 
 async def _run(config: uvicorn.Config, centre: Centre, names: list[str]) -> None:
-    renewal = asyncio.create_task(_renew(config, centre, names))
+    tasks = [asyncio.create_task(_renew(config, centre, names)), asyncio.create_task(_work(centre))]
     try:
         await uvicorn.Server(config).serve()
     finally:
-        renewal.cancel()
+        for task in tasks:
+            task.cancel()
+
+
+async def _work(centre: Centre) -> None:
+    """Do what waits in the store, one piece at a time; other processes of this centre do the same."""
+    worker = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+    while True:
+        try:
+            while await asyncio.to_thread(work.step, centre, worker):
+                pass
+            await asyncio.sleep(WORK_INTERVAL_S)
+        except Exception as error:  # the store is away: requests say so too, and this must go on afterwards
+            log.warning("centre.work_failed", error=str(error))
+            await asyncio.sleep(WORK_FAILED_S)
 
 
 async def _renew(config: uvicorn.Config, centre: Centre, names: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""The centre's commands about its store: backup, restore, move, months. Mounted by `cloudsync.cli`."""
+"""The centre's commands about its store: backup, restore, move, check, months. Mounted by `cloudsync.cli`."""
 
 import os
 from collections.abc import Callable
@@ -73,6 +73,16 @@ def add_commands(
             done = go(centre, StoreSettings(database, recordings), actor())
             copied = done.recordings.copied + done.recordings.kept
             out.say("centre.said.move", records=done.records, recordings=copied)
+
+    @centre_app.command(help=said("centre.help.check"))
+    def check(
+        site: Annotated[str, typer.Option("--site", help=said("centre.option.site"))] = "",
+        data: Data = data_default,
+    ) -> None:
+        with opened(data) as centre:
+            from cloudsync.service.checking import ask
+
+            out.say("centre.said.check", recordings=ask(centre, site))
 
     @months_app.callback()
     def months(context: typer.Context, data: Data = data_default, as_json: AsJson = False) -> None:

@@ -11,6 +11,7 @@ from prometheus_client.registry import Collector
 
 from cloudsync.service.centre import Centre
 from cloudsync.service.sites import list_sites
+from cloudsync.store.jobs import waiting
 from cloudsync.wire import parse_utc
 
 SECONDS_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)
@@ -92,4 +93,8 @@ class _StoreCollector(Collector):
                     applied.add_metric((site.id, box.id), box.config_version)
                 if box.last_seen_utc is not None:
                     seen.add_metric((site.id, box.id), parse_utc(box.last_seen_utc).timestamp())
-        return (received, missing, refused, recordings, version, applied, seen, online)
+        jobs = gauge("jobs_waiting", "Work that waits or is being done, by kind.", ("kind",))
+        with self._centre.database.read() as connection:
+            for kind, count in waiting(connection).items():
+                jobs.add_metric((kind,), count)
+        return (received, missing, refused, recordings, version, applied, seen, online, jobs)

@@ -208,3 +208,20 @@ attempt = Table(
     Column("last_s", Float, nullable=False, index=True),
 )
 """Failed enrolments by source: `failures` is a JSON list of times (seconds since 1970), the newest last."""
+
+job = Table(
+    "job",
+    metadata,
+    Column("serial", SERIAL, primary_key=True, autoincrement=True),
+    Column("kind", TEXT, nullable=False),
+    Column("site_id", TEXT, nullable=False),
+    Column("subject", TEXT, nullable=False),
+    Column("due_s", Float, nullable=False, index=True),
+    Column("claimed_by", TEXT),
+    Column("claimed_until_s", Float),
+    Column("attempts", Integer, nullable=False),
+    Column("error", TEXT),
+    UniqueConstraint("kind", "site_id", "subject"),
+    sqlite_autoincrement=True,
+)
+"""Work that waits. `claimed_until_s`: until then its worker is believed to be alive (seconds since 1970)."""

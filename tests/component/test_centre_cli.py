@@ -200,6 +200,7 @@ def test_store_is_backed_up_restored_and_asked_for_its_months(data: Path, tmp_pa
     assert done.returncode == 0, done.stderr
     sites = [json.loads(kyusai("sites", "--json", data=one).stdout) for one in (data, tmp_path / "again")]
     assert sites[0] == sites[1]
+    assert "0" in kyusai("centre", "check", "--site", "none", data=data).stdout
     months = json.loads(kyusai("centre", "months", "--json", data=data).stdout)
     assert all(set(one) >= {"month", "records", "exported_utc", "dropped_utc"} for one in months)
     for words in (["move"], ["months", "drop", "2020-01"], ["restore", str(tmp_path / "nothing")]):

@@ -1,0 +1,86 @@
+"""Statements on work that waits. On PostgreSQL workers pass over what another is claiming (SKIP LOCKED)."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from sqlalchemy import ColumnElement, Connection, Delete, Update, delete, func, or_, select, update
+
+from cloudsync.store.tables import job
+from cloudsync.store.upsert import insert_for
+
+ERROR_CHARACTERS = 300
+S = TypeVar("S", Update, Delete)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A piece of work, claimed by one worker until a moment (seconds since 1970)."""
+
+    serial: int
+    kind: str
+    site_id: str
+    subject: str
+    attempts: int
+    worker: str
+
+
+def add(connection: Connection, kind: str, site_id: str, subjects: Iterable[str], now_s: float) -> int:
+    """Let work wait; the same work waits once only. Gives how much is new."""
+    rows = [
+        {"kind": kind, "site_id": site_id, "subject": subject, "due_s": now_s, "attempts": 0}
+        for subject in subjects
+    ]
+    before = connection.execute(select(func.count()).select_from(job)).scalar_one()
+    if rows:
+        connection.execute(insert_for(connection, job).on_conflict_do_nothing(), rows)
+    return connection.execute(select(func.count()).select_from(job)).scalar_one() - before
+
+
+def is_due(connection: Connection, now_s: float) -> bool:
+    """Whether anything may be claimed; costs less than a claim."""
+    return connection.execute(select(job.c.serial).where(*_free(now_s)).limit(1)).first() is not None
+
+
+def claim(connection: Connection, worker: str, now_s: float, until_s: float) -> Job | None:
+    """The longest due work that nobody holds, now held by `worker`; what a dead one held is free again in time."""
+    row = connection.execute(
+        select(job)
+        .where(*_free(now_s))
+        .order_by(job.c.due_s, job.c.serial)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    ).one_or_none()
+    if row is None:
+        return None
+    connection.execute(
+        update(job)
+        .where(job.c.serial == row.serial)
+        .values(claimed_by=worker, claimed_until_s=until_s, attempts=row.attempts + 1)
+    )
+    return Job(row.serial, row.kind, row.site_id, row.subject, row.attempts + 1, worker)
+
+
+def done(connection: Connection, finished: Job) -> None:
+    """Forget the work, unless another holds it by now."""
+    connection.execute(_mine(delete(job), finished))
+
+
+def failed(connection: Connection, tried: Job, error: str, due_s: float) -> None:
+    """Let it wait for another try."""
+    values = {"claimed_by": None, "claimed_until_s": None, "error": error[:ERROR_CHARACTERS], "due_s": due_s}
+    connection.execute(_mine(update(job), tried).values(values))
+
+
+def waiting(connection: Connection) -> dict[str, int]:
+    """How much of each kind waits or is being done."""
+    counted = select(job.c.kind, func.count()).group_by(job.c.kind)
+    return {row[0]: int(row[1]) for row in connection.execute(counted)}
+
+
+def _free(now_s: float) -> tuple[ColumnElement[bool], ...]:
+    return job.c.due_s <= now_s, or_(job.c.claimed_until_s.is_(None), job.c.claimed_until_s <= now_s)
+
+
+def _mine(statement: S, held: Job) -> S:
+    return statement.where(job.c.serial == held.serial, job.c.claimed_by == held.worker)
