@@ -16,7 +16,7 @@ from typer.main import get_group
 
 from appliance.text import breakable, language, text
 
-CENTRE_COMMANDS = ("centre", "sites", "records", "recordings")
+CENTRE_COMMANDS = ("centre", "sites", "records", "recordings", "series")
 """What `cloudsync.cli` offers; anything else is looked for in `agent.cli`."""
 LANG = language(os.environ)
 _AGENT, _CENTRE = "agent.cli", "cloudsync.cli"

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from importlib import metadata
 from typing import Any
 
-from agent import clock, notify
+from agent import clock, notify, series
 from agent.capture_sync import CaptureSync
 from agent.cdr_fields import event_id
 from agent.centre import Centre
@@ -140,6 +140,7 @@ class Agent:
         start("captures", CaptureSync(self._layout).run)
         await self._config.resume()
         start("figures", self._keep_spool_figures)
+        start("series", self._keep_series)
         start("disk", self._disk.run)
         for name, work in self._centre.tasks(self._spool(), self._kamailio_alive).items():
             start(name, work)
@@ -180,6 +181,16 @@ class Agent:
         while True:
             self._spool_status = await asyncio.to_thread(self._centre.read_figures, self._spool())
             await asyncio.sleep(FIGURES_S)
+
+    async def _keep_series(self) -> None:
+        """Once a minute the figures become a record. The disk and the backlog say whether there is room for it."""
+        while True:
+            every_s = series.pause_s(self._spool_status.waiting)
+            await asyncio.sleep(every_s or series.EVERY_S)
+            if every_s is None or not self._disk.allows(Use.EVENT):
+                self._log.warning("figures_left_out", about="series", waiting=self._spool_status.waiting)
+                continue
+            self._tell("series", "box", Priority.REST, series.body(self.status(), every_s), RecordKind.STAT)
 
     async def _feed_watchdog(self) -> None:
         """Tells systemd that the loop turns: a loop that hangs is killed and started again."""
@@ -224,8 +235,10 @@ class Agent:
         body = {"reason": "disk", "before": before.value, "state": after.value, **figures}
         self._tell(name, "disk", Priority.CDR, body)
 
-    def _tell(self, name: str, about: str, priority: int, body: dict[str, Any]) -> None:
-        """An event for the centre. Written in a thread: the disk may be slow, the links must not wait."""
+    def _tell(
+        self, name: str, about: str, priority: int, body: dict[str, Any], kind: RecordKind = RecordKind.EVENT
+    ) -> None:
+        """An event, or another record, for the centre. Written in a thread: the disk may be slow, links must not wait."""
         enrolled = self._centre.enrolment
         if enrolled is None or self._spooled is None:
             return
@@ -233,11 +246,11 @@ class Agent:
         site_id, box_id = enrolled.enrolment.site_id, enrolled.enrolment.box_id
         record = NewRecord(
             event_id(site_id, box_id, name, about, at.boot_id, str(at.mono_ms)),
-            RecordKind.EVENT,
+            kind,
             priority,
             at.wall_ms,
             at.boot_id,
-            {"event": name, **body},
+            {"event": name, **body} if kind is RecordKind.EVENT else {**body, "mono_ms": at.mono_ms},
         )
         self._loop.run_in_executor(None, self._append, record)
 

@@ -28,6 +28,8 @@ DATA_DIR_DEFAULT = Path("/var/lib/kyusai-centre")
 LISTEN_DEFAULT = "127.0.0.1:8443"
 """Nothing outside this machine, until somebody says so."""
 LIMIT_DEFAULT = 50
+POINTS_DEFAULT = 60
+"""An hour of a site with one box."""
 DOCUMENT_FROM_STDIN = "-"
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
@@ -286,6 +288,38 @@ def _sites(data: Path, as_json: bool) -> None:
             out.print_json(out.sites_as_json(views))
         else:
             out.print_sites(views)
+
+
+@app.command(help=said("centre.help.series"))
+def series(
+    site: str,
+    limit: Annotated[int, typer.Option("--limit", min=1, help=said("centre.option.limit"))] = POINTS_DEFAULT,
+    as_json: AsJson = False,
+    open_metrics: Annotated[
+        bool, typer.Option("--openmetrics", help=said("centre.option.openmetrics"))
+    ] = False,
+    data: Data = DATA_DIR_DEFAULT,
+) -> None:
+    """Show a site's figures over time, those of an outage too, and whether there is a hole in them."""
+    with _centre(data) as opened:
+        from dataclasses import asdict
+
+        from cloudsync import series as figures
+        from cloudsync.service.series import read
+
+        found = read(opened, site, limit)
+        holes = figures.holes(found)
+        if open_metrics:
+            for line in figures.open_metrics(site, found):
+                print(line)
+        elif as_json:
+            out.print_json(
+                {"points": [asdict(point) for point in found], "holes": [asdict(h) for h in holes]}
+            )
+        else:
+            out.print_series(found)
+            for hole in holes:
+                out.say("centre.said.hole", box=hole.box_id, begin=hole.from_utc, end=hole.to_utc)
 
 
 @app.command(help=said("centre.help.records"))

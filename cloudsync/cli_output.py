@@ -17,6 +17,7 @@ from appliance.text import catalogue, explain, language, text
 from cloudsync import record_view
 
 if TYPE_CHECKING:
+    from cloudsync.series import Point
     from cloudsync.service.record_search import Found
     from cloudsync.service.sites import BoxView, SiteView
     from cloudsync.store.recordings import Recording
@@ -96,6 +97,26 @@ def print_records(found: "Found") -> None:
     _console().print(record_view.view(found.shown, LANG, found.zones))
     if found.bounded:
         print(said("centre.records.bounded", count=f"{found.searched:,}"), file=sys.stderr)
+
+
+def print_series(points: Iterable["Point"]) -> None:
+    """The table of `kyusai series`."""
+    _print_table(
+        ("start", "box", "alone", "links", "registered", "calls", "waiting"),
+        [
+            (
+                point.at_utc,
+                point.box_id,
+                "!" if point.figures.get("survival_mode") else "",
+                " ".join(f"{name} {link.get('state', '?')}" for name, link in sorted(point.links.items())),
+                *(
+                    f"{point.figures[name]:.0f}" if name in point.figures else "-"
+                    for name in ("registered_endpoints", "active_calls", "spool_records")
+                ),
+            )
+            for point in points
+        ],
+    )
 
 
 def print_refused(rows: Iterable[dict[str, Any]]) -> None:

@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from agent import recording_spool
+from agent import recording_spool, series
 from agent.call_records import CallRecords
 from agent.cloud_client import CloudClient
 from agent.cloud_errors import CloudConfused, CloudError, CloudRefused, CloudUntrusted
@@ -35,8 +35,9 @@ from agent.records import NewRecord
 from agent.senders import Switches, run_journal, run_pick_up, run_recordings, run_records, take_in
 from agent.spool import Spool
 from agent.spool_files import open_spool
+from agent.status import Status
 from agent.upload import RecordingSender, RecordSender
-from cloudsync.wire import ConfigKey, ConfigState, to_base64
+from cloudsync.wire import ConfigKey, ConfigState, Priority, RecordKind, to_base64
 
 ROOT = Path(__file__).resolve().parents[2]
 NOW = Moment("boot-a", 5_000, 1_790_000_000_000)
@@ -445,6 +446,29 @@ async def test_receipt_tells_a_box_that_the_centre_has_lost_records(centre: Cent
     box.spool.append([new(f"{box.id}-behind")])
     await drain(RecordSender(box.spool, box.cloud, SITE, drained=kept.drained))
     assert kept.standing.problem == "missing"
+
+
+async def test_figures_of_an_outage_are_shown_afterwards_without_a_hole(centre: Centre, box: Box) -> None:
+    await drain(box.records())
+    status = Status(box.id, SITE, "Tokyo", "0", "", 1.0, survival_mode=True)
+    minutes = 180
+
+    def at(minute: int) -> NewRecord:
+        told = {**series.body(status, series.EVERY_S), "mono_ms": 60_000 * minute}
+        wall_ms = 1_790_000_000_000 + 60_000 * minute
+        return NewRecord(f"{box.id}-stat-{minute}", RecordKind.STAT, Priority.REST, wall_ms, box.id, told)
+
+    box.spool.append([at(minute) for minute in range(minutes)])
+    box.spool.append([new(f"{box.id}-call"), new(f"{box.id}-help", Priority.EMERGENCY)])
+    first = [record.id for record in box.spool.waiting(2)]
+    assert first == [f"{box.id}-help", f"{box.id}-call"], "figures wait behind whatever is more urgent"
+    await drain(box.records())
+    shown = json.loads(
+        centre.kyusai("series", SITE, "--limit", "100000", "--json", "--data", str(centre.data))
+    )
+    mine = [point for point in shown["points"] if point["boot_id"] == box.id]
+    assert [point["mono_s"] for point in mine] == [60.0 * minute for minute in range(minutes)]
+    assert shown["holes"] == []
 
 
 async def test_new_disk_in_an_old_box_goes_on_where_the_centre_stands(centre: Centre, box: Box) -> None:
