@@ -142,7 +142,9 @@ async def test_telephone_that_moves_within_a_call_is_followed_by_audio_and_bye(r
                 assert ended.code == 200
                 assert [m.method for _, m in moved.received if m.is_request] == ["BYE"]
                 assert not [m for _, m in caller.received if m.is_request and m.method == "BYE"]
-            ends = await wait_until(lambda: [d for event, _, d in box.journal() if event == "end"], "the end", 3)
+            ends = await wait_until(
+                lambda: [d for event, _, d in box.journal() if event == "end"], "the end", 3
+            )
             assert ends == [{"cause": "normal_clearing", "code": 200, "by": "callee"}]
             assert box.faults() == []
             await engine.stop()

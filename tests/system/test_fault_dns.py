@@ -55,7 +55,9 @@ async def lab() -> AsyncIterator[Lab]:
         process.argv = watched(process.argv, trace_of(process))
     async with lab:
         yield lab
-        await asyncio.gather(*(lab.box.kill(name) for name in lab.box.programs()))  # strace hands no SIGTERM on
+        await asyncio.gather(
+            *(lab.box.kill(name) for name in lab.box.programs())
+        )  # strace hands no SIGTERM on
 
 
 def trace_of(process: Process) -> Path:
