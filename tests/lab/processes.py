@@ -70,7 +70,7 @@ class Process:
         self.folder = folder
         self.log = folder / f"{name}.log"
         self.child: asyncio.subprocess.Process | None = None
-        self._env = dict(env or {})
+        self.env = dict(env or {})
         self._pipes = pipes
 
     @property
@@ -96,7 +96,7 @@ class Process:
                 stdin=pipe if self._pipes else asyncio.subprocess.DEVNULL,
                 stdout=pipe if self._pipes else log,
                 stderr=log,
-                env={**os.environ, **self._env, MARK: str(self.folder)},
+                env={**os.environ, **self.env, MARK: str(self.folder)},
                 cwd=self.folder,  # rtpengine 10.5 may crash when it is stopped: its core goes the way of the lab's files
                 start_new_session=True,
                 limit=1 << 20,

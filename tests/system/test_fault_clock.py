@@ -1,0 +1,81 @@
+"""The box's wall clock jumps while it works: durations stay true, the records say that the clock was wrong, nothing is lost."""
+
+import asyncio
+import subprocess
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import pytest_asyncio
+
+from tests.helpers.fault_lab import LOCAL, cdrs_of, recordings_of
+from tests.lab.clock import Clock
+from tests.lab.lab import Lab, Parts
+from tests.lab.phone import PhoneCall
+from tests.lab.standing import hear_each_other
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+RESYNC_S = 5.5
+"""Kamailio compares its timers with the wall clock every five seconds; a call that is being set up at that moment may end."""
+
+DURATION_OFF_MS = 300
+"""Between the box's view of a call and the telephone's."""
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def lab() -> AsyncIterator[Lab]:
+    parts = Parts(phones=2, centre=True, agent=True, media=True, **LOCAL)
+    lab = Lab(parts, document={"record": "all"})
+    try:
+        lab.clock = Clock(lab.box)  # type: ignore[attr-defined]
+    except (OSError, subprocess.CalledProcessError) as error:
+        lab._claim.release()
+        pytest.skip(f"no clock can be made: {error}")
+    async with lab:
+        yield lab
+
+
+async def talk(lab: Lab) -> PhoneCall:
+    placed = await lab.phones["201"].call("202")
+    await hear_each_other(placed, lab.phones["202"].current())
+    return placed
+
+
+async def step(lab: Lab, off_s: float, ahead: bool) -> None:
+    """Let the clock jump. After a step ahead the telephones register again, as they do by themselves within their time."""
+    lab.clock.jump(off_s)  # type: ignore[attr-defined]
+    await asyncio.sleep(RESYNC_S if ahead else 1)
+    await lab.register()
+
+
+@pytest.mark.parametrize("jump", [timedelta(hours=2), timedelta(days=-1)], ids=["ahead", "back"])
+async def test_clock_that_jumps_within_a_call_leaves_its_duration_true_and_its_record_honest(
+    lab: Lab, jump: timedelta
+) -> None:
+    calls = [await talk(lab)]
+    await asyncio.sleep(1)
+    await step(lab, jump.total_seconds(), ahead=jump > timedelta(0))
+    await hear_each_other(calls[0], lab.phones["202"].current())
+    await calls[0].hangup()
+    calls.append(await talk(lab))
+    await calls[1].hangup()
+    await step(lab, 0, ahead=jump < timedelta(0))
+    calls.append(await talk(lab))
+    await asyncio.sleep(1)
+    await calls[2].hangup()
+    records = await cdrs_of(lab, calls, 30)
+    for call in calls:
+        told_ms = records[call.call_id]["billsec_ms"]
+        true_ms = 1000 * (call.times["closed"] - call.times["established"])
+        assert abs(told_ms - true_ms) < DURATION_OFF_MS
+    clocks = [records[call.call_id]["clock_ok"] for call in calls]
+    assert clocks == [False, True, True], (
+        "a wrong time that does not change within a call is not known for one"
+    )
+    start = datetime.fromisoformat(records[calls[2].call_id]["start_utc"])
+    assert abs((datetime.now(UTC) - start).total_seconds()) < 60
+    found = await recordings_of(lab, [calls[0], calls[2]], 40)
+    assert {call: (len(several), several[0].hash_ok) for call, several in found.items()} == {
+        call.call_id: (1, True) for call in (calls[0], calls[2])
+    }
