@@ -98,7 +98,8 @@ class Converter:
         if capture.finished:
             return True
         try:
-            if wall_s - capture.pcap.stat().st_mtime < IDLE_BEFORE_ASKING_S:
+            # A time in the future is one of before the clock was set back: it says nothing of how long ago it was.
+            if 0 <= wall_s - capture.pcap.stat().st_mtime < IDLE_BEFORE_ASKING_S:
                 return False
             return not self._rtpengine.knows(capture.call_id)
         except (RtpengineSilent, OSError):
