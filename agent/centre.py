@@ -6,6 +6,7 @@ Wires `cloud_client`, `config`, `call_records` and `senders`. A centre that is a
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from agent import clock
@@ -17,7 +18,8 @@ from agent.cloud_transport import Transport, pinned
 from agent.config import ConfigKeeper
 from agent.config_check import Trust
 from agent.contact import Contact
-from agent.identity import Enrolled, load_enrolled, load_or_make
+from agent.identity import Enrolled, load_enrolled, load_or_make, save_enrolled
+from agent.key_chain import document_keys, extended
 from agent.logs import Logger
 from agent.receipts import Receipts, Standing
 from agent.recording_table import RecordingTable
@@ -27,6 +29,7 @@ from agent.status import SpoolStatus, Status
 from agent.supervisor import Work
 from agent.upload import RecordingSender, RecordSender
 from appliance.box import Box
+from appliance.errors import KyusaiError
 from appliance.layout import Layout
 from cloudsync.wire import HEARTBEAT_INTERVAL_S, ConfigKey
 
@@ -154,10 +157,29 @@ class Centre:
         self.contact.note(task, error, self._now_s())
 
     async def _keep_config(self) -> None:
-        enrolled = await self.enrolled()
-        client = await self.client()
-        trust = Trust(enrolled.enrolment.site_id, enrolled.enrolment.config_keys)
-        await self._config.keep(client, trust)
+        trust = _trust(await self.enrolled())
+        await self._config.keep(await self.client(), trust, self._learn)
+
+    async def _learn_newer(self, key_id: str) -> None:
+        """Learn of a new signing key before anything comes that it signed."""
+        if not key_id or any(key.key_id == key_id for key in self._keys()):
+            return
+        try:
+            await self._learn()
+        except KyusaiError as error:
+            self._log.warning("config_key_not_learnt", about=error.key, reason=error.message)
+
+    async def _learn(self) -> Trust:
+        """Follow the centre's signing keys to the newest; what was learnt is kept in the enrolment."""
+        enrolled, client = await self.enrolled(), await self.client()
+        told = await client.enrolment()
+        keys = extended(enrolled.enrolment.config_keys, told.key_links)
+        if keys != enrolled.enrolment.config_keys:
+            enrolment = replace(enrolled.enrolment, config_keys=keys, key_links=told.key_links)
+            self.enrolment = enrolled = replace(enrolled, enrolment=enrolment)
+            await asyncio.to_thread(save_enrolled, self._layout.enrolment, enrolled)
+            self._log.info("config_key_learnt", key_id=keys[-1].key_id, keys=len(keys))
+        return _trust(enrolled)
 
     async def _keep_heartbeat(self) -> None:
         client = await self.client()
@@ -171,6 +193,7 @@ class Centre:
                 self._config.centre_seen_s = self._now_s()
                 if answer.get("revoked"):
                     self._log.error("box_revoked", about="heartbeat")
+                await self._learn_newer(str(answer.get("key_id") or ""))
             await asyncio.sleep(HEARTBEAT_INTERVAL_S)
 
     def read_figures(self, spool: Spool) -> SpoolStatus:
@@ -198,6 +221,10 @@ class Centre:
             recordings_waiting_bytes=recordings.bytes if recordings else 0,
             open_calls=self._calls.open_calls if self._calls else 0,
         )
+
+
+def _trust(enrolled: Enrolled) -> Trust:
+    return Trust(enrolled.enrolment.site_id, document_keys(enrolled.enrolment.config_keys))
 
 
 def _age_s(utc: str) -> float:

@@ -2,21 +2,19 @@
 
 import asyncio
 import json
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from agent import receipt_command, spool_command
+from agent import config_command, receipt_command, spool_command
 from agent.command import LANG, AsJson, BoxFile, box_of, own_box, told
 from appliance.errors import KyusaiError
 from appliance.layout import Layout
 from appliance.text import text
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
-config_app = typer.Typer(no_args_is_help=True, help=text("agent.help.config", LANG))
-app.add_typer(config_app, name="config")
-
+app.add_typer(config_command.app, name="config")
 app.add_typer(spool_command.app, name="spool")
 app.add_typer(receipt_command.app, name="receipt")
 
@@ -119,33 +117,3 @@ def render(box: BoxFile = None) -> None:
     with told():
         files = write(own_box(box))
     typer.echo(text("agent.rendered", LANG, files=", ".join(map(str, files))))
-
-
-@config_app.command("show", help=text("agent.help.config_show", LANG))
-def config_show(as_json: AsJson = False, box: BoxFile = None) -> None:
-    """The document as signed; HA1 values are left out, they are as good as passwords."""
-    with told():
-        layout = Layout.of(box_of(box))
-        try:
-            document = json.loads((layout.current / "document.json").read_text("utf-8"))
-        except (OSError, ValueError):
-            raise KyusaiError(
-                "agent.no_config",
-                "this box has no site configuration yet",
-                "Enrol it with: kyusai enrol CODE",
-            ) from None
-    shown = without_secrets(document)
-    if as_json:
-        typer.echo(json.dumps(shown, ensure_ascii=False))
-    else:
-        Console().print_json(data=shown)
-
-
-def without_secrets(value: Any) -> Any:
-    """The same JSON value with HA1 values replaced by "..."."""
-    if isinstance(value, dict):
-        return {
-            name: "..." if name.startswith("ha1_") and one else without_secrets(one)
-            for name, one in value.items()
-        }
-    return [without_secrets(one) for one in value] if isinstance(value, list) else value

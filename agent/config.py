@@ -10,6 +10,7 @@ nonsense changes nothing. A version that was refused or taken back is not tried 
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -43,6 +44,9 @@ class ConfigSource(Protocol):
         """Report what became of a version."""
         ...
 
+
+Learn = Callable[[], Awaitable[Trust]]
+"""Asks the centre for the keys that follow those of the trust, and gives the trust with them."""
 
 Activate = Callable[[Site], Awaitable[None]]
 """Called after a switch, also of one back: tells the daemons and the link watch. What it raises is not fatal."""
@@ -96,8 +100,9 @@ class ConfigKeeper:
         await self._use(state.version)
         await self._watch(state, Vitals(kamailio=True))
 
-    async def keep(self, source: ConfigSource, trust: Trust) -> None:
-        """Pull and apply for ever. Raises what `source` raises; the caller starts it again with back-off."""
+    async def keep(self, source: ConfigSource, trust: Trust, learn: Learn | None = None) -> None:
+        """Pull and apply for ever. learn: called for a document of an unknown key, before it is judged. Raises what
+        `source` and `learn` raise; the caller starts it again with back-off."""
         if self.store.state.phase is not Phase.IDLE:  # a step failed, by a full disk or a bug
             await self.resume()
         while True:
@@ -107,7 +112,10 @@ class ConfigKeeper:
             self.centre_seen_s = self._clock()
             if envelope is None:
                 await asyncio.sleep(EMPTY_POLL_MIN_S)
-            elif not await self.take(envelope, trust) and self.store.newest == newest:
+                continue
+            if learn is not None and not trust.knows(envelope.key_id):
+                trust = await learn()
+            if not await self.take(envelope, trust) and self.store.newest == newest:
                 await self._report(source)
                 await asyncio.sleep(UNBELIEVED_PAUSE_S)
 
@@ -119,7 +127,7 @@ class ConfigKeeper:
             if not await self._apply(envelope, site):
                 return False
         except ConfigRefused as refused:
-            await self._refuse(envelope.version, refused)
+            await self._refuse(envelope, refused)
             return False
         except (KyusaiError, OSError) as error:  # the disk
             if self.store.state.phase is not Phase.IDLE:
@@ -128,12 +136,15 @@ class ConfigKeeper:
             return False
         return True
 
-    async def _refuse(self, version: int, refused: ConfigRefused) -> None:
+    async def _refuse(self, envelope: Envelope, refused: ConfigRefused) -> None:
+        version = envelope.version
         self.counts[Outcome.REFUSED] += 1
         problems = _bounded(refused.problems)
         self._log.warning("config_refused", about=refused.key, version=version, problems=problems[:20])
         state = replace(self.store.state, refused_version=version, problems=problems)
         if refused.believed:
+            with suppress(OSError):  # only for `kyusai config diff`
+                await asyncio.to_thread(self.store.keep_offered, envelope.document)
             state = replace(state, newest=max(state.newest, version))
         await self._save(replace(state, report=(version, Outcome.REFUSED.value, problems)))
 

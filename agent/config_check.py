@@ -21,6 +21,10 @@ class Trust:
     site_id: str
     keys: tuple[ConfigKey, ...]
 
+    def knows(self, key_id: str) -> bool:
+        """Whether a key of that name is believed."""
+        return any(key.key_id == key_id for key in self.keys)
+
 
 class ConfigRefused(KyusaiError):
     """A document that is not taken. believed: its signature fits, so the refusal may be remembered by its version.
@@ -67,11 +71,12 @@ def examine(envelope: Envelope, trust: Trust, newest: int) -> site.Site:
 
 
 def _check_signature(envelope: Envelope, trust: Trust) -> None:
-    if envelope.key_id not in {key.key_id for key in trust.keys}:
+    if not trust.knows(envelope.key_id):
         raise ConfigRefused(
             "config.key",
             f"the document is signed with the key {envelope.key_id[:40]!r}, which this box does not trust",
-            "Enrol the box again if the centre has changed its key.",
+            "A new key is believed when the one before it vouches for it (`kyusai centre keys rotate`); "
+            "enrol the box again if the centre was made anew.",
             believed=False,
             key_id=envelope.key_id[:40],
         )

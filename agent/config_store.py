@@ -170,6 +170,10 @@ class ConfigStore:
             return False
         return True
 
+    def keep_offered(self, document: str) -> None:
+        """Keep a document that was refused, for a person to look at. Its signature fits."""
+        write_durably(self.layout.offered_document, document.encode())
+
     def prune(self, keep: set[int]) -> None:
         """Delete all but the newest `KEPT_VERSIONS` and those in `keep`."""
         for version in self.versions()[:-KEPT_VERSIONS]:

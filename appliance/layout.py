@@ -62,6 +62,11 @@ class Layout:
         """Symbolic link to the version in use; replaced by an atomic rename."""
         return self.config_dir / "current"
 
+    @property
+    def offered_document(self) -> Path:
+        """The last site document that was signed and yet refused."""
+        return self.config_dir / "offered.json"
+
     def version_dir(self, version: int) -> Path:
         """Folder of one version."""
         return self.versions_dir / str(version)

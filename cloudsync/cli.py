@@ -18,13 +18,14 @@ import typer
 from appliance.errors import KyusaiError
 from appliance.owner import act_as_owner
 from cloudsync import cli_output as out
+from cloudsync import cli_versions
 from cloudsync.cli_output import said
 from cloudsync.cli_store import add_commands
+from cloudsync.layout import DATA_DIR_DEFAULT
 
 if TYPE_CHECKING:
     from cloudsync.service.centre import Centre
 
-DATA_DIR_DEFAULT = Path("/var/lib/kyusai-centre")
 LISTEN_DEFAULT = "127.0.0.1:8443"
 """Nothing outside this machine, until somebody says so."""
 LIMIT_DEFAULT = 50
@@ -259,20 +260,6 @@ def site_receipt(site: str, data: Data = DATA_DIR_DEFAULT) -> None:
         out.print_json(asdict(receipt(opened, site)))
 
 
-@centre_app.command(help=said("centre.help.keys"))
-def keys(data: Data = DATA_DIR_DEFAULT, as_json: AsJson = False) -> None:
-    """Print the public keys that site documents and receipts are signed with."""
-    with _centre(data) as opened:
-        from dataclasses import asdict
-
-        public = opened.keys.public()
-        if as_json:
-            out.print_json([asdict(key) for key in public])
-            return
-        for key in public:
-            print(f"{key.key_id}  {key.public_key}")
-
-
 @app.command(help=said("centre.help.sites"))
 def sites(data: Data = DATA_DIR_DEFAULT, as_json: AsJson = False) -> None:
     """List the sites."""
@@ -397,3 +384,4 @@ def fetch(
 
 
 add_commands(centre_app, DATA_DIR_DEFAULT, _centre, _reported, _actor)
+cli_versions.add_commands(centre_app, site_app, _centre, _actor)

@@ -77,7 +77,7 @@ def print_sites(sites: Iterable["SiteView"]) -> None:
         )
         for site in sites
     ]
-    _print_table(("site", "name", "tenant", "version", "records", "recordings", "boxes"), rows)
+    print_table(("site", "name", "tenant", "version", "records", "recordings", "boxes"), rows)
 
 
 def _records(site: "SiteView") -> str:
@@ -121,7 +121,7 @@ def print_series(points: Iterable["Point"]) -> None:
 
 def print_refused(rows: Iterable[dict[str, Any]]) -> None:
     """The table of `kyusai records --refused`."""
-    _print_table(
+    print_table(
         ("start", "site", "id", "reason", "times"),
         [(r["last_utc"], r["site_id"], r["id"], r["reason"], str(r["times"])) for r in rows],
     )
@@ -129,7 +129,7 @@ def print_refused(rows: Iterable[dict[str, Any]]) -> None:
 
 def print_recordings(rows: Iterable["Recording"]) -> None:
     """The table of `kyusai recordings`."""
-    _print_table(
+    print_table(
         ("start", "site", "id", "call", "duration", "size", "state"),
         [
             (
@@ -150,7 +150,7 @@ def print_recordings(rows: Iterable["Recording"]) -> None:
 
 def print_audit(rows: Iterable[dict[str, Any]]) -> None:
     """The table of `kyusai centre audit`."""
-    _print_table(
+    print_table(
         ("start", "actor", "action", "subject", "what"),
         [(r["at_utc"], r["actor"], r["action"], r["subject"], r["detail"]) for r in rows],
     )
@@ -166,7 +166,7 @@ def recordings_as_json(rows: Iterable["Recording"]) -> list[dict[str, Any]]:
     return [{**asdict(row), "receipt": json.loads(row.receipt) if row.receipt else None} for row in rows]
 
 
-def _print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     table = Table(*(said(f"centre.column.{column}") for column in columns))
     for row in rows:
         table.add_row(*(escape(cell) for cell in row))

@@ -6,6 +6,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+DATA_DIR_DEFAULT = Path("/var/lib/kyusai-centre")
+"""Where a centre's data is unless a command says otherwise."""
+
 
 @dataclass(frozen=True, slots=True)
 class CentreLayout:

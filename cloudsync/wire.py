@@ -293,6 +293,11 @@ def ledger_signing_bytes(receipt: Mapping[str, Json]) -> bytes:
     return b"kyusai-ledger-v1\0" + canonical_json(said).encode()
 
 
+def key_link_signing_bytes(signed_by: str, public_key: str) -> bytes:
+    """What a signing key signs of the key that follows it. signed_by: its own id; public_key: the new one, base64."""
+    return b"kyusai-key-v1\0" + signed_by.encode() + b"\0" + public_key.encode()
+
+
 def key_id(public_key: bytes) -> str:
     """The name of a signing key: the first 16 hex digits of the SHA-256 of its 32 raw bytes."""
     return hashlib.sha256(public_key).hexdigest()[:16]
@@ -577,12 +582,25 @@ class ConfigKey:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyLink:
+    """One signing key's word for the next: who believes the key `signed_by` may believe `key_id`.
+
+    `signature` is by `signed_by`, over `key_link_signing_bytes`.
+    """
+
+    key_id: str
+    public_key: str
+    signed_by: str
+    signature: str
+
+
+@dataclass(frozen=True, slots=True)
 class Enrolment:
     """The answer to POST /v1/enrol, and of GET /v1/enrolment at any later time (keys and recipients rotate).
 
     A code works once. A box whose answer got lost is enrolled all the same: its key already opens
     POST /v1/token, and GET /v1/enrolment then gives this again. `next_seq` and `last_hash` are where the site's
-    records go on when the box is a new one in an old one's place.
+    records go on when the box is a new one in an old one's place. `config_keys` and `key_links`: oldest first.
     """
 
     site_id: str
@@ -592,6 +610,7 @@ class Enrolment:
     server_time_utc: str
     next_seq: int = 1
     last_hash: str = GENESIS_HASH
+    key_links: tuple[KeyLink, ...] = ()
 
 
 def enrolment_from(value: Json) -> Enrolment:
@@ -607,6 +626,10 @@ def enrolment_from(value: Json) -> Enrolment:
             server_time_utc=str(value["server_time_utc"]),
             next_seq=int(value.get("next_seq", 1)),
             last_hash=str(value.get("last_hash", GENESIS_HASH)),
+            key_links=tuple(
+                KeyLink(str(k["key_id"]), str(k["public_key"]), str(k["signed_by"]), str(k["signature"]))
+                for k in value.get("key_links", ())
+            ),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise WireError("malformed", f"the enrolment answer lacks or spoils {error}") from error

@@ -41,6 +41,15 @@ class ConfigKeyModel(_Answer):
     public_key: str
 
 
+class KeyLinkModel(_Answer):
+    """The word of the key `signed_by` for the key that followed it."""
+
+    key_id: str
+    public_key: str
+    signed_by: str
+    signature: str
+
+
 class EnrolAnswer(_Answer):
     """What an enrolled box has to know."""
 
@@ -51,6 +60,7 @@ class EnrolAnswer(_Answer):
     server_time_utc: str
     next_seq: int
     last_hash: str
+    key_links: list[KeyLinkModel] = Field(default_factory=list)
 
 
 class ChallengeBody(_Body):
@@ -192,6 +202,7 @@ class HeartbeatAnswer(_Answer):
     server_time_utc: str
     revoked: bool
     config_version: int
+    key_id: str
 
 
 class ErrorAnswer(_Answer):

@@ -62,4 +62,9 @@ def _take(parts: Parts, who: BoxIdentity, body: bytes, gzipped: bool) -> Respons
 def heartbeat(parts: PartsOf, who: Box, body: Annotated[dict[str, Any], Body()]) -> dict[str, Any]:
     """Keep the newest telemetry of the box."""
     server_time_utc, version = telemetry.heartbeat(parts.centre, who, body)
-    return {"server_time_utc": server_time_utc, "revoked": False, "config_version": version}
+    return {
+        "server_time_utc": server_time_utc,
+        "revoked": False,
+        "config_version": version,
+        "key_id": parts.centre.keys.newest_id,
+    }

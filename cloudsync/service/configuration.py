@@ -2,6 +2,8 @@
 
 import json
 
+from sqlalchemy import Connection
+
 from appliance import site as site_document
 from appliance.errors import KyusaiError
 from cloudsync.service.access import BoxIdentity
@@ -17,38 +19,51 @@ def publish(
     """Validate, number, sign and store a site document; gives the envelope and the document's warnings.
 
     Filled in here: `version` (one above any that the store or a box knows) and `recording.recipients`, if the
-    document names none. Raises `appliance.site.SiteInvalid` with all problems, NotFound `site.unknown`,
+    document names none or a retired one. Raises `appliance.site.SiteInvalid` with all problems, NotFound `site.unknown`,
     KyusaiError `site.other_tenant`; nothing is stored then.
     """
     document = _decode(text)
-    site_id = _site_id(document)
-    now_utc = centre.now_utc()
     with centre.database.write() as connection:
         configs.lock(connection)
-        if site_id is not None:
-            known = require_site(sites.find(connection, site_id), site_id)
-            document["version"] = configs.highest_seen(connection, site_id) + 1
-            _fill_recipients(document, sites.recipients(connection, known.tenant_id))
-        parsed = site_document.parse(document)
-        known = require_site(sites.find(connection, parsed.id), parsed.id)
-        if parsed.tenant != known.tenant_id:
-            raise KyusaiError(
-                "site.other_tenant",
-                f"$.site.tenant: {parsed.tenant!r}, but the site belongs to {known.tenant_id!r}",
-                "Correct the document; a site cannot change its tenant.",
-                tenant=parsed.tenant,
-                known=known.tenant_id,
-            )
-        envelope = centre.keys.sign_document(canonical_json(document), parsed.version)
-        configs.add(connection, parsed.id, envelope, now_utc)
-        audit.add(connection, now_utc, actor, "site.publish", parsed.id, version=parsed.version)
+        return publish_within(connection, centre, document, actor, {})
+
+
+def publish_within(
+    connection: Connection, centre: Centre, document: Json, actor: str, why: dict[str, Json]
+) -> tuple[Envelope, tuple[site_document.SiteProblem, ...]]:
+    """`publish` of a decoded document in the caller's transaction, which holds `configs.lock`; changes `document`.
+
+    why: kept in the audit trail beside the version.
+    """
+    site_id = _site_id(document)
+    now_utc = centre.now_utc()
+    if site_id is not None:
+        known = require_site(sites.find(connection, site_id), site_id)
+        document["version"] = configs.highest_seen(connection, site_id) + 1
+        retired = sites.retired_recipients(connection, known.tenant_id)
+        _fill_recipients(document, sites.recipients(connection, known.tenant_id), retired)
+    parsed = site_document.parse(document)
+    known = require_site(sites.find(connection, parsed.id), parsed.id)
+    if parsed.tenant != known.tenant_id:
+        raise KyusaiError(
+            "site.other_tenant",
+            f"$.site.tenant: {parsed.tenant!r}, but the site belongs to {known.tenant_id!r}",
+            "Correct the document; a site cannot change its tenant.",
+            tenant=parsed.tenant,
+            known=known.tenant_id,
+        )
+    envelope = centre.keys.sign_document(canonical_json(document), parsed.version)
+    configs.add(connection, parsed.id, envelope, now_utc)
+    audit.add(connection, now_utc, actor, "site.publish", parsed.id, version=parsed.version, **why)
     return envelope, parsed.warnings
 
 
 def newest(centre: Centre, site_id: str, have: int) -> Envelope | None:
-    """The site's newest document if it is above `have`."""
+    """The site's newest document if it is above `have`, signed by the key that signs now: a box may have forgotten
+    the one it was published with."""
     with centre.database.read() as connection:
-        return configs.newest(connection, site_id, above=have)
+        envelope = configs.newest(connection, site_id, above=have)
+    return None if envelope is None else centre.keys.renewed(envelope)
 
 
 def report(centre: Centre, who: BoxIdentity, version: int, state: ConfigState, problems: list[Json]) -> None:
@@ -93,7 +108,11 @@ def _site_id(document: Json) -> str | None:
     return site_id if isinstance(site_id, str) and site_id else None
 
 
-def _fill_recipients(document: dict[str, Json], recipients: tuple[str, ...]) -> None:
+def _fill_recipients(document: dict[str, Json], recipients: tuple[str, ...], retired: frozenset[str]) -> None:
+    """The tenant's recipients where the document names none, or one that was retired."""
     recording = document.setdefault("recording", {})
-    if isinstance(recording, dict) and not recording.get("recipients"):
+    if not isinstance(recording, dict):
+        return
+    named = recording.get("recipients")
+    if not named or (isinstance(named, list) and not retired.isdisjoint(map(str, named))):
         recording["recipients"] = list(recipients)

@@ -120,6 +120,7 @@ def enrolment_of(centre: Centre, site_id: str, box_id: str) -> Enrolment:
             server_time_utc=centre.now_utc(),
             next_seq=ledger.last_seq + 1,
             last_hash=ledger.last_hash,
+            key_links=centre.keys.links(),
         )
 
 

@@ -24,6 +24,14 @@ class Box:
     config_state: str | None
     config_problems: str | None
     config_reported_utc: str | None
+    key_utc: str | None = None
+    next_public_key: str | None = None
+    key_wanted_utc: str | None = None
+    lease: str | None = None
+    lease_before: str | None = None
+    lease_utc: str | None = None
+    seen_at: str | None = None
+    cloned_utc: str | None = None
 
 
 def find(connection: Connection, box_id: str) -> Box | None:
@@ -52,6 +60,14 @@ def enrol(
         "enrolled_utc": now_utc,
         "revoked_utc": None,
         "versions": versions,
+        "key_utc": now_utc,
+        "next_public_key": None,
+        "key_wanted_utc": None,
+        "lease": None,
+        "lease_before": None,
+        "lease_utc": None,
+        "seen_at": None,
+        "cloned_utc": None,
     }
     result = connection.execute(
         insert_for(connection, box)

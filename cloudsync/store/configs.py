@@ -45,6 +45,38 @@ def newest(connection: Connection, site_id: str, above: int = 0) -> Envelope | N
     return None if row is None else Envelope(**row._mapping)
 
 
+def one(connection: Connection, site_id: str, version: int) -> Envelope | None:
+    """One version of a site, or None."""
+    row = connection.execute(
+        select(
+            config_version.c.document,
+            config_version.c.version,
+            config_version.c.key_id,
+            config_version.c.signature,
+        ).where(config_version.c.site_id == site_id, config_version.c.version == version)
+    ).one_or_none()
+    return None if row is None else Envelope(**row._mapping)
+
+
+def history(connection: Connection, site_id: str, limit: int) -> list[tuple[int, str]]:
+    """Version and time of publishing, newest first."""
+    rows = connection.execute(
+        select(config_version.c.version, config_version.c.published_utc)
+        .where(config_version.c.site_id == site_id)
+        .order_by(config_version.c.version.desc())
+        .limit(limit)
+    )
+    return [(row.version, row.published_utc) for row in rows]
+
+
+def published_utc(connection: Connection, site_id: str, version: int) -> str:
+    """When a version was published, "" when it is not there."""
+    query = select(config_version.c.published_utc).where(
+        config_version.c.site_id == site_id, config_version.c.version == version
+    )
+    return connection.execute(query).scalar() or ""
+
+
 def newest_version(connection: Connection, site_id: str) -> int:
     """The number of the site's newest version, 0 for none."""
     query = select(func.max(config_version.c.version)).where(config_version.c.site_id == site_id)
@@ -69,3 +101,11 @@ def sites_since(connection: Connection, serial: int) -> set[str]:
     """Sites that got a version after the publish `serial`."""
     query = select(config_version.c.site_id).where(config_version.c.serial > serial).distinct()
     return set(connection.execute(query).scalars())
+
+
+def version_before(connection: Connection, site_id: str, version: int) -> int:
+    """The version that was published before `version`, 0 for none."""
+    query = select(func.max(config_version.c.version)).where(
+        config_version.c.site_id == site_id, config_version.c.version < version
+    )
+    return connection.execute(query).scalar() or 0

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, update
 
 from cloudsync.store.tables import site, tenant, tenant_recipient
 from cloudsync.store.upsert import insert_for
@@ -35,13 +35,40 @@ def add_recipient(connection: Connection, tenant_id: str, recipient: str, now_ut
 
 
 def recipients(connection: Connection, tenant_id: str) -> tuple[str, ...]:
-    """The tenant's age recipients, oldest first."""
+    """The age recipients that the tenant's recordings are encrypted to now, oldest first."""
     rows = connection.execute(
         select(tenant_recipient.c.recipient)
-        .where(tenant_recipient.c.tenant_id == tenant_id)
+        .where(tenant_recipient.c.tenant_id == tenant_id, tenant_recipient.c.retired_utc.is_(None))
         .order_by(tenant_recipient.c.created_utc, tenant_recipient.c.recipient)
     )
     return tuple(rows.scalars())
+
+
+def retired_recipients(connection: Connection, tenant_id: str) -> frozenset[str]:
+    """Recipients that new recordings are no longer encrypted to."""
+    rows = connection.execute(
+        select(tenant_recipient.c.recipient).where(
+            tenant_recipient.c.tenant_id == tenant_id, tenant_recipient.c.retired_utc.is_not(None)
+        )
+    )
+    return frozenset(rows.scalars())
+
+
+def retire_recipients(connection: Connection, tenant_id: str, keep: str, now_utc: str) -> None:
+    """Retire all recipients of the tenant but `keep`, which is none of the retired from now on."""
+    mine = tenant_recipient.c.tenant_id == tenant_id
+    kept = tenant_recipient.c.recipient == keep
+    connection.execute(
+        update(tenant_recipient)
+        .where(mine, ~kept, tenant_recipient.c.retired_utc.is_(None))
+        .values(retired_utc=now_utc)
+    )
+    connection.execute(update(tenant_recipient).where(mine, kept).values(retired_utc=None))
+
+
+def tenant_exists(connection: Connection, tenant_id: str) -> bool:
+    """Whether there is such a tenant."""
+    return connection.execute(select(tenant.c.id).where(tenant.c.id == tenant_id)).scalar() is not None
 
 
 def add(connection: Connection, new: Site) -> bool:

@@ -33,6 +33,7 @@ tenant_recipient = Table(
     Column("tenant_id", TEXT, ForeignKey("tenant.id"), primary_key=True),
     Column("recipient", TEXT, primary_key=True),
     Column("created_utc", TEXT, nullable=False),
+    Column("retired_utc", TEXT),
 )
 
 site = Table(
@@ -59,6 +60,14 @@ box = Table(
     Column("config_state", TEXT),
     Column("config_problems", TEXT),
     Column("config_reported_utc", TEXT),
+    Column("key_utc", TEXT),
+    Column("next_public_key", TEXT),
+    Column("key_wanted_utc", TEXT),
+    Column("lease", TEXT),
+    Column("lease_before", TEXT),
+    Column("lease_utc", TEXT),
+    Column("seen_at", TEXT),
+    Column("cloned_utc", TEXT),
 )
 
 enrolment_code = Table(
@@ -101,6 +110,37 @@ config_version = Table(
     UniqueConstraint("site_id", "version"),
     sqlite_autoincrement=True,
 )
+
+rollout = Table(
+    "rollout",
+    metadata,
+    Column("id", SERIAL, primary_key=True, autoincrement=True),
+    Column("change", TEXT, nullable=False),
+    Column("state", TEXT, nullable=False),
+    Column("ring", Integer, nullable=False),
+    Column("errors_max", Integer, nullable=False),
+    Column("accepted", Integer, nullable=False),
+    Column("soak_s", Integer, nullable=False),
+    Column("patience_s", Integer, nullable=False),
+    Column("reason", TEXT, nullable=False),
+    Column("actor", TEXT, nullable=False),
+    Column("started_utc", TEXT, nullable=False),
+    Column("ring_utc", TEXT, nullable=False),
+    Column("changed_utc", TEXT, nullable=False),
+    sqlite_autoincrement=True,
+)
+"""A change that is brought to sites ring by ring. `ring`: the one under way; `ring_utc`: when it was published."""
+
+rollout_site = Table(
+    "rollout_site",
+    metadata,
+    Column("rollout_id", SERIAL, ForeignKey("rollout.id"), primary_key=True, autoincrement=False),
+    Column("site_id", TEXT, ForeignKey("site.id"), primary_key=True),
+    Column("ring", Integer, nullable=False),
+    Column("version", Integer),
+    Column("version_before", Integer),
+)
+"""Which ring a site is in, and the version that it got; none yet while its ring waits."""
 
 ledger = Table(
     "ledger",

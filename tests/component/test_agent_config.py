@@ -301,8 +301,10 @@ class CentreDouble:
         self.reports.append((version, state.value, problems))
 
 
-async def keep(box: Box, centre: CentreDouble, until: Callable[[], bool]) -> None:
-    task = asyncio.create_task(box.keeper.keep(centre, TRUST))
+async def keep(
+    box: Box, centre: CentreDouble, until: Callable[[], bool], learn: keeping.Learn | None = None
+) -> None:
+    task = asyncio.create_task(box.keeper.keep(centre, TRUST, learn))
     try:
         async with asyncio.timeout(5):
             while not until() and not task.done():
@@ -341,3 +343,30 @@ async def test_a_centre_that_repeats_a_forged_document_is_asked_slowly(
     assert len(centre.asked) == 1
     assert centre.reports[0][:2] == (12, "refused")
     assert box.store.newest == 0, "a forged number must not lock later versions out"
+
+
+async def test_a_document_of_a_key_that_is_not_known_yet_is_judged_with_the_keys_learnt_for_it(
+    tmp_path: Path,
+) -> None:
+    new = Ed25519PrivateKey.from_private_bytes(b"n" * 32)
+    raw = new.public_key().public_bytes_raw()
+    text = json.dumps(document(version=13))
+    rotated = Envelope(text, 13, key_id(raw), to_base64(new.sign(envelope_signing_bytes(text))))
+    learnt: list[int] = []
+
+    async def learn() -> Trust:
+        learnt.append(1)
+        return Trust("tokyo-1", (*TRUST.keys, ConfigKey(key_id(raw), to_base64(raw))))
+
+    box, centre = await Box(tmp_path).begin(), CentreDouble(sealed(12), rotated)
+    await keep(box, centre, lambda: len(centre.reports) == 2, learn)
+    assert centre.reports == [(12, "applied", ()), (13, "applied", ())]
+    assert len(learnt) == 1
+
+
+async def test_a_refused_document_is_kept_for_a_person_to_look_at(tmp_path: Path) -> None:
+    box = await Box(tmp_path).begin()
+    await box.keeper.take(sealed(12), TRUST)
+    faulty = sealed(13, extensions=[extension("201"), extension("201")])
+    await box.keeper.take(faulty, TRUST)
+    assert box.layout.offered_document.read_text() == faulty.document

@@ -12,7 +12,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from agent import certificate, notify
-from agent.cli import app, without_secrets
+from agent.cli import app
 from agent.evidence import Sighting
 from agent.link import LinkMemory
 from agent.links import Links, read_memory
@@ -21,6 +21,7 @@ from agent.logs import set_up
 from agent.repeats import Repeats
 from agent.supervisor import Supervisor
 from agent.watch import ask, watch
+from appliance.document_diff import without_secrets
 from appliance.errors import KyusaiError
 from appliance.kamailio.view import Peer
 

@@ -117,8 +117,9 @@ async def test_heartbeat_status_and_empty_poll_as_literal_json(box: Api) -> None
     answer = await box.post(
         "/v1/heartbeat", '{"sent_utc": "2026-11-21T00:00:00.000Z", "calls": {"active": 1}}'
     )
-    assert answer.json() | {"server_time_utc": ""} == {
+    assert answer.json() | {"server_time_utc": "", "key_id": ""} == {
         "server_time_utc": "",
+        "key_id": "",
         "revoked": False,
         "config_version": 0,
     }
