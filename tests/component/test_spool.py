@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import time
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -23,7 +24,8 @@ from agent.records import NewRecord, Settlement
 from agent.spool import DAMAGED_REASON, Spool
 from agent.spool_errors import SpoolError, SpoolFull, SpoolLocked
 from agent.spool_files import OpenedSpool, open_spool
-from cloudsync.wire import GENESIS_HASH, hash_fits
+from agent.upload import RecordSender
+from cloudsync.wire import GENESIS_HASH, Record, RecordResult, hash_fits
 
 NOW = Moment("boot-a", 5_000, 1_790_000_000_000)
 
@@ -176,6 +178,41 @@ def test_folder_that_cannot_be_written_is_an_error_a_person_can_act_on(tmp_path:
     (tmp_path / "spool.sqlite").mkdir()
     with pytest.raises((SpoolError, IsADirectoryError)):
         open_spool(tmp_path / "spool.sqlite", NOW)
+
+
+class _Taking:
+    """A centre that takes everything."""
+
+    async def send_records(self, _site: str, batch: list[Record]) -> list[RecordResult]:
+        return [RecordResult(record.id, "stored") for record in batch]
+
+    async def ledger(self) -> None:
+        raise AssertionError
+
+
+async def test_backlog_drains_in_memory_that_does_not_grow_with_it(spool: Spool) -> None:
+    peaks = []
+    for count in (1_000, 4_000):
+        for n in range(0, count, 500):
+            spool.append([new(f"r{count}-{n + k}", text="x" * 500) for k in range(500)])
+        sender = RecordSender(spool, _Taking(), "tokyo-1")  # type: ignore[arg-type]
+        tracemalloc.start()
+        while await sender.send():
+            pass
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert spool.depth().waiting == 0
+    assert peaks[1] < peaks[0] * 1.2, peaks
+
+
+def test_depth_is_known_without_counting_however_the_transactions_end(spool: Spool) -> None:
+    spool.append([new(f"r{n}") for n in range(10)])
+    assert spool.depth().waiting == 10
+    with pytest.raises(ValueError, match="JSON"):
+        spool.append([new("b"), new("c", x=float("nan"))])
+    spool.settle(Settlement(("r1", "r2", "never there"), {"r3": "conflict"}))
+    spool.append([new("r4"), new("d")])
+    assert (spool.depth().waiting, spool.depth().parked) == (8, 1)
 
 
 # ------------------------------------------------------------------------------------------------------- damage
