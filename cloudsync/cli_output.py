@@ -101,7 +101,7 @@ def print_records(found: "Found") -> None:
 
 def print_series(points: Iterable["Point"]) -> None:
     """The table of `kyusai series`."""
-    _print_table(
+    print_table(
         ("start", "box", "alone", "links", "registered", "calls", "waiting"),
         [
             (
