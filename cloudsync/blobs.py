@@ -130,18 +130,18 @@ class BlobFolder:
         durable.sync_folder(whole.parent)
         return True
 
-    def open_whole(self, site_id: str, blob_id: str) -> BinaryIO:
+    def open_whole(self, site_id: str, blob_id: str, sha256: str) -> BinaryIO:
         """A whole recording for reading. Raises FileNotFoundError."""
         return self.whole_path(site_id, blob_id).open("rb")
 
-    def whole_bytes(self, site_id: str, blob_id: str) -> int | None:
+    def whole_bytes(self, site_id: str, blob_id: str, sha256: str) -> int | None:
         """The size of a whole recording, None when it is not there."""
         try:
             return self.whole_path(site_id, blob_id).stat().st_size
         except FileNotFoundError:
             return None
 
-    def put_whole(self, site_id: str, blob_id: str, pieces: Iterator[bytes]) -> None:
+    def put_whole(self, site_id: str, blob_id: str, sha256: str, pieces: Iterator[bytes]) -> None:
         """Store a whole recording, in place of one that is there. Blocks on the disk."""
         whole = self.whole_path(site_id, blob_id)
         durable.make_folder(whole.parent)

@@ -82,7 +82,7 @@ class Bucket:
     def part_bytes(self, site_id: str, blob_id: str, sha256: str) -> int:
         """Bytes from 0 on that pieces cover without a gap, or the size of the whole recording; 0 for none."""
         reach = self.reach(_pieces(site_id, blob_id, sha256))
-        return reach or self.whole_bytes(site_id, blob_id) or 0
+        return reach or self.whole_bytes(site_id, blob_id, sha256) or 0
 
     def open_part(self, site_id: str, blob_id: str, sha256: str) -> BucketUpload:
         """The upload; several connections may hold it, see the module's text."""
@@ -107,7 +107,7 @@ class Bucket:
             fits = self._whole_fits(site_id, blob_id, sha256, size_bytes)
         else:
             try:
-                self.put_whole(site_id, blob_id, _checked(self._read(prefix, chain), sha256))
+                self.put_whole(site_id, blob_id, sha256, _checked(self._read(prefix, chain), sha256))
                 fits = True
             except _WrongBytesError:
                 fits = False
@@ -115,35 +115,35 @@ class Bucket:
         return fits
 
     def _whole_fits(self, site_id: str, blob_id: str, sha256: str, size_bytes: int) -> bool:
-        if self.whole_bytes(site_id, blob_id) != size_bytes:
+        if self.whole_bytes(site_id, blob_id, sha256) != size_bytes:
             return False
         digest = hashlib.sha256()
-        with self.open_whole(site_id, blob_id) as file:
+        with self.open_whole(site_id, blob_id, sha256) as file:
             while piece := file.read(READ_BYTES):
                 digest.update(piece)
         return digest.hexdigest() == sha256
 
-    def open_whole(self, site_id: str, blob_id: str) -> BinaryIO:
+    def open_whole(self, site_id: str, blob_id: str, sha256: str) -> BinaryIO:
         """A whole recording for reading. Raises FileNotFoundError."""
         with _errors():
-            return cast(BinaryIO, _Reader(obstore.open_reader(self._store, _whole(site_id, blob_id))))
+            return cast(BinaryIO, _Reader(obstore.open_reader(self._store, _whole(site_id, blob_id, sha256))))
 
-    def whole_bytes(self, site_id: str, blob_id: str) -> int | None:
+    def whole_bytes(self, site_id: str, blob_id: str, sha256: str) -> int | None:
         """The size of a whole recording, None when it is not there."""
         try:
             with _errors():
-                return int(obstore.head(self._store, _whole(site_id, blob_id))["size"])
+                return int(obstore.head(self._store, _whole(site_id, blob_id, sha256))["size"])
         except FileNotFoundError:
             return None
 
-    def put_whole(self, site_id: str, blob_id: str, pieces: Iterator[bytes]) -> None:
+    def put_whole(self, site_id: str, blob_id: str, sha256: str, pieces: Iterator[bytes]) -> None:
         """Store a whole recording, in place of one that is there. Blocks."""
         begun = bytearray()
         for piece in pieces:
             begun += piece
             if len(begun) > SMALL_BYTES:
                 break
-        path = _whole(site_id, blob_id)
+        path = _whole(site_id, blob_id, sha256)
         with _errors():
             if len(begun) <= SMALL_BYTES:
                 obstore.put(self._store, path, bytes(begun), use_multipart=False)
@@ -278,8 +278,9 @@ def _errors() -> Iterator[None]:
         raise OSError(errno.EIO, f"the store of the recordings: {error}"[:500]) from error
 
 
-def _whole(site_id: str, blob_id: str) -> str:
-    return f"recordings/{site_id}/{blob_id}.age"
+def _whole(site_id: str, blob_id: str, sha256: str) -> str:
+    """With the hash in it: a process that comes late with an older encryption cannot replace the stored one."""
+    return f"recordings/{site_id}/{blob_id}.{sha256[:32]}.age"
 
 
 def _uploads(site_id: str, blob_id: str) -> str:

@@ -47,11 +47,11 @@ class Storage(Protocol):
     def finish(self, site_id: str, blob_id: str, sha256: str, size_bytes: int) -> bool:
         """Check size and hash and give the recording its final name, durably. False when the bytes are wrong."""
 
-    def open_whole(self, site_id: str, blob_id: str) -> BinaryIO:
+    def open_whole(self, site_id: str, blob_id: str, sha256: str) -> BinaryIO:
         """A whole recording, still encrypted, for reading. Raises FileNotFoundError."""
 
-    def whole_bytes(self, site_id: str, blob_id: str) -> int | None:
+    def whole_bytes(self, site_id: str, blob_id: str, sha256: str) -> int | None:
         """The size of a whole recording, None when it is not there."""
 
-    def put_whole(self, site_id: str, blob_id: str, pieces: Iterator[bytes]) -> None:
+    def put_whole(self, site_id: str, blob_id: str, sha256: str, pieces: Iterator[bytes]) -> None:
         """Store a whole recording from its bytes, durably, in place of one that is there. Blocks."""

@@ -52,7 +52,7 @@ def wrong_ones(rows: Iterable[dict[str, object]]) -> list[str]:
 def _wrong(centre: Centre, known: Recording) -> str:
     """Why it is not what it was; empty when it is. Raises OSError when the place cannot be read now."""
     try:
-        with centre.blobs.open_whole(known.site_id, known.id) as file:
+        with centre.blobs.open_whole(known.site_id, known.id, known.cipher_sha256) as file:
             digest = hashlib.sha256()
             while piece := file.read(READ_BYTES):
                 digest.update(piece)

@@ -28,12 +28,12 @@ def copy(found: Iterator[Recording], source: Storage, target: Storage) -> Copied
     """Copy stored recordings that `target` does not have. Blocks. What is wrong is told, and stops nothing."""
     done = Copied(0, 0, [])
     for one in found:
-        if target.whole_bytes(one.site_id, one.id) == one.bytes:
+        if target.whole_bytes(one.site_id, one.id, one.cipher_sha256) == one.bytes:
             done.kept += 1
             continue
         try:
-            with source.open_whole(one.site_id, one.id) as file:
-                target.put_whole(one.site_id, one.id, _checked(file, one.cipher_sha256))
+            with source.open_whole(one.site_id, one.id, one.cipher_sha256) as file:
+                target.put_whole(one.site_id, one.id, one.cipher_sha256, _checked(file, one.cipher_sha256))
             done.copied += 1
         except (FileNotFoundError, AlteredError):
             done.wrong.append(f"{one.site_id}/{one.id}")

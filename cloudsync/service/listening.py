@@ -62,6 +62,6 @@ def fetch(centre: Centre, recording_id: str, site_id: str, target: Path, actor: 
         site = require_site(sites.find(connection, known.site_id), known.site_id)
         audit.add(connection, centre.now_utc(), actor, "recording.fetch", known.id, site=known.site_id)
     keys = sealing.identities(centre.layout.tenant_keys_dir(site.tenant_id))
-    with centre.blobs.open_whole(known.site_id, known.id) as cipher:
+    with centre.blobs.open_whole(known.site_id, known.id, known.cipher_sha256) as cipher:
         digest = sealing.open_recording(cipher, known.id, target, keys)
     return Opened(known, target, digest)

@@ -38,9 +38,10 @@ def take(centre: Centre, who: BoxIdentity, batch: Batch) -> tuple[RecordResult, 
 
 
 def _store(centre: Centre, who: BoxIdentity, items: Items) -> tuple[RecordResult, ...]:
-    months.ensure(centre.database, centre.now_utc()[:7])
+    now_utc = centre.now_utc()
+    months.ensure(centre.database, now_utc[:7])
     for look in (records.near, *[records.held] * RACES_MAX):
-        results = _try(centre, who, items, look)
+        results = _try(centre, who, items, look, now_utc)
         if results is not None:
             return results
     raise Refused(
@@ -48,13 +49,14 @@ def _store(centre: Centre, who: BoxIdentity, items: Items) -> tuple[RecordResult
     )
 
 
-def _try(centre: Centre, who: BoxIdentity, items: Items, look: Look) -> tuple[RecordResult, ...] | None:
+def _try(
+    centre: Centre, who: BoxIdentity, items: Items, look: Look, now_utc: str
+) -> tuple[RecordResult, ...] | None:
     """One transaction on what `look` shows of the ledger; None when that was not enough to judge by.
 
     A look at the numbers is enough for a batch that is new or a plain repetition: nearly all are. An id that is
     held under a number elsewhere makes the insertion fail, and then every id is looked up.
     """
-    now_utc = centre.now_utc()
     sound = [item for item in items if isinstance(item, Sound)]
     with centre.database.write() as connection:
         before = records.locked_ledger(connection, who.site_id)

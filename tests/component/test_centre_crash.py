@@ -1,5 +1,6 @@
 """SIGKILL in the middle of records and uploads. A failure means that an acknowledged thing is lost, or one is doubled."""
 
+import hashlib
 import random
 import threading
 import time
@@ -93,7 +94,10 @@ def test_killed_centre_resumes_uploads_and_keeps_every_byte(centre: CentreProces
             whole[recording_id] = cipher
     for recording_id, cipher in whole.items():
         assert box.recording(recording_id)["state"] == "stored"
-        with centre.store() as opened, opened.blobs.open_whole(box.site_id, recording_id) as file:
+        with (
+            centre.store() as opened,
+            opened.blobs.open_whole(box.site_id, recording_id, hashlib.sha256(cipher).hexdigest()) as file,
+        ):
             assert file.read() == cipher
     with centre.store() as opened:
         assert not list((opened.layout.parts_dir / box.site_id).iterdir())

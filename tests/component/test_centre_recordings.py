@@ -10,6 +10,7 @@ import pytest
 
 from cloudsync import wire
 from cloudsync.signing import signature_fits
+from cloudsync.store import recordings as store
 from tests.helpers.centre_box import ADDRESS, Box, CentreProcess, prepare_site, random_bytes
 from tests.helpers.centre_stores import STORES
 
@@ -31,8 +32,12 @@ def box(centre: CentreProcess) -> Box:
 
 
 def stored_bytes(centre: CentreProcess, recording_id: str) -> bytes:
-    with centre.store() as opened, opened.blobs.open_whole("tokyo-1", recording_id) as file:
-        return file.read()
+    with centre.store() as opened:
+        with opened.database.read() as connection:
+            known = store.find(connection, "tokyo-1", recording_id)
+        assert known is not None
+        with opened.blobs.open_whole("tokyo-1", recording_id, known.cipher_sha256) as file:
+            return file.read()
 
 
 def test_pieces_become_the_whole_with_a_signed_receipt(centre: CentreProcess, box: Box) -> None:

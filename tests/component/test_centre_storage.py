@@ -44,8 +44,8 @@ def uploaded(storage: Storage, data: bytes, *cuts: int, sha256: str = "") -> Non
         begin = end
 
 
-def read(storage: Storage) -> bytes:
-    with storage.open_whole("s", "r") as file:
+def read(storage: Storage, sha256: str) -> bytes:
+    with storage.open_whole("s", "r", sha256) as file:
         return file.read()
 
 
@@ -56,8 +56,8 @@ def test_pieces_become_the_whole(storage: Storage, size: int) -> None:
     assert storage.part_bytes("s", "r", sha(data)) == size
     assert storage.finish("s", "r", sha(data), size)
     assert storage.finish("s", "r", sha(data), size)  # again, after a crash
-    assert read(storage) == data
-    assert storage.whole_bytes("s", "r") == size
+    assert read(storage, sha(data)) == data
+    assert storage.whole_bytes("s", "r", sha(data)) == size
     assert storage.part_bytes("s", "r", sha(data)) == size
 
 
@@ -67,10 +67,10 @@ def test_wrong_bytes_never_take_the_final_name(storage: Storage, size: int) -> N
     expected = sha(b"other")
     uploaded(storage, data, size // 2, sha256=expected)
     assert not storage.finish("s", "r", expected, size)
-    assert storage.whole_bytes("s", "r") is None
+    assert storage.whole_bytes("s", "r", expected) is None
     assert storage.part_bytes("s", "r", expected) == 0
     with pytest.raises(FileNotFoundError):
-        storage.open_whole("s", "r")
+        storage.open_whole("s", "r", expected)
 
 
 def test_what_was_not_synced_is_not_counted(storage: Storage) -> None:
@@ -97,8 +97,8 @@ def test_bytes_that_were_lost_are_asked_for_again(storage: Storage) -> None:
 def test_whole_recording_is_put_in_place_of_another(storage: Storage) -> None:
     for data in (random_bytes(1000, 5), random_bytes(SMALL_BYTES + 1_000_000, 6)):
         pieces: Iterator[bytes] = iter((data[:600], data[600:]))
-        storage.put_whole("s", "r", pieces)
-        assert read(storage) == data
+        storage.put_whole("s", "r", sha(data), pieces)
+        assert read(storage, sha(data)) == data
 
 
 def test_two_connections_with_pieces_that_overlap_harm_nothing(bucket: Bucket) -> None:
@@ -111,7 +111,7 @@ def test_two_connections_with_pieces_that_overlap_harm_nothing(bucket: Bucket) -
     second.write(data[1200:])
     assert second.sync() == 3000
     assert bucket.finish("s", "r", sha(data), 3000)
-    assert read(bucket) == data
+    assert read(bucket, sha(data)) == data
 
 
 def test_pieces_that_another_process_removed_meanwhile_do_not_harm_the_whole(
@@ -126,16 +126,25 @@ def test_pieces_that_another_process_removed_meanwhile_do_not_harm_the_whole(
         bucket.finish("s", "r", sha(data), 3000)
     monkeypatch.setattr(bucket, "_chain", lambda _prefix: chain[:2])
     assert bucket.finish("s", "r", sha(data), 3000)
-    assert read(bucket) == data
+    assert read(bucket, sha(data)) == data
 
 
 def test_upload_encrypted_anew_is_another_upload(bucket: Bucket) -> None:
     first, second = random_bytes(1000, 9), random_bytes(1000, 10)
-    uploaded(bucket, first[:500], sha256=sha(first))
+    uploaded(bucket, first)
     assert bucket.part_bytes("s", "r", sha(second)) == 0
     uploaded(bucket, second)
     assert bucket.finish("s", "r", sha(second), 1000)
-    assert bucket.part_bytes("s", "r", sha(first)) == 1000  # the whole one's size: the pieces are gone
+    assert bucket.part_bytes("s", "r", sha(first)) == 0
+
+
+def test_late_end_of_an_older_upload_does_not_replace_the_stored_one(bucket: Bucket) -> None:
+    first, second = random_bytes(1000, 11), random_bytes(1000, 12)
+    uploaded(bucket, second)
+    assert bucket.finish("s", "r", sha(second), 1000)
+    uploaded(bucket, first)
+    assert bucket.finish("s", "r", sha(first), 1000)
+    assert read(bucket, sha(second)) == second
 
 
 @pytest.mark.parametrize(
@@ -151,4 +160,4 @@ def test_server_that_is_away_is_a_failure_of_the_disk(monkeypatch: pytest.Monkey
     monkeypatch.setattr("cloudsync.buckets.RETRY_S", 0.1)
     bucket = open_bucket("s3://bucket/x?endpoint=http%3A%2F%2F127.0.99.61%3A9&region=us-east-1")
     with pytest.raises(OSError):
-        bucket.whole_bytes("s", "r")
+        bucket.whole_bytes("s", "r", sha(b""))

@@ -265,7 +265,7 @@ def test_finish_may_be_repeated_after_a_crash(tmp_path: Path) -> None:
             part.sync()
         assert centre.blobs.finish("s", "r", sha256, 4)
         assert centre.blobs.finish("s", "r", sha256, 4)
-        with centre.blobs.open_whole("s", "r") as file:
+        with centre.blobs.open_whole("s", "r", sha256) as file:
             assert file.read() == b"test"
         assert centre.blobs.part_bytes("s", "r", sha256) == 4
 

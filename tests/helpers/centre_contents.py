@@ -84,7 +84,7 @@ def contents(centre: Centre) -> dict[str, Any]:
     found["bytes"] = {}
     for row in found["recording"]:
         if row["state"] == "stored":
-            with centre.blobs.open_whole(row["site_id"], row["id"]) as file:
+            with centre.blobs.open_whole(row["site_id"], row["id"], row["cipher_sha256"]) as file:
                 found["bytes"][row["id"]] = hashlib.sha256(file.read()).hexdigest() == row["cipher_sha256"]
     return found
 

@@ -37,9 +37,15 @@ def s3() -> S3Server:
     return server
 
 
+@cache
+def _bucket() -> None:
+    s3().create_bucket("centre")
+
+
 def new_bucket_url() -> str:
-    """An empty bucket of its own, and a place in it."""
-    return s3().create_bucket(f"test-{os.getpid()}-{next(_numbers)}").replace("/?", "/centre?")
+    """An empty place of its own; one bucket for all, because each costs the server some of its volumes."""
+    _bucket()
+    return s3().url("centre", f"test-{next(_numbers)}")
 
 
 def new_database_url() -> str:
