@@ -19,7 +19,7 @@ from appliance.errors import KyusaiError
 from cloudsync import logs
 from cloudsync.http.api import create_app
 from cloudsync.http.protocol import ImpatientProtocol
-from cloudsync.service import work
+from cloudsync.service import rollouts, work
 from cloudsync.service.centre import Centre, open_centre
 from cloudsync.store.postgresql import syncs
 
@@ -31,6 +31,8 @@ HEAD_BYTES_MAX = 16 * 1024
 """A request head; a box sends below 1 KiB."""
 CONNECTIONS_MAX = 20_000
 """Above this new requests get 503: two connections for each of 10,000 boxes."""
+ROLLOUT_INTERVAL_S = 2.0
+"""A rollout is looked at this often: one small query while none runs."""
 CERTIFICATE_CHECK_S = 24 * 3600
 """The server certificate is looked at daily; it is renewed with 275 days left."""
 
@@ -99,7 +101,11 @@ def serve(settings: Settings) -> None:
 
 
 async def _run(config: uvicorn.Config, centre: Centre, names: list[str]) -> None:
-    tasks = [asyncio.create_task(_renew(config, centre, names)), asyncio.create_task(_work(centre))]
+    tasks = [
+        asyncio.create_task(_renew(config, centre, names)),
+        asyncio.create_task(_work(centre)),
+        asyncio.create_task(_roll_out(centre)),
+    ]
     try:
         await uvicorn.Server(config).serve()
     finally:
@@ -118,6 +124,16 @@ async def _work(centre: Centre) -> None:
         except Exception as error:  # the store is away: requests say so too, and this must go on afterwards
             log.warning("centre.work_failed", error=str(error))
             await asyncio.sleep(WORK_FAILED_S)
+
+
+async def _roll_out(centre: Centre) -> None:
+    """Keep the staged rollout going; of several processes of this centre one acts at a time."""
+    while True:
+        try:
+            await asyncio.to_thread(rollouts.step, centre)
+        except Exception as error:  # the store is away; the rollout waits for it
+            log.warning("centre.rollout_failed", error=str(error))
+        await asyncio.sleep(ROLLOUT_INTERVAL_S)
 
 
 async def _renew(config: uvicorn.Config, centre: Centre, names: list[str]) -> None:

@@ -87,9 +87,19 @@ def _records(site: "SiteView") -> str:
 
 
 def _box(box: "BoxView") -> str:
-    version = f" v{box.config_version} {box.config_state}" if box.config_version is not None else ""
     problems = [f"  {problem}" for problem in box.config_problems[:PROBLEMS_SHOWN]]
-    return "\n".join([f"{box.id} {box.state}{version}", *problems])
+    return "\n".join([f"{box.id} {box.state}{_standing(box)}", *problems])
+
+
+def _standing(box: "BoxView") -> str:
+    """` v12 applied`, or ` v12, not v13: rolled_back since …`."""
+    if box.standing in ("none", "unknown"):
+        return ""
+    running = f" v{box.running_version}" if box.running_version else ""
+    if box.standing == "applied":
+        return f"{running} applied"
+    key = f"centre.standing.{box.standing}"
+    return said(key, running=running or " -", wanted=box.wanted_version, since=box.standing_since_utc)
 
 
 def print_records(found: "Found") -> None:

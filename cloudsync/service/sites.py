@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from appliance.errors import KyusaiError
 from cloudsync import sealing
+from cloudsync.drift import Standing, Told, Wanted, drift
 from cloudsync.refusals import NotFound
 from cloudsync.service.centre import Centre
 from cloudsync.store import audit, boxes, configs, recordings, records, sites
@@ -15,7 +16,7 @@ from cloudsync.wire import SILENT_AFTER_S, is_id, parse_utc
 @dataclass(frozen=True, slots=True)
 class BoxView:
     """A box as shown to people. `state`: online, silent, new or revoked. config_problems: what it found wrong with
-    the version that it told of last."""
+    the version that it told of last. running_version … standing_since_utc: see `cloudsync.drift`."""
 
     id: str
     state: str
@@ -23,6 +24,10 @@ class BoxView:
     config_version: int | None
     config_state: str | None
     config_problems: tuple[str, ...] = ()
+    running_version: int | None = None
+    wanted_version: int = 0
+    standing: str = Standing.UNKNOWN.value
+    standing_since_utc: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +94,8 @@ def list_sites(centre: Centre) -> list[SiteView]:
     views = []
     with centre.database.read() as connection:
         for site in sites.every(connection):
+            version = configs.newest_version(connection, site.id)
+            wanted = Wanted(version, configs.published_utc(connection, site.id, version))
             ledger = records.ledger(connection, site.id)
             count, size_bytes = recordings.totals(connection, site.id)
             views.append(
@@ -96,19 +103,21 @@ def list_sites(centre: Centre) -> list[SiteView]:
                     id=site.id,
                     name=site.name,
                     tenant=site.tenant_id,
-                    version=configs.newest_version(connection, site.id),
+                    version=version,
                     records=ledger.received,
                     records_missing=ledger.missing,
                     records_refused=records.refused_count(connection, site.id),
                     recordings=count,
                     recordings_bytes=size_bytes,
-                    boxes=tuple(_view(box, silent_before) for box in boxes.every(connection, site.id)),
+                    boxes=tuple(
+                        _view(box, silent_before, wanted) for box in boxes.every(connection, site.id)
+                    ),
                 )
             )
     return views
 
 
-def _view(box: boxes.Box, silent_before: float) -> BoxView:
+def _view(box: boxes.Box, silent_before: float, wanted: Wanted) -> BoxView:
     if box.revoked_utc is not None:
         state = "revoked"
     elif box.last_seen_utc is None:
@@ -116,7 +125,28 @@ def _view(box: boxes.Box, silent_before: float) -> BoxView:
     else:
         state = "silent" if parse_utc(box.last_seen_utc).timestamp() < silent_before else "online"
     problems = tuple(str(problem) for problem in json.loads(box.config_problems or "[]"))
-    return BoxView(box.id, state, box.last_seen_utc, box.config_version, box.config_state, problems)
+    told = Told(_running_version(box), box.config_version, box.config_state, box.config_reported_utc)
+    stands = drift(wanted, told)
+    return BoxView(
+        id=box.id,
+        state=state,
+        last_seen_utc=box.last_seen_utc,
+        config_version=box.config_version,
+        config_state=box.config_state,
+        config_problems=problems,
+        running_version=stands.running,
+        wanted_version=stands.wanted,
+        standing=stands.standing.value,
+        standing_since_utc=stands.since_utc,
+    )
+
+
+def _running_version(box: boxes.Box) -> int | None:
+    """What the last heartbeat said; None when it said nothing usable."""
+    telemetry = json.loads(box.telemetry or "{}")
+    config = telemetry.get("config") if isinstance(telemetry, dict) else None
+    version = config.get("version") if isinstance(config, dict) else None
+    return version if isinstance(version, int) else None
 
 
 def revoke_box(centre: Centre, box_id: str, actor: str) -> None:
