@@ -91,10 +91,13 @@ class SyncModel(RuleBasedStateMachine):
 
     @rule()
     def back_up_the_box(self) -> None:
+        """With something made and sent behind it, so that a restored box gives numbers away twice."""
         self.opened.close()
         shutil.copy(self.path, self.folder / "backup")
         self.opened = open_spool(self.path, NOW)
         self.backup = dict(self.made)
+        self.make([1, 2])
+        self.send(2, True)
 
     @precondition(lambda self: self.backup is not None)
     @rule()
@@ -106,6 +109,7 @@ class SyncModel(RuleBasedStateMachine):
         assert self.backup is not None
         self.made = {id_: body for id_, body in self.made.items() if id_ in self.backup or id_ in self.held()}
         self.restored = True
+        self.make([1, 0])
 
     # the way and the centre
 
