@@ -31,6 +31,8 @@ from agent.logs import Logger
 from agent.metrics import exposition
 from agent.publish import BEAT_S, known_state, publish
 from agent.records import NewRecord
+from agent.self_test import cases
+from agent.self_test_call import place
 from agent.spool import Spool
 from agent.spool_errors import SpoolDamaged
 from agent.spool_files import OpenedSpool, open_spool
@@ -266,7 +268,9 @@ class Agent:
 
     async def _vitals(self, extensions: int) -> Vitals:
         figures = await read_figures(self._rpc)
-        return Vitals(figures.alive, figures.registered_contacts, figures.own_errors, extensions)
+        site, sip = self._config.site, self._box.sip
+        tests = await place(sip.lan, sip.lan_port, cases(site)) if site and figures.alive else {}
+        return Vitals(figures.alive, figures.registered_contacts, figures.own_errors, extensions, tests)
 
     def _failed(self, name: str, error: BaseException, wait_s: float) -> None:
         if isinstance(error, SpoolDamaged):  # the next agent sets it aside and saves what can be read

@@ -4,12 +4,14 @@ Only what the switch can have caused counts: a Kamailio that did not answer befo
 and calls that an upstream refuses are not counted, only answers 500 that the box itself gave.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+
+from agent.self_test import Answers, broken
 
 WATCH_S = 10.0
 """Watched for so long after a switch, and no newer version is taken meanwhile. Workers read the new snapshot with the
-next request, so a fault shows at once on a busy site; on a quiet one the checks before the switch have to do."""
+next request, so a fault shows at once on a busy site; on a quiet one the self-test calls are those requests."""
 
 SAMPLE_S = 1.0
 """One look a second."""
@@ -19,6 +21,9 @@ SILENT_SAMPLES = 5
 
 SERVER_ERRORS_MAX = 10
 """Answers 500 of the box's own during the watch: the script fails on the new data."""
+
+BROKEN_SAMPLES = 3
+"""Self-test calls fail for so many looks in a row: a single lost datagram says nothing."""
 
 REGISTERED_SHARE_MIN = 0.5
 """Fewer than this share of the contacts of before: phones are being turned away."""
@@ -38,12 +43,13 @@ class Verdict(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Vitals:
     """One look. kamailio: it answered. registered: contacts. server_errors: its own 500 answers so far.
-    None: not known. extensions: how many the version in use has."""
+    None: not known. extensions: how many the version in use has. self_tests: what the self-test calls were answered."""
 
     kamailio: bool
     registered: int | None = None
     server_errors: int | None = None
     extensions: int = 0
+    self_tests: Answers = field(default_factory=dict)
 
 
 class HealthWatch:
@@ -53,17 +59,20 @@ class HealthWatch:
         self._before = before
         self._began_s = began_s
         self._silent = 0
+        self._broken = 0
         self.reasons: tuple[str, ...] = ()
 
     def look(self, vitals: Vitals, now_s: float) -> Verdict:
         """Take one look into account. With UNHEALTHY, `reasons` says why (one line each)."""
         self._silent = 0 if vitals.kamailio else self._silent + 1
-        self.reasons = tuple(self._complaints(vitals))
+        lost = broken(self._before.self_tests, vitals.self_tests) if vitals.kamailio else []
+        self._broken = self._broken + 1 if lost else 0
+        self.reasons = tuple(self._complaints(vitals, lost))
         if self.reasons:
             return Verdict.UNHEALTHY
         return Verdict.HEALTHY if now_s - self._began_s >= WATCH_S else Verdict.WAIT
 
-    def _complaints(self, now: Vitals) -> list[str]:
+    def _complaints(self, now: Vitals, lost: list[str]) -> list[str]:
         found = []
         if self._before.kamailio and self._silent >= SILENT_SAMPLES:
             found.append(f"Kamailio has not answered {self._silent} times in a row since the switch")
@@ -72,6 +81,8 @@ class HealthWatch:
             found.append(
                 f"{errors} requests failed inside the box since the switch; at most {SERVER_ERRORS_MAX} may"
             )
+        if self._broken >= BROKEN_SAMPLES:
+            found.append("calls find no way since the switch: " + ", ".join(lost))
         if self._phones_lost(now):
             found.append(
                 f"{now.registered} of {self._before.registered} contacts are left since the switch; "

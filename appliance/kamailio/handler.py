@@ -29,7 +29,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from appliance.kamailio import bindings, facts, journal
+from appliance.kamailio import bindings, facts, journal, self_test
 from appliance.kamailio.digest import SECRET_BYTES
 from appliance.kamailio.flood import Source, is_dropped
 from appliance.kamailio.ksr import Ksr
@@ -137,7 +137,7 @@ class Handler:
         """REQINIT. False: the request is answered or passed over."""
         ksr = self._ksr
         if known.source is not Source.PEER:
-            if not ksr.look("phones", source):
+            if not ksr.look("phones", source) and not self.worker.here.is_own(source):
                 count = ksr.count("strangers", source)
                 if is_dropped(known.source, count, ksr.user_agent):
                     ksr.count("counts", "dropped")
@@ -170,6 +170,9 @@ class Handler:
 
     def _invite(self, known: Known) -> None:
         worker = self.worker
+        if self._is_self_test():
+            self._ksr.reply(*self._self_tested())
+            return
         origin, origin_id = known.origin, known.peer_id
         if known.source is not Source.PEER:
             number = worker.caller()
@@ -178,6 +181,14 @@ class Handler:
             origin, origin_id = Origin.PHONE, number
         given = facts.call_facts(origin, origin_id, self._ksr.pv, self._ksr.headers)
         worker.calls.begin(given, decide(given, worker.view))
+
+    def _is_self_test(self) -> bool:
+        """Only a sender on this machine has an address of the box."""
+        return self._ksr.pv("$rU") == self_test.USER and self.worker.here.is_own(self._ksr.source)
+
+    def _self_tested(self) -> tuple[int, str]:
+        given = self_test.call_of(self._ksr.header(self_test.HEADER))
+        return self_test.UNREADABLE if given is None else self_test.answer(decide(given, self.worker.view))
 
     def _other(self, method: str) -> None:
         """Outside a call. Nothing is relayed: whoever asks is answered by the box."""

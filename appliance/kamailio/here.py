@@ -34,6 +34,10 @@ class Here:
         own = frozenset({*named, f"{self.wan}:{self.wan_port}", self.wan_advertise} - {""})
         object.__setattr__(self, "own", own)
 
+    def is_own(self, address: str) -> bool:
+        """Whether a literal address, with or without brackets, is one of the box's own."""
+        return address.strip("[]") in (self.lan.strip("[]"), self.wan.strip("[]"))
+
     def sock(self, network: str, transport: str = "udp") -> str:
         """The socket to send from on "lan" or "wan", as Kamailio names it."""
         host, port = (self.wan, self.wan_port) if network == "wan" else (self.lan, self.lan_port)
