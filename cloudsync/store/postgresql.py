@@ -5,7 +5,7 @@ before the disk. Whether the server itself syncs (`fsync`) is the server's to sa
 """
 
 from sqlalchemy import URL, create_engine, make_url, text
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, OperationalError
 
 from appliance.errors import KyusaiError
 from cloudsync.store.database import BUSY_TIMEOUT_S, Database
@@ -21,7 +21,7 @@ IDLE_IN_TRANSACTION_S = 60
 def open_postgresql(url: str) -> Database:
     """Open the store at `url` (postgresql://…) and bring its schema up to date. Blocks on the network.
 
-    The database itself has to exist. Raises KyusaiError `store.bad_url`, sqlalchemy.exc.OperationalError.
+    The database itself has to exist. Raises KyusaiError `store.bad_url`, `store.unreachable`.
     """
     settings = {
         "synchronous_commit": "on",
@@ -41,7 +41,17 @@ def open_postgresql(url: str) -> Database:
         max_overflow=0,
     )
     database = Database(engine)
-    database.migrate()
+    try:
+        database.migrate()
+    except OperationalError as error:
+        reason = str(error.orig).partition("\n")[0]
+        raise KyusaiError(
+            "store.unreachable",
+            f"{database.name}: {reason}",
+            "Start the database, or correct centre.toml in the data folder.",
+            database=database.name,
+            reason=reason,
+        ) from error
     return database
 
 

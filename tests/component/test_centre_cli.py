@@ -206,3 +206,23 @@ def test_store_is_backed_up_restored_and_asked_for_its_months(data: Path, tmp_pa
     for words in (["move"], ["months", "drop", "2020-01"], ["restore", str(tmp_path / "nothing")]):
         done = kyusai("centre", *words, data=data)
         assert (done.returncode, len(done.stderr.splitlines())) == (1, 2), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ('[store]\ndatabase = "postgresql://k:geheim@127.0.99.77:1/x"', "127.0.99.77"),
+        ('[store]\ndatabase = "mysql://x"', "postgresql://"),
+        ('[store]\nrecordings = "here"', "absolute path"),
+        ("[shop]", "[store]"),
+        ("=", "centre.toml"),
+    ],
+    ids=["database away", "another database", "no place", "another table", "no toml"],
+)
+def test_store_that_is_not_to_be_had_is_said_in_a_line(tmp_path: Path, said: str, expected: str) -> None:
+    (tmp_path / "data").mkdir(mode=0o700)
+    (tmp_path / "data/centre.toml").write_text(said)
+    done = kyusai("centre", "serve", data=tmp_path / "data")
+    assert (done.returncode, len(done.stderr.splitlines())) == (1, 2), done.stderr
+    assert expected in done.stderr
+    assert "geheim" not in done.stderr
