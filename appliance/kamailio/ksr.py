@@ -237,6 +237,10 @@ class Ksr:
             self.raw.setbflag(PINGED)
         return True
 
+    def grant_at_most(self, seconds: int) -> None:
+        """What the next `save` grants, whatever is asked for. Not for a REGISTER that takes a binding away."""
+        self.raw.pv.seti("$xavp(reg=>expires)", seconds)
+
     def save(self, aor: str) -> int:
         """Store the contacts of a REGISTER without answering. 1 new, 2 changed, 3 removed, 4 asked only; -2 too many,
         -1 refused (`send_save_reply` says why)."""

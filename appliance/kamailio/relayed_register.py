@@ -33,6 +33,9 @@ RETRANSMIT_MS = 150
 RETRY_AFTER_S = 30
 """Told to a phone that nobody can vouch for while the upstream is silent."""
 
+OUTAGE_EXPIRES_S = 120
+"""The most that the box grants by itself: the cloud has to hear from the telephone soon after it is back."""
+
 METHODS_ALL = 16_383
 """usrloc's mask of all methods that RFC 3261 and its early extensions know."""
 
@@ -184,12 +187,19 @@ class RelayedRegister:
         proof = self._doorkeeper.prove("Authorization", count_wrong=False)
         vouched = proof.secrets is not None and proof.secrets.number == number
         if vouched or self._is_known(number):
+            if self._asked_s() > OUTAGE_EXPIRES_S:
+                ksr.grant_at_most(OUTAGE_EXPIRES_S)
             self._registrar.keep(number)
         elif self._has_password(number):
             self._doorkeeper.challenge(401, stale=proof.verdict is Verdict.STALE)
         else:
             ksr.reply_header(f"Retry-After: {RETRY_AFTER_S}\r\n")
             ksr.reply(503, "Service Unavailable")
+
+    def _asked_s(self) -> int:
+        """Expiry that the current REGISTER asks for, 0 when it takes its binding away or only asks."""
+        contacts, expires = self._ksr.headers("Contact"), self._ksr.header("Expires")
+        return granted(contacts, expires, contact_uri(contacts[0] if contacts else "")) or 0
 
     def _is_known(self, number: str) -> bool:
         """Whether the same phone was granted this contact: same address, same port, same contact."""

@@ -26,6 +26,9 @@ POLL_S = 0.02
 TERM_S = 3.0
 """Time a child gets to end after SIGTERM before it is killed."""
 
+KILL_S = 20.0
+"""Time a killed child gets to be gone, on a machine with more to do than it can."""
+
 LOG_TAIL_BYTES = 3000
 
 
@@ -155,8 +158,9 @@ class Process:
     async def kill(self) -> None:
         """SIGKILL the child and everything it started, as a crash would; returns when it is gone."""
         if self.child is not None:
+            self.signal(signal.SIGKILL)  # our own child cannot be a stranger, even if it hides its environment
             _signal_session(self.pid, self.folder, signal.SIGKILL)
-            await self.child.wait()
+            await wait_until(lambda: not self.running, f"{self.name} ended", KILL_S)
             await wait_until(lambda: not _session(self.pid, self.folder), f"{self.name} gone", TERM_S)
             self._close_pipes()
 

@@ -174,6 +174,8 @@ async def test_outage_and_failback_of_a_cloud_that_challenges(cloud: Standing) -
     await cloud.line("DOWN")
     # A telephone that refreshes, and one that the box has never seen: it answers to the box's own hash.
     await asyncio.gather(anew(cloud.phones["202"]), cloud.phones["204"].register())
+    (binding,) = (await lab.box.rpc.call("ul.lookup", "location", "204"))["Contacts"]
+    assert binding["Contact"]["Expires"] <= 120  # so that the cloud hears of it soon after the outage
     second = await cloud.phones["204"].call("203")
     assert second.post_dial_delay_s < LOCAL_S
     await hear_each_other(second, cloud.phones["203"].current())
