@@ -33,7 +33,7 @@ from tests.crash import workload
 NOW = Moment(workload.BOOT, 60_000, workload.WALL_MS + 60_000)
 PARKED_S = 0.3
 """What is parked for so long stays parked."""
-LOOK_S = 0.004
+LOOK_S = 0.008
 """How often the tasks look for something to do: a run must be over in a third of a second."""
 
 

@@ -17,9 +17,9 @@ SITE = "tokyo-1"
 BOX = "tokyo-1-a"
 BOOT = "boot-a"
 WALL_MS = 1_790_000_000_000
-CALLS = 5
-EVENTS = 10
-RECORDINGS = 3
+CALLS = 4
+EVENTS = 7
+RECORDINGS = 2
 PIECE_BYTES = 8 * 1024
 BATCH_RECORDS = 4
 """Small, so that a run has several batches and each recording several pieces."""
@@ -65,6 +65,6 @@ def plain_sha256(number: int) -> str:
 
 
 def cipher(number: int, life: int) -> bytes:
-    """The encrypted audio: other bytes each time the same audio is encrypted. Between one piece and four."""
-    size = (5_000, 17_000, 32_768)[number % 3]
+    """The encrypted audio: other bytes each time the same audio is encrypted. One piece, and three."""
+    size = (5_000, 20_000)[number % 2]
     return hashlib.shake_256(f"cipher {number} {life}".encode()).digest(size)
