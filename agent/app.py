@@ -317,7 +317,7 @@ class Agent:
             kamailio=self._kamailio or KamailioStatus(),
             config=self._config_status(now_s),
             spool=self._spool_status,
-            centre=centre_status(self._centre.contact, now_s),
+            centre=centre_status(self._centre.contact, now_s, revoked=self._centre.revoked),
             tasks={
                 name: TaskStatus(figures.running, figures.restarts, figures.last_error)
                 for name, figures in self._supervisor.figures.items()

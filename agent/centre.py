@@ -8,8 +8,9 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
-from agent import clock
+from agent import clock, lease
 from agent.call_media import CallMedia
 from agent.call_records import CallRecords
 from agent.cloud_client import CloudClient
@@ -78,12 +79,21 @@ class Centre:
         """The connection to the centre; waits for enrolment."""
         enrolled = await self.enrolled()
         if self._client is None:
-            identity = await asyncio.to_thread(load_or_make, self._layout.key)
+            await asyncio.to_thread(load_or_make, self._layout.key)
             transport = Transport(self._box.centre.url or enrolled.url, pinned(enrolled.ca_pem))
             self._client = CloudClient(
-                transport, enrolled.enrolment.box_id, identity.sign, observe=self._observe
+                transport, enrolled.enrolment.box_id, self._sign, observe=self._observe
             )
         return self._client
+
+    def _sign(self, message: bytes) -> bytes:
+        """With the key as it is now: enrolling again may have made a new one. Once an hour."""
+        return load_or_make(self._layout.key).sign(message)
+
+    @property
+    def revoked(self) -> bool:
+        """Whether the centre has shut this box out."""
+        return self._client is not None and self._client.revoked
 
     async def close(self) -> None:
         """Close the connections."""
@@ -160,6 +170,16 @@ class Centre:
         trust = _trust(await self.enrolled())
         await self._config.keep(await self.client(), trust, self._learn)
 
+    async def _keep_lease(self, shown: str, answer: dict[str, Any]) -> None:
+        if answer.get("cloned"):
+            self._log.error("box_cloned", about="lease")
+        new = answer.get("lease")
+        if isinstance(new, str) and new != shown:
+            try:
+                await asyncio.to_thread(lease.save, self._layout.lease, new)
+            except OSError as error:
+                self._log.warning("lease_not_kept", about="lease", reason=str(error))
+
     async def _learn_newer(self, key_id: str) -> None:
         """Learn of a new signing key before anything comes that it signed."""
         if not key_id or any(key.key_id == key_id for key in self._keys()):
@@ -182,17 +202,25 @@ class Centre:
         return _trust(enrolled)
 
     async def _keep_heartbeat(self) -> None:
-        client = await self.client()
+        client, told_revoked = await self.client(), False
         while True:
-            told = self._status().as_json() | {"sent_utc": utc_now()}
+            shown = await asyncio.to_thread(lease.load, self._layout.lease)
+            told = self._status().as_json() | {
+                "sent_utc": utc_now(),
+                "lease": shown,
+                "boot_id": clock.boot_id(),
+            }
             try:
                 answer = await client.heartbeat(told)
             except CloudError as error:
+                if client.revoked and not told_revoked:
+                    self._log.error("box_revoked", reason=error.message)
+                told_revoked = client.revoked
                 self._log.warning("heartbeat_failed", about=error.key, reason=error.message)
             else:
+                told_revoked = False
                 self._config.centre_seen_s = self._now_s()
-                if answer.get("revoked"):
-                    self._log.error("box_revoked", about="heartbeat")
+                await self._keep_lease(shown, answer)
                 await self._learn_newer(str(answer.get("key_id") or ""))
             await asyncio.sleep(HEARTBEAT_INTERVAL_S)
 

@@ -85,7 +85,9 @@ def watch(box: BoxFile = None) -> None:
 
 @app.command(help=text("agent.help.enrol", LANG))
 def enrol(
-    code: Annotated[str, typer.Argument(help=text("agent.help.code", LANG))], box: BoxFile = None
+    code: Annotated[str, typer.Argument(help=text("agent.help.code", LANG))],
+    new_key: Annotated[bool, typer.Option("--new-key", help=text("agent.help.new_key", LANG))] = False,
+    box: BoxFile = None,
 ) -> None:
     """The running agent notices by itself."""
     from agent.app import software
@@ -103,7 +105,13 @@ def enrol(
         versions = {"kyusai": software()}
         brought = asyncio.run(
             ask_centre(
-                code, settings.centre.url, settings.id, versions, key=layout.key, enrolment=layout.enrolment
+                code,
+                settings.centre.url,
+                settings.id,
+                versions,
+                key=layout.key,
+                enrolment=layout.enrolment,
+                new_key=new_key,
             )
         )
     typer.echo(text("agent.enrolled", LANG, site=brought.enrolment.site_id, box=brought.enrolment.box_id))

@@ -51,6 +51,8 @@ TOKEN_RENEW_SHARE = 0.8
 """A token is renewed after this share of its life."""
 POLL_SLACK_S = 20.0
 """How much longer than the agreed wait a configuration poll may take on a slow line."""
+REVOKED_PAUSE_S = 60.0
+"""A box that was shut out asks this often whether it was let in again, and says nothing else to the centre."""
 Given = TypeVar("Given")
 Parsed = TypeVar("Parsed")
 _JSON = {"Content-Type": "application/json"}
@@ -88,6 +90,13 @@ class CloudClient:
         self._token = ""
         self._renew_at_s = 0.0
         self._token_lock = asyncio.Lock()
+        self._shut_out: CloudRefused | None = None
+        self._ask_again_s = 0.0
+
+    @property
+    def revoked(self) -> bool:
+        """Whether the centre has shut this box out, as far as is known."""
+        return self._shut_out is not None
 
     @property
     def url(self) -> str:
@@ -209,7 +218,30 @@ class CloudClient:
         deadline_s: float = DEADLINE_S,
         limit_bytes: int = ANSWER_BYTES_MAX,
     ) -> Answer:
-        """One request with a token; once more with a fresh one when the centre no longer knows it."""
+        """One request with a token. A box that was shut out sends none but one each `REVOKED_PAUSE_S`."""
+        if self._shut_out is not None and self._monotonic_s() < self._ask_again_s:
+            raise self._shut_out.with_traceback(None)
+        self._ask_again_s = self._monotonic_s() + REVOKED_PAUSE_S
+        try:
+            answer = await self._with_token(method, path, content, headers or {}, deadline_s, limit_bytes)
+        except CloudRefused as error:
+            self._shut_out = error if error.key == ErrorKey.BOX_REVOKED else None
+            if self._shut_out is not None:
+                self._token = ""
+            raise
+        self._shut_out = None
+        return answer
+
+    async def _with_token(
+        self,
+        method: Method,
+        path: str,
+        content: bytes | None,
+        headers: dict[str, str],
+        deadline_s: float,
+        limit_bytes: int,
+    ) -> Answer:
+        """The request; once more with a fresh token when the centre no longer knows this one."""
         for last_try in (False, True):
             token = await self._fresh_token()
             try:
@@ -217,7 +249,7 @@ class CloudClient:
                     method,
                     path,
                     content=content,
-                    headers={**(headers or {}), "Authorization": f"Bearer {token}"},
+                    headers={**headers, "Authorization": f"Bearer {token}"},
                     deadline_s=deadline_s,
                     limit_bytes=limit_bytes,
                 )

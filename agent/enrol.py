@@ -13,7 +13,7 @@ from pathlib import Path
 from agent.cloud_client import CloudClient
 from agent.cloud_errors import CloudError, CloudRefused, CloudUntrusted, confused
 from agent.cloud_transport import Transport, json_of, pinned, unverified
-from agent.identity import Enrolled, Identity, load_or_make, save_enrolled
+from agent.identity import Enrolled, Identity, forget, load_or_make, recall, save_enrolled
 from appliance.errors import KyusaiError
 from cloudsync.wire import (
     PATH_CA,
@@ -44,19 +44,33 @@ class EnrolmentError(KyusaiError):
 
 
 async def enrol(
-    text: str, url: str, box_id: str, versions: Mapping[str, str], *, key: Path, enrolment: Path
+    text: str,
+    url: str,
+    box_id: str,
+    versions: Mapping[str, str],
+    *,
+    key: Path,
+    enrolment: Path,
+    new_key: bool = False,
 ) -> Enrolled:
     """Enrol this box. text: `KYU-...`; url: the centre's, from box.toml; versions: what runs here, for the ledger.
 
-    key, enrolment: files of the identity folder, written in one step each. Raises EnrolmentError, IdentityError and
+    key, enrolment: files of the identity folder, written in one step each. new_key: not with the key that is there, which
+    comes back when the centre says no. Raises EnrolmentError, IdentityError and
     CloudError (the line, or a centre that cannot serve: try the same text again).
     """
     told = _parsed(text)
     ca_pem = await fetch_ca(url, told)
+    if new_key:
+        forget(key)
     identity = load_or_make(key)
     transport = Transport(url, pinned(ca_pem))
     try:
         answer = await _ask(transport, told, box_id, identity, versions)
+    except EnrolmentError:
+        if new_key:
+            recall(key)
+        raise
     finally:
         await transport.close()
     enrolled = Enrolled(url, ca_pem, answer)

@@ -66,6 +66,23 @@ def load_or_make(path: Path) -> Identity:
     return Identity(key)
 
 
+def forget(path: Path) -> None:
+    """Put the key aside as `key.old.pem`, so that the next one is new. Raises IdentityError."""
+    try:
+        load_or_make(path)
+        path.replace(path.with_suffix(".old.pem"))
+    except OSError as error:
+        raise _unusable(path, str(error)) from error
+
+
+def recall(path: Path) -> None:
+    """Take back the key that `forget` put aside. Raises IdentityError."""
+    try:
+        path.with_suffix(".old.pem").replace(path)
+    except OSError as error:
+        raise _unusable(path, str(error)) from error
+
+
 def load(path: Path) -> Identity:
     """The key at `path`. Raises IdentityError."""
     try:

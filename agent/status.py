@@ -110,10 +110,12 @@ class FailingStatus:
 
 @dataclass(frozen=True, slots=True)
 class CentreStatus:
-    """How requests to the centre fare. failures: task -> kind -> failed requests since the agent started."""
+    """How requests to the centre fare. failures: task -> kind -> failed requests since the agent started. revoked: the
+    centre has shut this box out; nothing is sent to it but the question whether that still holds."""
 
     failing: tuple[FailingStatus, ...] = ()
     failures: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    revoked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,8 +192,8 @@ def link_status(
     )
 
 
-def centre_status(contact: Contact, now_s: float) -> CentreStatus:
-    """What `contact` has noted, at that moment."""
+def centre_status(contact: Contact, now_s: float, *, revoked: bool = False) -> CentreStatus:
+    """What `contact` has noted, at that moment. revoked: whether the centre has shut the box out."""
     failures: dict[str, dict[str, int]] = {}
     for (task, kind), count in contact.counts.items():
         failures.setdefault(task, {})[kind.value] = count
@@ -199,7 +201,7 @@ def centre_status(contact: Contact, now_s: float) -> CentreStatus:
         FailingStatus(one.task, one.kind.value, one.message, round(now_s - one.since_s, 3), one.count)
         for one in contact.failing
     )
-    return CentreStatus(failing, failures)
+    return CentreStatus(failing, failures, revoked)
 
 
 def _rounded(value: float | None) -> float | None:

@@ -117,6 +117,8 @@ def _troubles(status: Json, lang: Lang) -> list[RenderableType]:
         for name, task in status["tasks"].items()
         if not task["running"]
     ]
+    if status["centre"].get("revoked"):
+        lines.append(text("agent.status.revoked", lang))
     if not status["recording_allowed"]:
         lines.append(text(f"agent.status.disk_{status['disk_state']}", lang))
     lines += [

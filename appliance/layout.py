@@ -63,6 +63,11 @@ class Layout:
         return self.config_dir / "current"
 
     @property
+    def lease(self) -> Path:
+        """What the box shows the centre next, so that a copy of its disk is noticed."""
+        return self.key.with_name("lease")
+
+    @property
     def offered_document(self) -> Path:
         """The last site document that was signed and yet refused."""
         return self.config_dir / "offered.json"

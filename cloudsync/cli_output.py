@@ -88,6 +88,10 @@ def _records(site: "SiteView") -> str:
 
 def _box(box: "BoxView") -> str:
     problems = [f"  {problem}" for problem in box.config_problems[:PROBLEMS_SHOWN]]
+    if box.cloned_utc is not None:
+        problems.insert(
+            0, "  " + said("centre.standing.cloned", since=box.cloned_utc, at=", ".join(box.seen_at))
+        )
     return "\n".join([f"{box.id} {box.state}{_standing(box)}", *problems])
 
 

@@ -203,6 +203,8 @@ class HeartbeatAnswer(_Answer):
     revoked: bool
     config_version: int
     key_id: str
+    lease: str | None
+    cloned: bool
 
 
 class ErrorAnswer(_Answer):

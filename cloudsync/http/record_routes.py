@@ -7,7 +7,7 @@ from fastapi import APIRouter, Body, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from cloudsync import wire
-from cloudsync.http.context import Box, Parts, PartsOf
+from cloudsync.http.context import Box, Parts, PartsOf, source
 from cloudsync.http.errors import ERROR_RESPONSES
 from cloudsync.http.limits import BodyRefused
 from cloudsync.http.models import BatchAnswer, BatchBody, HeartbeatAnswer
@@ -59,12 +59,16 @@ def _take(parts: Parts, who: BoxIdentity, body: bytes, gzipped: bool) -> Respons
 
 
 @router.post(wire.PATH_HEARTBEAT, response_model=HeartbeatAnswer)
-def heartbeat(parts: PartsOf, who: Box, body: Annotated[dict[str, Any], Body()]) -> dict[str, Any]:
+def heartbeat(
+    request: Request, parts: PartsOf, who: Box, body: Annotated[dict[str, Any], Body()]
+) -> dict[str, Any]:
     """Keep the newest telemetry of the box."""
-    server_time_utc, version = telemetry.heartbeat(parts.centre, who, body)
+    answer = telemetry.heartbeat(parts.centre, who, body, source(request))
     return {
-        "server_time_utc": server_time_utc,
+        "server_time_utc": answer.server_time_utc,
         "revoked": False,
-        "config_version": version,
+        "config_version": answer.config_version,
         "key_id": parts.centre.keys.newest_id,
+        "lease": answer.lease,
+        "cloned": answer.cloned,
     }

@@ -16,7 +16,8 @@ from cloudsync.wire import SILENT_AFTER_S, is_id, parse_utc
 @dataclass(frozen=True, slots=True)
 class BoxView:
     """A box as shown to people. `state`: online, silent, new or revoked. config_problems: what it found wrong with
-    the version that it told of last. running_version … standing_since_utc: see `cloudsync.drift`."""
+    the version that it told of last. running_version … standing_since_utc: see `cloudsync.drift`. cloned_utc: since when
+    two boxes speak in its name; seen_at: addresses, the newest first, each with the start of its boot id."""
 
     id: str
     state: str
@@ -28,6 +29,8 @@ class BoxView:
     wanted_version: int = 0
     standing: str = Standing.UNKNOWN.value
     standing_since_utc: str = ""
+    cloned_utc: str | None = None
+    seen_at: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +141,8 @@ def _view(box: boxes.Box, silent_before: float, wanted: Wanted) -> BoxView:
         wanted_version=stands.wanted,
         standing=stands.standing.value,
         standing_since_utc=stands.since_utc,
+        cloned_utc=box.cloned_utc,
+        seen_at=tuple(f"{one['address']} ({one['boot']})" for one in json.loads(box.seen_at or "[]")),
     )
 
 

@@ -1,5 +1,6 @@
 """Statements on boxes: identity, what they last said, what became of their configuration."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, select, update
@@ -89,6 +90,11 @@ def saw(connection: Connection, box_id: str, telemetry: str, now_utc: str) -> No
     connection.execute(
         update(box).where(box.c.id == box_id).values(last_seen_utc=now_utc, telemetry=telemetry)
     )
+
+
+def change(connection: Connection, box_id: str, values: Mapping[str, object]) -> None:
+    """Set columns of a box."""
+    connection.execute(update(box).where(box.c.id == box_id).values(**values))
 
 
 def configured(

@@ -120,6 +120,8 @@ async def test_heartbeat_status_and_empty_poll_as_literal_json(box: Api) -> None
     assert answer.json() | {"server_time_utc": "", "key_id": ""} == {
         "server_time_utc": "",
         "key_id": "",
+        "lease": None,
+        "cloned": False,
         "revoked": False,
         "config_version": 0,
     }

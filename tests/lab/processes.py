@@ -158,7 +158,9 @@ class Process:
     async def kill(self) -> None:
         """SIGKILL the child and everything it started, as a crash would; returns when it is gone."""
         if self.child is not None:
-            self.signal(signal.SIGKILL)  # our own child cannot be a stranger, even if it hides its environment
+            self.signal(
+                signal.SIGKILL
+            )  # our own child cannot be a stranger, even if it hides its environment
             _signal_session(self.pid, self.folder, signal.SIGKILL)
             await wait_until(lambda: not self.running, f"{self.name} ended", KILL_S)
             await wait_until(lambda: not _session(self.pid, self.folder), f"{self.name} gone", TERM_S)
