@@ -21,6 +21,7 @@ from agent.config_check import Trust
 from agent.contact import Contact
 from agent.identity import Enrolled, load_enrolled, load_or_make, save_enrolled
 from agent.key_chain import document_keys, extended
+from agent.key_rotation import rotate
 from agent.logs import Logger
 from agent.receipts import Receipts, Standing
 from agent.recording_table import RecordingTable
@@ -170,6 +171,15 @@ class Centre:
         trust = _trust(await self.enrolled())
         await self._config.keep(await self.client(), trust, self._learn)
 
+    async def _rotate_key(self, client: CloudClient) -> None:
+        box_id = (await self.enrolled()).enrolment.box_id
+        try:
+            await rotate(client, box_id, self._layout.key)
+        except KyusaiError as error:
+            self._log.warning("box_key_not_changed", about=error.key, reason=error.message)
+        else:
+            self._log.info("box_key_changed")
+
     async def _keep_lease(self, shown: str, answer: dict[str, Any]) -> None:
         if answer.get("cloned"):
             self._log.error("box_cloned", about="lease")
@@ -221,6 +231,8 @@ class Centre:
                 told_revoked = False
                 self._config.centre_seen_s = self._now_s()
                 await self._keep_lease(shown, answer)
+                if answer.get("rotate_key"):
+                    await self._rotate_key(client)
                 await self._learn_newer(str(answer.get("key_id") or ""))
             await asyncio.sleep(HEARTBEAT_INTERVAL_S)
 

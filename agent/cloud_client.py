@@ -19,6 +19,7 @@ from cloudsync.wire import (
     PATH_CONFIG_STATUS,
     PATH_ENROLMENT,
     PATH_HEARTBEAT,
+    PATH_KEY,
     PATH_LEDGER,
     PATH_RECORDINGS,
     PATH_RECORDS,
@@ -110,6 +111,14 @@ class CloudClient:
     async def enrolment(self) -> Enrolment:
         """What the box must know now: keys, recipients, where the sequence stands, the centre's time."""
         return self._parsed(enrolment_from, json_of(await self._call("GET", PATH_ENROLMENT), self.url))
+
+    async def offer_key(self, public_key: str, signature: str) -> None:
+        """Make the box's next key known; both open the centre until the next one is used."""
+        await self._post(PATH_KEY, {"public_key": public_key, "signature": signature})
+
+    def forget_token(self) -> None:
+        """The next request gets a new token, by the key that is then in place."""
+        self._token = ""
 
     async def config(self, have: int, wait_s: float) -> Envelope | None:
         """The newest site document when its version is not `have`; None when nothing new came within `wait_s`

@@ -75,6 +75,15 @@ def forget(path: Path) -> None:
         raise _unusable(path, str(error)) from error
 
 
+def put_in_place(new: Path, path: Path) -> None:
+    """Make the key `new` that of `path`, in one durable step. Raises IdentityError."""
+    try:
+        write_private(path, new.read_bytes())
+        new.unlink()
+    except OSError as error:
+        raise _unusable(path, str(error)) from error
+
+
 def recall(path: Path) -> None:
     """Take back the key that `forget` put aside. Raises IdentityError."""
     try:

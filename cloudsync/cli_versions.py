@@ -94,6 +94,14 @@ def _add_keys(centre_app: typer.Typer, opened: Opened, actor: Callable[[], str])
         for key in public:
             print(f"{key.key_id}  {key.public_key}")
 
+    @keys_app.command("rotate-box", help=said("centre.help.keys_rotate_box"))
+    def rotate_box(box: str, data: Data = DATA_DIR_DEFAULT) -> None:
+        with opened(data) as centre:
+            from cloudsync.service.box_keys import ask_for_new
+
+            ask_for_new(centre, box, actor())
+        out.say("centre.said.key_wanted", box=box)
+
     @keys_app.command("rotate", help=said("centre.help.keys_rotate"))
     def rotate(data: Data = DATA_DIR_DEFAULT, as_json: AsJson = False) -> None:
         with opened(data) as centre:

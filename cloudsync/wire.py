@@ -30,6 +30,8 @@ PATH_ENROL = "/v1/enrol"
 PATH_ENROLMENT = "/v1/enrolment"
 PATH_TOKEN_CHALLENGE = "/v1/token/challenge"  # noqa: S105 - a path
 PATH_TOKEN = "/v1/token"  # noqa: S105 - a path
+PATH_KEY = "/v1/key"
+"""POST: a key that the box will use from now on."""
 PATH_CONFIG = "/v1/config"
 PATH_CONFIG_STATUS = "/v1/config/status"
 PATH_RECORDS = "/v1/records"
@@ -272,6 +274,11 @@ def from_base64(text: str) -> bytes:
 def token_signing_bytes(box_id: str, nonce: str) -> bytes:
     """What the box signs with its Ed25519 key to get an access token."""
     return b"kyusai-token-v1\0" + box_id.encode() + b"\0" + nonce.encode()
+
+
+def box_key_signing_bytes(box_id: str, public_key: str) -> bytes:
+    """What a box's next key signs to show that the box holds it."""
+    return b"kyusai-boxkey-v1\0" + box_id.encode() + b"\0" + public_key.encode()
 
 
 def envelope_signing_bytes(document: str) -> bytes:

@@ -14,12 +14,13 @@ from cloudsync.http.models import (
     ChallengeBody,
     EnrolAnswer,
     EnrolBody,
+    KeyBody,
     TokenAnswer,
     TokenBody,
 )
 from cloudsync.http.strict import StrictRoute
 from cloudsync.refusals import Refused
-from cloudsync.service import access, attempts, enrolment
+from cloudsync.service import access, attempts, box_keys, enrolment
 
 router = APIRouter(route_class=StrictRoute, tags=["access"], responses=ERROR_RESPONSES)
 
@@ -49,6 +50,12 @@ def enrol(request: Request, parts: PartsOf, body: EnrolBody) -> dict[str, Any]:
 def enrolment_again(parts: PartsOf, who: Box) -> dict[str, Any]:
     """What enrolment said, as it is now: keys and recipients rotate."""
     return asdict(enrolment.enrolment_of(parts.centre, who.site_id, who.box_id))
+
+
+@router.post(wire.PATH_KEY, status_code=204)
+def key(parts: PartsOf, who: Box, body: KeyBody) -> None:
+    """The box's next key; the one in use ends with the first token that the next one opens."""
+    box_keys.offer(parts.centre, who, body.public_key, body.signature)
 
 
 @router.post(wire.PATH_TOKEN_CHALLENGE, response_model=ChallengeAnswer)

@@ -90,6 +90,13 @@ class TokenAnswer(_Answer):
     expires_in_s: int
 
 
+class KeyBody(_Body):
+    """POST /v1/key; the signature is by the new key, over `kyusai-boxkey-v1`, NUL, box id, NUL, public_key."""
+
+    public_key: Short
+    signature: Short
+
+
 class EnvelopeModel(_Answer):
     """A signed site document; `document` is the exact text."""
 
@@ -205,6 +212,7 @@ class HeartbeatAnswer(_Answer):
     key_id: str
     lease: str | None
     cloned: bool
+    rotate_key: bool
 
 
 class ErrorAnswer(_Answer):

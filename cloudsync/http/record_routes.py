@@ -71,4 +71,5 @@ def heartbeat(
         "key_id": parts.centre.keys.newest_id,
         "lease": answer.lease,
         "cloned": answer.cloned,
+        "rotate_key": answer.rotate_key,
     }

@@ -4,12 +4,12 @@ So revocation works at once, and a box that was away for half a year gets in by 
 """
 
 import hashlib
-from dataclasses import dataclass
 from datetime import timedelta
 
 from cloudsync.refusals import Refused
+from cloudsync.service import box_keys
+from cloudsync.service.box_keys import BoxIdentity
 from cloudsync.service.centre import Centre
-from cloudsync.signing import signature_fits
 from cloudsync.store import access, audit, boxes
 from cloudsync.wire import (
     NONCE_LIFE_S,
@@ -20,18 +20,12 @@ from cloudsync.wire import (
     token_signing_bytes,
 )
 
+__all__ = ["BoxIdentity", "identify", "issue_token", "make_challenge", "require_not_revoked"]
+
 SECRET_BYTES = 32
 """Of a nonce and of a token: 256 bits, not to be guessed."""
 OPEN_CHALLENGES_MAX = 16
 """Open challenges of one box: a well one has one. More means that somebody asks in its name."""
-
-
-@dataclass(frozen=True, slots=True)
-class BoxIdentity:
-    """Whose request it is; everything it may see and change is this site's."""
-
-    site_id: str
-    box_id: str
 
 
 def make_challenge(centre: Centre, box_id: str) -> str:
@@ -58,7 +52,9 @@ def issue_token(centre: Centre, box_id: str, nonce: str, signature: str, source:
         fresh = access.take_challenge(connection, _hash(nonce), box_id, format_utc(now))
         if box is None or not fresh:
             refusal = _not_proved()
-        elif not signature_fits(box.public_key, signature, token_signing_bytes(box_id, nonce)):
+        elif not box_keys.opens(
+            connection, box, signature, token_signing_bytes(box_id, nonce), format_utc(now)
+        ):
             refusal = _not_proved()
             audit.add(connection, format_utc(now), source, "token.bad_signature", box_id)
         elif box.revoked_utc is not None:

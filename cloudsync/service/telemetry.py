@@ -11,6 +11,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from cloudsync.lease import Lease, Verdict, judge
+from cloudsync.service import box_keys
 from cloudsync.service.access import BoxIdentity
 from cloudsync.service.centre import Centre
 from cloudsync.store import audit, boxes, configs
@@ -25,12 +26,14 @@ BOOT_CHARACTERS = 8
 
 @dataclass(frozen=True, slots=True)
 class HeartbeatAnswer:
-    """lease: what the box shows next time, None for a box that shows none. cloned: somebody has to look."""
+    """lease: what the box shows next time, None for a box that shows none. cloned: somebody has to look.
+    rotate_key: the box is to make a new key."""
 
     server_time_utc: str
     config_version: int
     lease: str | None
     cloned: bool
+    rotate_key: bool
 
 
 def heartbeat(centre: Centre, who: BoxIdentity, telemetry: dict[str, Json], source: str) -> HeartbeatAnswer:
@@ -40,8 +43,10 @@ def heartbeat(centre: Centre, who: BoxIdentity, telemetry: dict[str, Json], sour
     with centre.database.write() as connection:
         boxes.saw(connection, who.box_id, canonical_json(telemetry), now_utc)
         lease, cloned = _lease(connection, centre, who, telemetry, source, now)
+        box = boxes.find(connection, who.box_id)
+        wanted = box is not None and box_keys.is_wanted(box, now)
         version = configs.newest_version(connection, who.site_id)
-    return HeartbeatAnswer(now_utc, version, lease, cloned)
+    return HeartbeatAnswer(now_utc, version, lease, cloned, wanted)
 
 
 def _lease(

@@ -15,8 +15,10 @@ from agent.cloud_errors import CloudRefused
 from agent.cloud_transport import Answer, Transport, pinned
 from agent.enrol import EnrolmentError, enrol
 from agent.identity import load_or_make
+from agent.key_rotation import next_key, rotate
 from cloudsync import wire
-from cloudsync.service import access, telemetry
+from cloudsync.refusals import Refused
+from cloudsync.service import access, box_keys, telemetry
 from cloudsync.service.access import BoxIdentity
 from cloudsync.service.centre import Centre
 from cloudsync.service.enrolment import enrol as take_code
@@ -175,3 +177,59 @@ async def test_new_key_replaces_the_copied_one_and_comes_back_when_the_centre_sa
         await transport.close()
     finally:
         process.stop()
+
+
+async def test_box_changes_its_key_and_is_never_locked_out_wherever_it_is_killed(tmp_path: Path) -> None:
+    process = CentreProcess(tmp_path / "data")
+    key, enrolment = tmp_path / "identity" / "key.pem", tmp_path / "identity" / "enrolment.json"
+    try:
+        with process.store() as store:
+            text = prepare_site(store)
+        url = process.start().url
+        enrolled = await enrol(text, url, "tokyo-1-a", {}, key=key, enrolment=enrolment)
+        old = load_or_make(key)
+        transport = Transport(url, pinned(enrolled.ca_pem))
+
+        def client() -> CloudClient:
+            return CloudClient(transport, "tokyo-1-a", lambda message: load_or_make(key).sign(message))
+
+        with process.store() as store:
+            box_keys.ask_for_new(store, "tokyo-1-a", "admin:test")
+        assert (await client().heartbeat({}))["rotate_key"]
+        desk = client()
+        offered = desk.offer_key
+
+        async def killed(public_key: str, signature: str) -> None:
+            await offered(public_key, signature)
+            raise KeyboardInterrupt
+
+        desk.offer_key = killed  # type: ignore[method-assign]
+        with pytest.raises(KeyboardInterrupt):
+            await rotate(desk, "tokyo-1-a", key)
+        assert load_or_make(key).public_key == old.public_key
+        assert (await client().heartbeat({}))["rotate_key"], (
+            "the old key still opens, and is still to be changed"
+        )
+        again = client()
+        new = await rotate(again, "tokyo-1-a", key)
+        assert (load_or_make(key).public_key, new.public_key != old.public_key) == (new.public_key, True)
+        assert not next_key(key).exists()
+        assert not (await again.heartbeat({}))["rotate_key"]
+        with pytest.raises(CloudRefused):
+            await CloudClient(transport, "tokyo-1-a", old.sign).heartbeat({})
+        await transport.close()
+    finally:
+        process.stop()
+
+
+def test_a_key_that_does_not_sign_for_itself_is_not_taken(centre: Centre) -> None:
+    stranger = Ed25519PrivateKey.generate()
+    public = wire.to_base64(stranger.public_key().public_bytes_raw())
+    forged = wire.to_base64(KEY.sign(wire.box_key_signing_bytes(BOX.box_id, public)))
+    with pytest.raises(Refused, match="does not sign for itself"):
+        box_keys.offer(centre, BOX, public, forged)
+
+
+def test_a_key_is_asked_for_after_a_year(centre: Centre) -> None:
+    assert not telemetry.heartbeat(later(centre, timedelta(days=364)), BOX, {}, "192.0.2.1").rotate_key
+    assert telemetry.heartbeat(later(centre, timedelta(days=366)), BOX, {}, "192.0.2.1").rotate_key

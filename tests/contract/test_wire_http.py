@@ -122,6 +122,7 @@ async def test_heartbeat_status_and_empty_poll_as_literal_json(box: Api) -> None
         "key_id": "",
         "lease": None,
         "cloned": False,
+        "rotate_key": False,
         "revoked": False,
         "config_version": 0,
     }
