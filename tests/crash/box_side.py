@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import sqlite3
+import time
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 
 from tenacity.wait import wait_random
 
-from agent import recording_spool, records, senders, upload
+from agent import receipts, recording_spool, records, senders, upload
 from agent.call_records import CallRecords
 from agent.cloud_client import CloudClient
 from agent.cloud_transport import Transport, pinned
@@ -31,6 +32,7 @@ from agent.upload import RecordingSender, RecordSender
 from tests.crash import workload
 
 NOW = Moment(workload.BOOT, 60_000, workload.WALL_MS + 60_000)
+RECEIPT_EVERY_S = 0.1
 PARKED_S = 0.3
 """What is parked for so long stays parked."""
 LOOK_S = 0.008
@@ -60,6 +62,7 @@ def hurry() -> None:
     """Shorter pauses and smaller batches than at a site; nothing else differs."""
     senders.IDLE_S = senders.JOURNAL_EVERY_S = senders.RECORDINGS_EVERY_S = LOOK_S
     senders.REFUSED_PAUSE_S = 0.1
+    receipts.EVERY_S = RECEIPT_EVERY_S
     senders._spread = wait_random(0.004, 0.03)  # type: ignore[assignment]
     records.BATCH_RECORDS_MAX = upload.BATCH_RECORDS_MAX = workload.BATCH_RECORDS
 
@@ -114,9 +117,18 @@ def _sync(
     recordings = RecordingSender(table, cloud, workload.SITE, lambda: keys, piece_bytes=workload.PIECE_BYTES)
     book = CallRecords(spool, folder / "journal.sqlite", workload.SITE, workload.BOX)
     one = Switches(switches.stop)
+    kept = receipts.Receipts(
+        spool, cloud, workload.SITE, lambda: keys, folder / "receipt.json", time.monotonic
+    )
+
+    async def drained() -> None:
+        await kept.drained()
+        if kept.standing.problem:
+            voice.say("receipt", kept.standing.problem)
+
     return (
         senders.run_journal(book, lambda: NOW, Switches(switches.stop), report, made=one.nudge.set),
-        senders.run_records(RecordSender(spool, cloud, workload.SITE), one, report),
+        senders.run_records(RecordSender(spool, cloud, workload.SITE, drained=drained), one, report),
         senders.run_recordings(recordings, Switches(switches.stop), report, at_once=2),
         senders.run_pick_up(table, folder / "recordings", Switches(switches.stop), report, made=lambda: None),
     )

@@ -38,6 +38,7 @@ def judge(story: "Story", folder: Path) -> Verdict:
     """Look at everything. The processes have ended."""
     verdict = Verdict()
     verdict.corrupt += [f"spool: {problem}" for problem in story.said("damaged")]
+    verdict.corrupt += [f"receipt: {problem}" for problem in set(story.said("receipt"))]
     verdict.stuck += [f"parked: {what}" for what in story.said("parked")]
     verdict.stuck += story.said("failed")
     if not story.said("drained"):
