@@ -233,6 +233,9 @@ class Centre:
                 await self._keep_lease(shown, answer)
                 if answer.get("rotate_key"):
                     await self._rotate_key(client)
+                version = answer.get("config_version")
+                if isinstance(version, int):
+                    self._config.heard_of(version)
                 await self._learn_newer(str(answer.get("key_id") or ""))
             await asyncio.sleep(HEARTBEAT_INTERVAL_S)
 

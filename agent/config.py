@@ -75,6 +75,9 @@ class ConfigKeeper:
         self.site: Site | None = None
         self.counts = dict.fromkeys(Outcome, 0)
         self.centre_seen_s: float | None = None
+        self._awaited = 0
+        self._asked_anew = False
+        self._stale = asyncio.Event()
         self.applied_s: float | None = None
 
     async def resume(self) -> None:
@@ -108,7 +111,7 @@ class ConfigKeeper:
         while True:
             await self._report(source)
             newest = self.store.newest
-            envelope = await source.config(newest, LONG_POLL_MAX_S)
+            envelope = await self._poll(source, newest)
             self.centre_seen_s = self._clock()
             if envelope is None:
                 await asyncio.sleep(EMPTY_POLL_MIN_S)
@@ -118,6 +121,33 @@ class ConfigKeeper:
             if not await self.take(envelope, trust) and self.store.newest == newest:
                 await self._report(source)
                 await asyncio.sleep(UNBELIEVED_PAUSE_S)
+
+    def heard_of(self, version: int) -> None:
+        """The centre's newest version, as a heartbeat told it. A poll that has not brought it by the second heartbeat
+        hangs on a connection that is dead: it is asked anew, once for each version, so that a slow line is not asked
+        for ever."""
+        if version <= self.store.newest:
+            return
+        if version > self._awaited:
+            self._awaited, self._asked_anew = version, False
+        elif not self._asked_anew:
+            self._asked_anew = True
+            self._stale.set()
+
+    async def _poll(self, source: ConfigSource, newest: int) -> Envelope | None:
+        self._stale.clear()
+        poll = asyncio.ensure_future(source.config(newest, LONG_POLL_MAX_S))
+        stale = asyncio.ensure_future(self._stale.wait())
+        try:
+            await asyncio.wait({poll, stale}, return_when=asyncio.FIRST_COMPLETED)
+            if poll.done():
+                return await poll
+        finally:
+            for one in (poll, stale):
+                one.cancel()
+            await asyncio.gather(poll, stale, return_exceptions=True)
+        self._log.warning("config_poll_stale", version=self._awaited)
+        return await source.config(newest, LONG_POLL_MAX_S)
 
     async def take(self, envelope: Envelope, trust: Trust) -> bool:
         """Judge an envelope and apply it; False when it was not taken. Raises `OSError`

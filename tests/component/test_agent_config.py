@@ -306,7 +306,7 @@ async def keep(
 ) -> None:
     task = asyncio.create_task(box.keeper.keep(centre, TRUST, learn))
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while not until() and not task.done():
                 await asyncio.sleep(0.01)
     finally:
@@ -316,7 +316,7 @@ async def keep(
 
 async def test_what_the_centre_sends_is_applied_and_the_outcome_told(tmp_path: Path) -> None:
     box, centre = await Box(tmp_path).begin(), CentreDouble(sealed(12), None, sealed(13))
-    await keep(box, centre, lambda: len(centre.reports) == 2)
+    await keep(box, centre, lambda: len(centre.asked) == 4)
     assert centre.reports == [(12, "applied", ()), (13, "applied", ())]
     assert centre.asked[:4] == [0, 12, 12, 13]
 
@@ -328,7 +328,7 @@ async def test_a_report_that_the_centre_did_not_take_is_told_by_the_next_agent(t
         box, centre, lambda: False if box.store.state.report is None else box.store.current_version() == 12
     )
     again, back = await Box(tmp_path).begin(), CentreDouble()
-    await keep(again, back, lambda: bool(back.reports))
+    await keep(again, back, lambda: again.store.state.report is None)
     assert back.reports == [(12, "applied", ())]
     assert again.store.state.report is None
 
@@ -370,3 +370,55 @@ async def test_a_refused_document_is_kept_for_a_person_to_look_at(tmp_path: Path
     faulty = sealed(13, extensions=[extension("201"), extension("201")])
     await box.keeper.take(faulty, TRUST)
     assert box.layout.offered_document.read_text() == faulty.document
+
+
+class HalfOpen(CentreDouble):
+    """A centre whose first poll hangs on a connection that nobody tells is dead."""
+
+    async def config(self, have: int, wait_s: float) -> Envelope | None:
+        if not self.asked:
+            self.asked.append(have)
+            await asyncio.Event().wait()
+        return await super().config(have, wait_s)
+
+
+async def test_a_poll_on_a_dead_connection_is_asked_anew_after_two_heartbeats(tmp_path: Path) -> None:
+    box, centre = await Box(tmp_path).begin(), HalfOpen(sealed(12))
+
+    def beaten() -> bool:
+        if centre.asked and not centre.reports:
+            box.keeper.heard_of(12)
+        return bool(centre.reports)
+
+    await keep(box, centre, beaten)
+    assert centre.reports == [(12, "applied", ())]
+    assert centre.asked[:2] == [0, 0]
+
+
+async def test_a_slow_download_is_not_begun_again_and_again(tmp_path: Path) -> None:
+    box, centre = await Box(tmp_path).begin(), CentreDouble()
+    beats = 0
+
+    def many() -> bool:
+        nonlocal beats
+        beats += 1
+        box.keeper.heard_of(12)
+        return beats > 30
+
+    await keep(box, centre, many)
+    assert len(centre.asked) == 2, "once more, and then it is waited for"
+
+
+async def test_known_versions_stir_nothing(tmp_path: Path) -> None:
+    box, centre = await Box(tmp_path).begin(), CentreDouble(sealed(12))
+    beats = 0
+
+    def beaten() -> bool:
+        nonlocal beats
+        if len(centre.asked) == 2:
+            beats += 1
+            box.keeper.heard_of(12)
+        return beats > 10
+
+    await keep(box, centre, beaten)
+    assert len(centre.asked) == 2
