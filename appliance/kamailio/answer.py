@@ -3,11 +3,11 @@
 Adapter over `KsrCall`; `stray` writes the messages.
 """
 
-import json
 from typing import Any, Protocol
 
 from appliance.kamailio.actions import Step, StepKind
 from appliance.kamailio.call_key import branch_of, passes_in, route_set
+from appliance.kamailio.compact_json import read, write
 from appliance.kamailio.here import Here
 from appliance.kamailio.ksr_call import KsrCall
 from appliance.kamailio.stray import Answer, cseq_number, farewell, uri_in
@@ -51,7 +51,7 @@ class Answering:
             user = seen if len(seen) > 1 else user
         data: dict[str, Any] = {"index": index, "code": code, "user": user}
         if ksr.noted("media"):
-            ksr.keep("media", call, json.dumps([ksr.pv("$ci"), ksr.pv("$ft"), ksr.pv("$tt")]))
+            ksr.keep("media", call, write([ksr.pv("$ci"), ksr.pv("$ft"), ksr.pv("$tt")]))
             data["anchored"] = True
         codec = ksr.get("codec")
         if codec:
@@ -68,43 +68,37 @@ class Answering:
         if not legs:
             return
         ksr, call_id = self._ksr, self._ksr.pv("$ci")
-        try:
-            known = json.loads(ksr.look("legs", call_id) or "{}")
-        except ValueError:
-            known = {}
-        ksr.keep("legs", call_id, json.dumps(known | legs))
+        known = ksr.look("legs", call_id)
+        ksr.keep("legs", call_id, write(read(known) | legs if known else legs))
 
     def pass_over(self, index: int) -> None:
         """Remember which branches of this call may not answer any more, for after the transaction is forgotten."""
         ksr = self._ksr
         nth = 2 if ksr.get("again") else 1
+        invite = self._invite_key()
         for branch in range(BRANCHES_MAX):
             seen = ksr.get(f"on{branch}")
             if not seen:
                 return
             if seen == str(index):
-                ksr.keep("passed", self._passed_key(str(branch), nth), "1")
+                ksr.keep("passed", invite, "1")
+                ksr.keep("passed", f"{invite}:{nth}:{branch}", "1")
 
-    def _passed_key(self, branch: str, nth: int) -> str:
-        """Of one branch of one INVITE on its first or second pass through the box: a later re-INVITE, or the other pass, has a
-        branch of the same number, and its answer is no late one."""
+    def _invite_key(self) -> str:
+        """Of one INVITE. One pass of it through the box is told from the other by its number, and a late answer from that to a
+        later re-INVITE, whose branches have the same numbers, by the CSeq."""
         ksr = self._ksr
-        return f"{ksr.pv('$ci')}:{ksr.pv('$ft')}:{ksr.pv('$cs')}:{nth}:{branch}"
+        return f"{ksr.pv('$ci')}:{ksr.pv('$ft')}:{ksr.pv('$cs')}"
 
-    def any_reply(self) -> bool:
-        """Any reply, before tm looks at it. False: drop it, it is an answer of a target that was passed over.
-
-        tm itself would hand it on: a 2xx to an INVITE passes even after another final reply (RFC 3261 16.7 step 5)."""
-        ksr = self._ksr
-        if not 200 <= ksr.status() < 300 or ksr.pv("$rm") != "INVITE":
-            return True
+    def is_late(self) -> bool:
+        """Whether the current 2xx to an INVITE comes from a target that was passed over. tm would hand it on: a 2xx passes even
+        after another final reply (RFC 3261 16.7 step 5)."""
+        ksr, invite = self._ksr, self._invite_key()
+        if not ksr.look("passed", invite):
+            return False
         vias = ksr.headers("Via")
         branch = branch_of(vias[0]) if vias else ""
-        nth = passes_in(vias, self._here.own)
-        if not branch or not ksr.look("passed", self._passed_key(branch, nth)):
-            return True
-        self.turn_away()
-        return False
+        return bool(branch and ksr.look("passed", f"{invite}:{passes_in(vias, self._here.own)}:{branch}"))
 
     def turn_away(self) -> None:
         """Acknowledge and end the dialog of the current 2xx."""

@@ -100,7 +100,6 @@ class Calls:
         ksr = self._ksr
         ksr.track()
         ksr.note("call", call)
-        ksr.note("ftag", ksr.pv("$ft"))
         if facts.origin is Origin.PHONE:
             ksr.keepalive("src")
         if facts.origin is Origin.GATEWAY:
@@ -300,9 +299,11 @@ class Calls:
             self._parts.media.learn()
             self._answering.answered(int(index), step, code)
 
-    def any_reply(self) -> bool:
-        """Any reply, before tm looks at it. False: drop it, it is an answer that came too late."""
-        return self._answering.any_reply()
+    def any_reply(self) -> None:
+        """Any reply, before tm looks at it: an answer that comes too late goes no further."""
+        if self._ksr.is_answer() and self._answering.is_late():
+            self._answering.turn_away()
+            self._ksr.set_drop()
 
     # failure stage
 
@@ -369,7 +370,6 @@ class Calls:
     def _finish(self, code: int) -> None:
         if self._ksr.get("again"):
             return
-        self._ksr.put("done", "1")
         self._ksr.note("code", str(code))
         self._parts.media.release()
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from appliance.kamailio import here as places
 from appliance.kamailio import ksr_call
 from appliance.kamailio.allowance import Allowance
-from appliance.kamailio.call_key import Hop, call_key, route_set, second_pass
+from appliance.kamailio.call_key import call_key, route_set, second_pass
 from appliance.kamailio.calls import Parts
 from appliance.kamailio.causes import Cause
 from appliance.kamailio.codec import agreed_codec
@@ -27,6 +27,12 @@ ANSWER_LIMIT_MS = 120_000
 """A re-INVITE may ring for consent (RFC 3261 14.1 leaves it open); 120 s is what an INVITE gets."""
 SILENCE_LIMIT_MS = 30_000
 """A dead far side within a call: tm's own default, short of the 32 s after which the sender gives up by itself."""
+
+WITH_SDP = frozenset({"INVITE", "UPDATE", "PRACK", "ACK"})
+"""Requests within a call that may hold SDP, in themselves or in their replies (RFC 3264, 3311, 3262)."""
+WITH_CONTACT = frozenset({"INVITE", "UPDATE", "SUBSCRIBE", "REFER", "NOTIFY"})
+"""Requests whose Contact the other side sends to from then on (RFC 3261 section 12.2). A telephone's true address is written
+beside it, as in the first INVITE."""
 
 STRANGE_BURST, STRANGE_PER_MINUTE = 100, 20
 """What one worker writes down of calls that Kamailio does not remember: enough for the calls that were up at a restart
@@ -55,29 +61,32 @@ class Dialogs:
             return
         self._leave_as_it_came()
         back = second_pass(hops)
-        known = ksr.known_dialog()
-        again = self._came_back(hops)
+        known, upstream, near = ksr.known_dialog(), ksr.upstream(), self._from_phone()
+        call = call_key(ksr.pv("$ci"), ksr.pv("$tt") if upstream else ksr.pv("$ft"))
+        again = not near and bool(hops) and bool(ksr.look("pass", call))
         if method == "BYE" and not known and not again:
-            self._end_unknown(any(read_mark(hop.uri) for hop in hops if hop.own))
-        if method == "REFER" and not again and (known or self._may_write()):
-            self._refer()
-        self._repair(method)
-        upstream = ksr.upstream()
-        life_ms = self._life_ms()
+            self._end_unknown(call, any(read_mark(hop.uri) for hop in hops if hop.own))
+        elif method == "REFER" and not again and (known or self._may_write()):
+            self._refer(call)
+        if near and method in WITH_CONTACT:
+            ksr.alias_contact()
+        life_ms = self._life_ms() if method == "BYE" or back is not None else SILENCE_LIMIT_MS
         if back is not None:
             local = hops[0].uri if upstream else back.uri
             ksr.put("straight", local)
+            ksr.put("upstream", "1" if upstream else "")
             if self._dead() or ksr.look("passed", self._straight_key()):
                 self._straight(local, upstream, method)
                 return
-        passes = Passes.FIRST if back is not None else Passes.SECOND if again else Passes.ONCE
-        self._media.request(hops, passes, upstream)
-        ksr.put("followed", self._key() if known else "")
-        if known and method == "ACK":
-            self._agreed(self._key())
+        if method in WITH_SDP:
+            passes = Passes.FIRST if back is not None else Passes.SECOND if again else Passes.ONCE
+            self._media.request(hops, passes, upstream)
+            ksr.put("followed", call if known else "")
+            if known and method == "ACK":
+                self._agreed(call)
         if not ksr.pv("$du"):
             ksr.follow_alias()
-        self._send(method, life_ms if method == "BYE" or back is not None else SILENCE_LIMIT_MS)
+        self._send(method, life_ms)
 
     def _leave_as_it_came(self) -> None:
         """Send from the socket that the request came in on, unless its Route headers name another one."""
@@ -96,7 +105,7 @@ class Dialogs:
         (some telephones take the route set of a re-INVITE's answer, which has none); else answered or absorbed here."""
         ksr = self._ksr
         if method == "ACK" and ksr.belongs():
-            ksr.relay()
+            ksr.relay_ack()
             return False
         if not ksr.to_self() and ksr.track() and ksr.known_dialog():
             return True
@@ -104,23 +113,19 @@ class Dialogs:
             ksr.reply(481, "Call/Transaction Does Not Exist")
         return False
 
-    def _send(self, method: str, life_ms: int) -> None:
+    def _send(self, method: str, life_ms: int, begun: bool = False) -> None:
+        """Pass the request on. begun: it has its transaction, this is another try."""
         ksr = self._ksr
         if method == "ACK":
-            ksr.relay()
+            ksr.relay_ack()
             return
-        ksr.arm(ksr_call.IN_DIALOG_FAILURE, ksr_call.IN_DIALOG_REPLY, "")
+        ksr.arm(ksr_call.IN_DIALOG_FAILURE, ksr_call.IN_DIALOG_REPLY if method in WITH_SDP else "", "")
         ksr.limits(ANSWER_LIMIT_MS, life_ms)
         ksr.patience(RETRANSMIT_MS, 4000)
-        if not ksr.in_failure() and not ksr.begin():
+        if not begun and not ksr.begin():
             return
         if not ksr.relay():
             self._unanswered(method)
-
-    def _repair(self, method: str) -> None:
-        """Write a telephone's true address beside its Contact, as in the first INVITE."""
-        if method in ("INVITE", "UPDATE", "SUBSCRIBE", "REFER", "NOTIFY") and self._from_phone():
-            self._ksr.alias_contact()
 
     def _from_phone(self) -> bool:
         source = f"sip:{self._ksr.pv('$si')}:{self._ksr.pv('$sp')}"
@@ -155,9 +160,10 @@ class Dialogs:
         ksr.reset_next_hop()
         self._media.straight(local, upstream)
         ksr.follow_alias()
-        if ksr.in_failure():
+        begun = ksr.in_failure()
+        if begun:
             ksr.drop_replies()
-        self._send(method, SILENCE_LIMIT_MS)
+        self._send(method, SILENCE_LIMIT_MS, begun)
 
     def _straight_key(self) -> str:
         """Notes for the ACK, which no transaction follows, that its INVITE left the cloud out."""
@@ -172,14 +178,10 @@ class Dialogs:
         peer = places.peer_at(self._ksr.pv("$du"), view.policy)
         return view.life_ms(peer.id) if peer else view.policy.upstream_life_ms
 
-    def _came_back(self, hops: tuple[Hop, ...]) -> bool:
-        """Whether this is a request's second pass: it comes from a peer, and the dialog was noted as going round."""
-        return bool(hops) and not self._from_phone() and bool(self._ksr.look("pass", self._key()))
-
     # replies
 
     def reply_stage(self) -> None:
-        """A reply to a request within a call."""
+        """A reply to a request within a call whose replies may hold SDP."""
         ksr = self._ksr
         code = ksr.status()
         if code < 300:
@@ -192,32 +194,28 @@ class Dialogs:
     def _agreed(self, call: str) -> None:
         """The current message carries the answer to an offer within a call: write down a codec that is new."""
         ksr = self._ksr
-        codec = agreed_codec(ksr.pv("$rb"))
+        body = ksr.pv("$rb")
+        codec = agreed_codec(body) if body else ""
         if codec and codec != ksr.noted("codec"):
             ksr.note("codec", codec)
             self._parts.journal.put("media", call, {"codec": codec})
 
     # transfer
 
-    def _refer(self) -> None:
+    def _refer(self, call: str) -> None:
         ksr = self._ksr
         data = {**read_refer(ksr.header("Refer-To")), "by": ksr.pv("$fU")}
-        self._parts.journal.put("transfer", self._key(), data)
+        self._parts.journal.put("transfer", call, data)
 
     # ends
 
-    def _key(self) -> str:
-        """The call's key: by the caller's tag, whichever side sends."""
-        ksr = self._ksr
-        return call_key(ksr.pv("$ci"), ksr.pv("$tt") if ksr.upstream() else ksr.pv("$ft"))
-
-    def _end_unknown(self, anchored: bool) -> None:
+    def _end_unknown(self, call: str, anchored: bool) -> None:
         """A BYE of a call that Kamailio does not remember: it was restarted under it, or there never was such a call.
         Which of the two it is the reader of the journal knows: it says `forgotten`."""
         if self._may_write():
             by = "callee" if self._ksr.upstream() else "caller"
             data = {"cause": Cause.NORMAL_CLEARING, "code": 200, "by": by, "forgotten": True}
-            self._parts.journal.put("end", self._key(), data)
+            self._parts.journal.put("end", call, data)
         if anchored:
             self._ksr.release_media()
 
@@ -227,34 +225,37 @@ class Dialogs:
         near = not self._from_phone() or places.network_of(ksr.pv("$si"), policy) == "lan"
         return (self._near if near else self._far).take(int(self._clock() * 1000))
 
-    def event(self, name: str) -> None:
-        """The dialog module says that a call has started, failed or ended."""
+    def ended(self, answered: bool) -> None:
+        """The dialog module says that a call has ended. answered: it was talking."""
         ksr = self._ksr
-        call = ksr.noted("call") if name in ("dialog:end", "dialog:failed") else ""
+        call = ksr.noted("call")
         if not call:
             return
         forced = ksr.look("ending", call)
         if forced != TOLD:
-            self._tell_end(call, name == "dialog:end", forced)
+            self._tell_end(call, answered, forced)
         if forced:
             ksr.forget("ending", call)
         call_id = call.rsplit("#", 1)[0]
-        if ksr.noted("media"):
+        anchored_by = ksr.noted("media")
+        if anchored_by:
             ksr.forget("media", call)
-            ksr.release_media(f"call-id={call_id} from-tag={ksr.noted('ftag')}")
+            ksr.release_media(f"call-id={call_id} from-tag={anchored_by}")
         ksr.forget("legs", call_id)
 
     def _tell_end(self, call: str, answered: bool, forced: str) -> None:
         """Write a call's end down. When neither side has said BYE its time is over, and both are told."""
         ksr = self._ksr
+        bye = ksr.pv("$rm") == "BYE"
+        refused = bool(forced) or not answered
         last = Last(
             answered,
             forced,
-            int(ksr.noted("code") or 0),
-            ksr.noted("by") == "box",
-            ksr.pv("$rm") == "BYE",
-            ksr.pv("$ft") == ksr.noted("ftag"),
+            int(ksr.noted("code") or 0) if refused else 0,
+            refused and ksr.noted("by") == "box",
+            bye,
+            bye and call_key(ksr.pv("$ci"), ksr.pv("$ft")) == call,
         )
         self._parts.journal.put("end", call, end_of(last))
-        if last.answered and not last.bye and not forced:
+        if answered and not bye and not forced:
             say_bye(ksr, ksr.current_dialog())

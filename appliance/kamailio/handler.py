@@ -5,7 +5,7 @@
     ksr_call_*              branch, reply and failure stage of an INVITE (`calls`, names in `ksr_call`)
     ksr_dialog_*            reply and failure stage of a request within a call (`dialogs`)
     ksr_register_*          reply and failure stage of a REGISTER relayed to the upstream (`relayed_register`)
-    ksr_dialog_event        dialog started, failed, ended
+    ksr_dialog_event        a dialog has failed or ended (it is told of every other change too)
     ksr_registrar_event     a binding's time is over
     ksr_uac_event           reply to a request of the box's own
     ksr_xhttp_event         HTTP request: a WebSocket handshake, or refused
@@ -15,7 +15,7 @@
     ksr_media_timer         process "media": calls whose audio timed out
 
 What the parts give: `calls.begin(facts, plan)`, `.branch_stage()`, `.reply_stage()`, `.failure_stage()`, `.any_reply()`;
-`dialogs.within()`, `.reply_stage()`, `.failure_stage()`, `.event(name)`; `registrar.register()`. Each reads the current message
+`dialogs.within()`, `.reply_stage()`, `.failure_stage()`, `.ended()`; `registrar.register()`. Each reads the current message
 through its own adapter. What they share is in `worker.Worker`, made once per process.
 
 A method that raises is Kamailio's silence: app_python3 logs the exception and answers nobody, so the phone repeats itself for
@@ -42,6 +42,9 @@ from appliance.kamailio.worker import Worker
 
 CONTINUE = 1
 """What every entry returns: Kamailio takes anything else, None included, for an error."""
+
+ANSWERED_END, UNANSWERED_END = "dialog:end", "dialog:failed"
+"""Events of the dialog module that a call's end comes with; it tells every other change of a dialog too."""
 
 KNOWN_METHODS = frozenset(
     {"SUBSCRIBE", "NOTIFY", "PUBLISH", "MESSAGE", "REFER", "INFO", "UPDATE", "PRACK", "BYE", "ACK", "CANCEL"}
@@ -111,6 +114,7 @@ class Handler:
 
     def _request(self) -> None:
         ksr, worker = self._ksr, self.worker
+        worker.parts.ksr.enter()
         worker.view.refresh()
         method = ksr.method
         source = ksr.source
@@ -228,31 +232,27 @@ class Handler:
 
     def ksr_reply_route(self, _message: object) -> int:
         """One SIP reply, before its transaction sees it."""
-        return self._guarded("reply", self._any_reply)
-
-    def _any_reply(self) -> None:
-        if not self.worker.calls.any_reply():
-            self._ksr.drop()
+        return self._stage("reply", lambda worker: worker.calls.any_reply())
 
     def ksr_call_branch(self, _message: object) -> int:
         """One branch of an INVITE is about to be sent."""
-        return self._guarded("branch", lambda: self.worker.calls.branch_stage())
+        return self._stage("branch", lambda worker: worker.calls.branch_stage())
 
     def ksr_call_reply(self, _message: object) -> int:
         """A reply to an INVITE."""
-        return self._guarded("call reply", lambda: self.worker.calls.reply_stage())
+        return self._stage("call reply", lambda worker: worker.calls.reply_stage())
 
     def ksr_call_failure(self, _message: object) -> int:
         """An INVITE's branches have all failed."""
-        return self._guarded("call failure", lambda: self.worker.calls.failure_stage(), answer=True)
+        return self._stage("call failure", lambda worker: worker.calls.failure_stage(), answer=True)
 
     def ksr_dialog_reply(self, _message: object) -> int:
         """A reply within a call."""
-        return self._guarded("dialog reply", lambda: self.worker.dialogs.reply_stage())
+        return self._stage("dialog reply", lambda worker: worker.dialogs.reply_stage())
 
     def ksr_dialog_failure(self, _message: object) -> int:
         """A request within a call has failed."""
-        return self._guarded("dialog failure", lambda: self.worker.dialogs.failure_stage(), answer=True)
+        return self._stage("dialog failure", lambda worker: worker.dialogs.failure_stage(), answer=True)
 
     def ksr_register_reply(self, _message: object) -> int:
         """The upstream's reply to a phone's REGISTER."""
@@ -266,7 +266,9 @@ class Handler:
 
     def ksr_dialog_event(self, _message: object, event: str) -> int:
         """The dialog module says something of a call."""
-        return self._guarded(event, lambda: self.worker.dialogs.event(event))
+        if event not in (ANSWERED_END, UNANSWERED_END):
+            return CONTINUE
+        return self._stage(event, lambda worker: worker.dialogs.ended(event == ANSWERED_END))
 
     def ksr_uac_event(self, _message: object, event: str) -> int:
         """A reply, or none, to a request of the box's own."""
@@ -306,6 +308,22 @@ class Handler:
         return self._guarded("media", lambda: self.worker.watch_media())
 
     # bugs
+
+    def _stage(self, what: str, do: Callable[[Worker], object], answer: bool = False) -> int:
+        """A stage of a call, with a memory of its own (`KsrCall.enter`)."""
+        try:
+            worker = self.worker
+            call = worker.parts.ksr
+            outer = call.enter()
+            try:
+                do(worker)
+            finally:
+                call.leave(outer)
+        except Exception:
+            self._log_bug(what)
+            if answer:
+                self._refuse(500, "Server Internal Error")
+        return CONTINUE
 
     def _guarded(self, what: str, do: Callable[[], object], answer: bool = False) -> int:
         try:

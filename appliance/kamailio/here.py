@@ -81,8 +81,13 @@ def _networks(lan_networks: tuple[str, ...]) -> list[IPv4Network | IPv6Network]:
 def peer_at(uri: str, policy: Policy) -> Peer | None:
     """The upstream or gateway that a request to `uri` goes to, by address and port."""
     address = host_port(uri)
-    peers = (*policy.upstreams, *policy.gateways)
-    return next((peer for peer in peers if host_port(peer.uri) == address), None)
+    for peer in policy.upstreams:
+        if host_port(peer.uri) == address:
+            return peer
+    for peer in policy.gateways:
+        if host_port(peer.uri) == address:
+            return peer
+    return None
 
 
 def peer_of(peer_id: str, policy: Policy) -> Peer | None:

@@ -18,6 +18,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
+from appliance.kamailio.compact_json import write
 from appliance.kamailio.journal_mark import PRUNE_EVERY_S, prune
 
 QUEUE = "journal"
@@ -52,8 +53,6 @@ CREATE TABLE IF NOT EXISTS event (
 
 Event = tuple[str, str, int, int, str, str]
 """call, event, mono_ms, wall_ms, boot_id, data."""
-
-_compact = json.JSONEncoder(separators=(",", ":")).encode
 
 _INSERT = "INSERT INTO event (call, event, mono_ms, wall_ms, boot_id, data) VALUES (?, ?, ?, ?, ?, ?)"
 
@@ -93,7 +92,7 @@ class Journal:
 
     def put(self, event: str, call: str, data: dict[str, Any]) -> None:
         """Write down that `event` happened to `call` (its key, "" for none) now."""
-        item = f"{event} {self._clock.mono_ms()} {self._clock.wall_ms()} {_compact(data)}"
+        item = f"{event} {self._clock.mono_ms()} {self._clock.wall_ms()} {write(data)}"
         # A queue takes no empty key.
         self._queues.put(QUEUE, call or "-", item)
 

@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from appliance.kamailio.compact_json import read, write
 from appliance.kamailio.ksr_result import number, yes
 
 FAILURE, BRANCH, REPLY = "ksr_call_failure", "ksr_call_branch", "ksr_call_reply"
@@ -18,6 +19,36 @@ IN_DIALOG_FAILURE, IN_DIALOG_REPLY = "ksr_dialog_failure", "ksr_dialog_reply"
 
 CONTACTS_MAX = 12
 """Bindings rung at once: Kamailio's `max_branches` is 12 by default, and each of them costs a transaction branch."""
+
+
+SDP_IN, SDP_OUT = "$avp(ky_sdp_in)", "$avp(ky_sdp_out)"
+"""Where rtpengine's module takes an SDP from and puts it (kamailio.cfg)."""
+
+STORE = "$avp(ky)"
+"""Beside a transaction: what its stages tell each other, as one text. One value is written and read once in a stage; each of
+them by itself would cost as much again as what is done with it."""
+
+LARGE = {"plan": "$avp(ky_plan)", "offer": "$avp(ky_offer)"}
+"""Values too long to be written again whenever another one changes: each by itself."""
+
+FIXED = frozenset(
+    {
+        "$ci",
+        "$ft",
+        "$tt",
+        "$cs",
+        "$rm",
+        "$rs",
+        "$si",
+        "$sp",
+        "$proto",
+        "$Ri",
+        "$Rp",
+        "$T_branch_idx",
+        *LARGE.values(),
+    }
+)
+"""What stays the same for the whole of a stage: asked of Kamailio once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,35 +62,93 @@ class Target:
     sock: str = ""
 
 
+class Stage:
+    """What one stage has read of its message, and of the transaction's store. kept: None as long as nobody asked."""
+
+    __slots__ = ("changed", "kept", "seen")
+
+    def __init__(self) -> None:
+        self.seen: dict[str, str] = {}
+        self.kept: dict[str, str] | None = None
+        self.changed = False
+
+
 class KsrCall:
     """The current SIP message and its transaction, through `ksr` (the KSR module, or a strict double)."""
 
     def __init__(self, ksr: Any) -> None:
         self.ksr = ksr
         self._pv_get = ksr.pv.get
+        self._stage = Stage()
+
+    # stages
+
+    def enter(self) -> Stage:
+        """A stage begins, perhaps within another (a branch within `relay`, a dialog's end within `loose_route`): nothing read
+        so far holds for it. Gives the outer one, for `leave`."""
+        outer, self._stage = self._stage, Stage()
+        return outer
+
+    def leave(self, outer: Stage) -> None:
+        """The stage is over: what it has `put` is written beside the transaction."""
+        self._save()
+        self._stage = outer
+
+    def _save(self) -> None:
+        stage = self._stage
+        if stage.changed:
+            stage.changed = False
+            self._set_avp(STORE, write(stage.kept))
+
+    def _set_avp(self, name: str, value: str) -> None:
+        self.ksr.pv.unset(name)  # an older value would stay, behind the new one
+        if value:
+            self.ksr.pv.sets(name, value)
 
     # pseudo-variables and the transaction's own store
 
     def pv(self, name: str) -> str:
         """A pseudo-variable's text, "" when it is not set."""
-        value = self._pv_get(name)
-        return "" if value is None else str(value)
+        seen = self._stage.seen
+        found = seen.get(name)
+        if found is None:
+            value = self._pv_get(name)
+            found = "" if value is None else str(value)
+            if name in FIXED:
+                seen[name] = found
+        return found
 
     def get(self, name: str) -> str:
         """A value kept with the transaction, "" when it is not set."""
-        value = self._pv_get(f"$avp(ky_{name})")
-        return "" if value is None else str(value)
+        if name in LARGE:
+            return self.pv(LARGE[name])
+        kept = self._stage.kept
+        return (self._load() if kept is None else kept).get(name, "")
 
     def put(self, name: str, value: str) -> None:
-        """Keep a value with the transaction; "" forgets it."""
-        name = f"$avp(ky_{name})"
-        self.ksr.pv.unset(name)
-        if value:
-            self.ksr.pv.sets(name, value)
+        """Keep a value with the transaction; "" forgets it. Other stages see it when this one is over, or relays."""
+        stage = self._stage
+        if name in LARGE:
+            stage.seen[LARGE[name]] = value
+            self._set_avp(LARGE[name], value)
+            return
+        kept = self._load() if stage.kept is None else stage.kept
+        if kept.get(name, "") != value:
+            kept[name] = value
+            stage.changed = True
+
+    def _load(self) -> dict[str, str]:
+        text = self._pv_get(STORE)
+        self._stage.kept = kept = read(text) if text else {}
+        return kept
 
     def status(self) -> int:
         """Code of the current reply."""
-        return int(self.ksr.pv.get("$rs") or 0)
+        return int(self.pv("$rs") or 0)
+
+    def is_answer(self) -> bool:
+        """Whether the message is a 2xx to an INVITE."""
+        return 200 <= (self._pv_get("$rs") or 0) < 300 and self._pv_get("$rm") == "INVITE"
 
     def header(self, name: str) -> str:
         """The first header of that name, "" when there is none."""
@@ -105,6 +194,13 @@ class KsrCall:
 
     def relay(self) -> bool:
         """Send to the current target. False: nothing could be sent."""
+        self._save()
+        sent = self.ksr.tm.t_relay()
+        self._stage.kept = None  # the branch stage has written to it
+        return yes(sent, "tm.t_relay")
+
+    def relay_ack(self) -> bool:
+        """Send an ACK on: it has no transaction, no stage follows it."""
         return yes(self.ksr.tm.t_relay(), "tm.t_relay")
 
     def reply(self, code: int, reason: str) -> bool:
@@ -152,7 +248,7 @@ class KsrCall:
         """Make `targets` the destinations of the next `relay`, all at once."""
         first, *others = targets
         users = {f"{target.uri} {target.dst}": target.user for target in targets}
-        self.put("aim", json.dumps(users) if others else first.user)
+        self.put("aim", write(users) if others else first.user)
         self._set(first)
         for index, target in enumerate(others):
             self.ksr.corex.append_branch_uri(target.uri)
@@ -166,7 +262,7 @@ class KsrCall:
         aim = self.get("aim")
         if not aim.startswith("{"):
             return aim
-        return str(json.loads(aim).get(f"{self.pv('$ru')} {self.pv('$du')}", ""))
+        return str(read(aim).get(f"{self.pv('$ru')} {self.pv('$du')}", ""))
 
     def _set(self, target: Target) -> None:
         self.ksr.seturi(target.uri)
@@ -262,7 +358,7 @@ class KsrCall:
             dialog.get_profile_size(profile, value, count)
         else:
             dialog.get_profile_size_static(profile, count)
-        return int(self.get("count") or 0)
+        return int(self.pv(count) or 0)
 
     def rpc(self, method: str, *params: str | int) -> Any:
         """Result of one of Kamailio's own commands, None when it was refused."""
@@ -316,15 +412,15 @@ class KsrCall:
 
     def offer(self, flags: str, sdp: str) -> str:
         """An SDP offer as rtpengine writes it anew, "" when it is gone or refuses. Blocks. Changes no message."""
-        self.put("sdp_in", sdp)
+        self._set_avp(SDP_IN, sdp)
         done = yes(self.ksr.rtpengine.rtpengine_offer(flags), "rtpengine_offer")
-        return self.get("sdp_out") if done else ""
+        return self.pv(SDP_OUT) if done else ""
 
     def answer(self, flags: str, sdp: str) -> str:
         """The same for an answer."""
-        self.put("sdp_in", sdp)
+        self._set_avp(SDP_IN, sdp)
         done = yes(self.ksr.rtpengine.rtpengine_answer(flags), "rtpengine_answer")
-        return self.get("sdp_out") if done else ""
+        return self.pv(SDP_OUT) if done else ""
 
     def release_media(self, flags: str = "") -> None:
         """Tell rtpengine that the call is over."""

@@ -107,7 +107,7 @@ class MediaPath:
         if written != self._body():
             ksr.set_body(written)
         if through is not None:
-            ksr.note("media", "1")
+            ksr.note("media", ksr.pv("$ft"))
         ksr.put("mark", mark(through))
         ksr.put(f"mark{ksr.branch()}", mark(through))
         return True

@@ -4,30 +4,45 @@ A transaction outlives the worker that began it: the next step is often performe
 JSON, read back only by the box that wrote it, in the same run of Kamailio.
 """
 
-import json
 from functools import lru_cache
 from typing import Any
 
 from appliance.kamailio.actions import CallerId, Outcome, Plan, Step, StepKind
+from appliance.kamailio.compact_json import read, write
 
 PLANS_KEPT = 512
 """Plans that a worker remembers: those of the calls that are being set up. Each is read three times and more."""
 
 
-_compact = json.JSONEncoder(separators=(",", ":")).encode
+_kept: dict[str, Plan] = {}
 
 
 def encode(plan: Plan) -> str:
     """`plan` as one line of ASCII."""
     head = [plan.kind, plan.number, plan.record, plan.emergency]
-    return _compact([head, [_step_out(step) for step in plan.steps]])
+    text = write([head, [_step_out(step) for step in plan.steps]])
+    _keep(text, plan)
+    return text
 
 
-@lru_cache(PLANS_KEPT)
 def decode(text: str) -> Plan:
     """The plan that `encode` wrote. Raises ValueError on anything else."""
+    plan = _kept.get(text)
+    if plan is None:
+        plan = _decoded(text)
+        _keep(text, plan)
+    return plan
+
+
+def _keep(text: str, plan: Plan) -> None:
+    if len(_kept) >= PLANS_KEPT:
+        _kept.clear()
+    _kept[text] = plan
+
+
+def _decoded(text: str) -> Plan:
     try:
-        (kind, number, record, emergency), steps = json.loads(text)
+        (kind, number, record, emergency), steps = read(text)
         return Plan(kind, number, tuple(_step_in(step) for step in steps), record, emergency)
     except (TypeError, KeyError) as error:
         raise ValueError(f"no plan: {text[:40]!r}") from error

@@ -14,8 +14,9 @@ from appliance.errors import KyusaiError
 from appliance.kamailio import rows
 from appliance.kamailio.view import Extension, Group
 
-ROWS_KEPT = 512
-"""Parsed rows kept per process, some 1 kB each: a call reads its caller and callee several times."""
+ROWS_KEPT = 4_096
+"""Parsed rows kept per process, some 1 kB each, of extensions that have called or were called: a call reads its caller and callee
+several times, and the extensions of a large site call in turn."""
 
 CREDENTIALS_KEPT = 4_096
 """Credentials kept per process, some 400 bytes each: every telephone of a large site proves itself every few minutes."""
