@@ -5,6 +5,7 @@ import sqlite3
 from pathlib import Path
 
 from appliance.digest import digest_ha1
+from appliance.kamailio import journal
 from appliance.kamailio.render import MEMORY_MANAGER, PACKAGE_MEMORY_MB
 from tests.bench.sipp import SCENARIOS
 from tests.bench.users import REALM, User
@@ -20,8 +21,6 @@ EXTENSION = """CREATE TABLE extension (
     forward_no_answer TEXT, no_answer_s INTEGER, dnd INTEGER
 ) WITHOUT ROWID"""
 """What a call asks of its two extensions, as in the box's route snapshot."""
-
-EVENT = "CREATE TABLE event (seq INTEGER PRIMARY KEY AUTOINCREMENT, call TEXT NOT NULL, data TEXT NOT NULL)"
 
 
 class NativeServer:
@@ -51,6 +50,7 @@ class NativeServer:
             "FOLDER": str(folder),
             "GATEWAY": gateway,
             "LAN": lan,
+            "BOOT_ID": journal.boot_id(),
         }
         head, *lines = text.splitlines()
         for word, value in words.items():
@@ -100,7 +100,7 @@ def _tables(folder: Path, users: list[User]) -> None:
         database.execute("PRAGMA journal_mode=WAL")
     with contextlib.closing(sqlite3.connect(folder / "journal.sqlite")) as database:
         database.execute("PRAGMA journal_mode=WAL")
-        database.execute(EVENT)
+        database.execute(journal.SCHEMA)
     ha1 = {user.number: digest_ha1(user.number, REALM, user.password)[0] for user in users}
     with contextlib.closing(sqlite3.connect(folder / "site.sqlite")) as database, database:
         for path in ("standard", "auth_db", "htable"):
