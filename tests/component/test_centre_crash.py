@@ -17,7 +17,7 @@ from tests.helpers.centre_stores import DATABASES
 
 KILLS = 4
 SEED = 20261121
-GIVE_UP_S = 60.0
+GIVE_UP_S = 180.0
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from cloudsync.service.sites import add_site
 from tests.helpers.centre_stores import prepared
 
 ROOT = Path(__file__).resolve().parents[2]
-START_LIMIT_S = 20.0
+START_LIMIT_S = 60.0
 ADDRESS = "127.0.99.50"
 
 
