@@ -15,6 +15,7 @@ from agent import clock, notify, series
 from agent.capture_sync import CaptureSync
 from agent.cdr_fields import event_id
 from agent.centre import Centre
+from agent.clock_steps import LOOK_S, ClockSteps
 from agent.config import ConfigKeeper
 from agent.config_store import ConfigStore
 from agent.disk import DiskState, Use, allows
@@ -144,6 +145,7 @@ class Agent:
         start("figures", self._keep_spool_figures)
         start("series", self._keep_series)
         start("disk", self._disk.run)
+        start("clock", self._keep_clock)
         for name, work in self._centre.tasks(self._spool(), self._kamailio_alive).items():
             start(name, work)
 
@@ -193,6 +195,18 @@ class Agent:
                 self._log.warning("figures_left_out", about="series", waiting=self._spool_status.waiting)
                 continue
             self._tell("series", "box", Priority.REST, series.body(self.status(), every_s), RecordKind.STAT)
+
+    async def _keep_clock(self) -> None:
+        """Tells the centre by how much the wall clock was set: what this boot told before is off by it."""
+        watch = ClockSteps()
+        while True:
+            now = clock.now()
+            by_ms = watch.look(now)
+            if by_ms:
+                name = "clock_set_ahead" if by_ms > 0 else "clock_set_back"
+                self._log.warning("clock_set", by_ms=by_ms)
+                self._tell(name, "clock", Priority.CDR, {"boot_id": now.boot_id, "by_ms": by_ms})
+            await asyncio.sleep(LOOK_S)
 
     async def _feed_watchdog(self) -> None:
         """Tells systemd that the loop turns: a loop that hangs is killed and started again."""
