@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -11,9 +12,10 @@ from agent.health import BROKEN_SAMPLES, HealthWatch, Verdict, Vitals
 from agent.self_test import cases
 from agent.self_test_call import place
 from appliance import site
-from tests.helpers.registrar_box import RegistrarBox, registrar_box
+from tests.helpers.registrar_box import RegistrarBox, password_of, registrar_box
 from tests.lab.addresses import SIP_PORT
 from tests.lab.processes import wait_until
+from tests.lab.site_document import extension
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -79,3 +81,34 @@ async def test_a_snapshot_that_breaks_the_script_is_an_error_at_once(rig: Regist
     said, reasons = await verdict(rig, before)
     assert said is Verdict.UNHEALTHY
     assert "instead of" in reasons[0]
+
+
+async def test_a_valid_document_by_which_nobody_can_call_is_condemned_and_one_barred_telephone_is_not(
+    rig: RegistrarBox,
+) -> None:
+    def barred(numbers: list[str]) -> list[dict[str, Any]]:
+        return [
+            extension(number, password_of(number)) | {"do_not_disturb": number in numbers}
+            for number in rig.numbers
+        ]
+
+    rig.publish(call_control="local", extensions=barred([]))
+    await wait_until(lambda: _well(rig), "calls find their way", 10)
+    before = await vitals(rig)
+    rig.publish(extensions=barred(rig.numbers[1:2]))
+    await changed(rig, before)
+    assert (await verdict(rig, before))[0] is not Verdict.UNHEALTHY
+    rig.publish(extensions=barred(rig.numbers))
+    await wait_until(lambda: _all_barred(rig), "every worker bars all telephones", 10)
+    said, reasons = await verdict(rig, before)
+    assert said is Verdict.UNHEALTHY
+    assert "201>202" in reasons[0]
+
+
+async def _well(rig: RegistrarBox) -> bool:
+    return all([set((await vitals(rig)).self_tests.values()) == {200} for _ in range(6)])
+
+
+async def _all_barred(rig: RegistrarBox) -> bool:
+    looks = [(await vitals(rig)).self_tests for _ in range(6)]
+    return all(look[name] != 200 for look in looks for name in look if ">" in name)
