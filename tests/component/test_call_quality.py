@@ -151,7 +151,7 @@ def test_quality_is_told_while_the_call_is_up_and_after_its_end(sides: tuple[Sid
     ended = asyncio.run(asked.quality([CALL]))[CALL]
     for told in (up, ended):
         assert told is not None
-        assert 1 <= told["mos"] < 4.2
+        assert 1 <= told["mos"] < 4.4  # 4.4 is what a call without loss gets
         assert 0.06 <= told["loss"] <= 0.12
         assert 0 <= told["jitter_ms"] < 50
     assert asyncio.run(asked.known([CALL])) == frozenset({CALL}), "until the delay is over"

@@ -15,6 +15,14 @@ from cloudsync.store import records as store
 from tests.helpers.centre_box import Box, CentreProcess, chain, prepare_site, random_bytes
 from tests.helpers.centre_stores import DATABASES
 
+# What a killed centre leaves half open, httpx leaves to the garbage collector.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:unclosed <ssl.SSLSocket:ResourceWarning"),
+    pytest.mark.filterwarnings(
+        "ignore:Exception ignored in. <ssl.SSLSocket:pytest.PytestUnraisableExceptionWarning"
+    ),
+]
+
 KILLS = 4
 SEED = 20261121
 GIVE_UP_S = 180.0

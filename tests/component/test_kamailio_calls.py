@@ -224,6 +224,7 @@ async def test_upstream_that_only_says_trying_is_passed_over_and_cancelled() -> 
         call = await a.invite(f"sip:202@{box.addresses.box_lan}")
         assert (await call.wait(timeout_s=12)).code == 200
         assert 7.5 < time.monotonic() - began < 9
+        await wait_until(lambda: requests(cloud, "CANCEL"), "CANCEL to the cloud")
         assert [m.method for m in requests(cloud, "INVITE", "CANCEL")] == ["INVITE", "CANCEL"]
 
 

@@ -5,9 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
+@pytest.mark.timeout(1200)
 def test_killed_at_every_point_nothing_is_lost_doubled_or_corrupt_and_spoilt_variants_are_found_out(
     tmp_path: Path,
 ) -> None:
