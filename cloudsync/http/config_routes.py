@@ -33,14 +33,17 @@ async def config(
     """The newest document above `have`; held up to `wait_s` until there is one."""
     async with parts.watch.waiter(who.site_id) as published:
         envelope = await run_in_threadpool(configuration.newest, parts.centre, who.site_id, have)
-        if envelope is None and wait_s > 0:
-            try:
-                async with asyncio.timeout(wait_s):
+        try:
+            async with asyncio.timeout(wait_s):
+                while (
+                    envelope is None and wait_s > 0
+                ):  # woken also late, by a version that the box has by now
                     await published.wait()
-            except TimeoutError:
-                return Response(status_code=204)
-            await run_in_threadpool(access.require_not_revoked, parts.centre, who)
-            envelope = await run_in_threadpool(configuration.newest, parts.centre, who.site_id, have)
+                    published.clear()
+                    await run_in_threadpool(access.require_not_revoked, parts.centre, who)
+                    envelope = await run_in_threadpool(configuration.newest, parts.centre, who.site_id, have)
+        except TimeoutError:
+            return Response(status_code=204)
     return Response(status_code=204) if envelope is None else JSONResponse(asdict(envelope))
 
 

@@ -84,7 +84,9 @@ def test_unknown_paths_and_methods_add_no_metric_series(box: Box) -> None:
 
 def test_heartbeat_shows_the_box_online(centre: CentreProcess, box: Box) -> None:
     answer = box.http.post(wire.PATH_HEARTBEAT, json={"sent_utc": "2026-11-21T00:00:00Z", "calls": 3})
-    assert set(answer.json()) == {"server_time_utc", "revoked", "config_version", "key_id"}
+    assert set(answer.json()) == {
+        *("server_time_utc", "revoked", "config_version", "key_id", "cloned", "lease", "rotate_key"),
+    }
     assert 'kyusai_centre_box_online{box="tokyo-1-a",site="tokyo-1"} 1.0' in box.http.get("/metrics").text
 
 

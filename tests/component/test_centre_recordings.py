@@ -152,6 +152,7 @@ def _busy(box: Box):  # type: ignore[no-untyped-def]
         answer = box.patch("rec-8", 0, b"")
         if answer.status_code == 423:
             return answer
+        time.sleep(0.02)
     raise AssertionError("two connections wrote to one upload")
 
 
