@@ -6,7 +6,7 @@ import errno
 import json
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
@@ -76,9 +76,9 @@ def test_large_body_without_a_length_is_cut_off(box: Box) -> None:
 def test_unknown_paths_and_methods_add_no_metric_series(box: Box) -> None:
     for path in ("/a", "/b", "/v1/recordings/nothing"):
         assert box.http.get(path).status_code == 404
-    assert box.http.request("BREW", "/v1/records").status_code == 405
+    assert box.http.request("PURGE", "/v1/records").status_code == 405
     routes = {line for line in box.http.get("/metrics").text.splitlines() if "http_requests_total{" in line}
-    assert not any('"/a"' in line or "BREW" in line or "nothing" in line for line in routes)
+    assert not any('"/a"' in line or "PURGE" in line or "nothing" in line for line in routes)
     assert any('route="/v1/recordings/{recording_id}",status="404"' in line for line in routes)
 
 
@@ -153,12 +153,14 @@ def test_log_is_one_json_object_per_line(centre: CentreProcess) -> None:
         assert {"event", "level", "timestamp"} <= set(json.loads(line))
 
 
-async def test_connection_that_never_asks_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+@contextlib.asynccontextmanager
+async def impatient_server() -> AsyncIterator[int]:
+    """The centre's protocol around an application that says 204; its port."""
+
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 204, "headers": []})
         await send({"type": "http.response.body"})
 
-    monkeypatch.setattr(protocol, "FIRST_REQUEST_S", 0.2)
     port = free_port()
     config = uvicorn.Config(
         app, ADDRESS, port, http=protocol.ImpatientProtocol, log_config=None, lifespan="off", ws="none"
@@ -167,18 +169,40 @@ async def test_connection_that_never_asks_is_closed(monkeypatch: pytest.MonkeyPa
     serving = asyncio.create_task(server.serve())
     while not server.started:
         await asyncio.sleep(0.01)
-    slow_reader, slow_writer = await asyncio.open_connection(ADDRESS, port)
-    well_reader, well_writer = await asyncio.open_connection(ADDRESS, port)
-    slow_writer.write(b"GET / HT")
-    well_writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-    assert (await well_reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 204")
-    assert await asyncio.wait_for(slow_reader.read(), 5) == b""
-    well_writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-    assert (await well_reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 204")
-    for writer in (slow_writer, well_writer):
-        writer.close()
+    yield port
     server.should_exit = True
     await serving
+
+
+@pytest.mark.parametrize("asked_before", [False, True], ids=["at first", "after a request"])
+async def test_head_that_stops_coming_is_closed(monkeypatch: pytest.MonkeyPatch, asked_before: bool) -> None:
+    monkeypatch.setattr(protocol, "HEAD_S", 0.2)
+    async with impatient_server() as port:
+        slow_reader, slow_writer = await asyncio.open_connection(ADDRESS, port)
+        well_reader, well_writer = await asyncio.open_connection(ADDRESS, port)
+        if asked_before:
+            slow_writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert (await slow_reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 204")
+        slow_writer.write(b"GET / HT")
+        well_writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (await well_reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 204")
+        assert await asyncio.wait_for(slow_reader.read(), 5) == b""
+        well_writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (await well_reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 204")
+        for writer in (slow_writer, well_writer):
+            writer.close()
+
+
+async def test_head_without_end_is_refused() -> None:
+    async with impatient_server() as port:
+        reader, writer = await asyncio.open_connection(ADDRESS, port)
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n")
+        for _ in range(64):
+            writer.write(b"X-Long: " + b"y" * 1024 + b"\r\n")
+            with contextlib.suppress(ConnectionError):
+                await writer.drain()
+        assert (await asyncio.wait_for(reader.readuntil(b"\r\n"), 5)).startswith(b"HTTP/1.1 400")
+        writer.close()
 
 
 @pytest.mark.parametrize(
