@@ -21,7 +21,8 @@ import httpx
 from obstore.store import S3Store
 
 PROGRAM = Path(sys.executable).parent / "weed"
-ADDRESS = "127.0.99.60"
+ADDRESS = f"127.{128 + (os.getpid() >> 16)}.{os.getpid() >> 8 & 255}.{os.getpid() & 255}"
+"""Of this process alone: some of the server's ports cannot be chosen. Process ids have 22 bits at most."""
 REGION = "us-east-1"
 START_LIMIT_S = 60.0
 STOP_LIMIT_S = 10.0
