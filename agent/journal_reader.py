@@ -18,6 +18,7 @@ from typing import Any
 
 from agent.journal_events import JournalEvent, Kind, Moment
 from appliance.errors import KyusaiError
+from appliance.sqlite_sync import sync_log
 
 PAGE_ROWS = 500
 """Rows read at once: one spool transaction later they are safe, and memory stays flat however long the backlog."""
@@ -83,7 +84,9 @@ def read_page(path: Path, cursor: Cursor, limit: int = PAGE_ROWS) -> Page:
             replaced = not _is_ours(db, cursor)
             start = Cursor() if replaced else cursor
             rows, damaged, end = _rows(db, start.seq, limit)
-    except sqlite3.Error as error:
+            if rows:  # a killed writer may have left rows that a power cut would take back
+                sync_log(path)
+    except (sqlite3.Error, OSError) as error:
         raise JournalUnreadable(
             "journal.unreadable",
             f"the call journal {path} cannot be read: {error}",

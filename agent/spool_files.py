@@ -24,6 +24,7 @@ from agent.records import NewRecord
 from agent.spool import PARKED, Chain, Spool, decode_row, insert_row, set_chain
 from agent.spool_errors import locked, spool_error
 from agent.spool_reserve import RESERVE_SUFFIX
+from appliance.sqlite_sync import sync_found
 from cloudsync.wire import Priority, Record, RecordKind
 
 LOCK_SUFFIX = ".lock"
@@ -76,7 +77,10 @@ def open_spool(path: Path, now: Moment) -> OpenedSpool:
             _finish_exchange(path, now)
         _create_private(path)
         spool_schema.migrate(str(path))
-        return OpenedSpool(Spool(path), found, lock)
+        spool = Spool(path)
+        spool.chain()  # reads: only now has SQLite looked at what a killed agent left
+        sync_found(path)
+        return OpenedSpool(spool, found, lock)
     except sqlite3.Error as error:
         os.close(lock)
         raise spool_error(path, error) from error

@@ -11,10 +11,11 @@ PRIVATE_FILE_MODE = 0o600
 
 
 def make_folder(path: Path) -> None:
-    """Create a folder and its parents, all 0700; what is there stays as it is."""
+    """Create a folder and its parents, all 0700, durably; what is there stays as it is. Blocks on the disk."""
     missing = [folder for folder in (path, *path.parents) if not folder.exists()]
     for folder in reversed(missing):
         folder.mkdir(mode=PRIVATE_FOLDER_MODE, exist_ok=True)
+        sync_folder(folder.parent)
 
 
 def sync_folder(path: Path) -> None:

@@ -20,6 +20,7 @@ from typing import Any, Protocol
 
 from appliance.kamailio.compact_json import write
 from appliance.kamailio.journal_mark import PRUNE_EVERY_S, prune
+from appliance.sqlite_sync import sync_found
 
 QUEUE = "journal"
 """Name of the queue in kamailio.cfg."""
@@ -141,6 +142,7 @@ def _make(path: Path, schema: Iterable[str], table: str) -> str:
         for statement in schema:
             database.execute(statement)
         database.execute(f"SELECT 1 FROM {table} LIMIT 1")  # noqa: S608 - a name of ours
+        sync_found(path)
     path.chmod(0o600)
     return ""
 

@@ -70,7 +70,10 @@ def open_storage(where: str, layout: CentreLayout) -> Storage:
 
 
 def open_centre(data_dir: Path, environment: Mapping[str, str] = os.environ) -> Centre:
-    """Open or create everything below `data_dir`, or where its settings say. Blocks on disk and network."""
+    """Open or create everything below `data_dir`, or where its settings say. Blocks on disk and network.
+
+    Keys that a killed process has made and not made sure of are made sure of before anybody hears of them.
+    """
     layout = CentreLayout(data_dir.absolute())
     for folder in layout.folders():
         durable.make_folder(folder)
@@ -86,5 +89,7 @@ def open_centre(data_dir: Path, environment: Mapping[str, str] = os.environ) -> 
             database=open_database(wanted.database, layout),
             in_use=in_use,
         )
+        for folder in layout.folders():
+            durable.sync_folder(folder)
         undo.pop_all()
     return centre

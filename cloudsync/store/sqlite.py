@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, create_engine, event
 
+from appliance.sqlite_sync import sync_found
 from cloudsync.store.database import BUSY_TIMEOUT_S, WRITES, Database
 
 POOL_CONNECTIONS = 40
@@ -16,7 +17,10 @@ CHECKPOINT_PAGES = 4000
 
 
 def open_sqlite(path: Path) -> Database:
-    """Open or create the store at `path` and bring its schema up to date. Blocks on the disk."""
+    """Open or create the store at `path` and bring its schema up to date. Blocks on the disk.
+
+    What a killed process had committed and not synced is synced before anybody can be told of it.
+    """
     engine = create_engine(
         f"sqlite:///{path}",
         connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False},
@@ -27,6 +31,7 @@ def open_sqlite(path: Path) -> Database:
     event.listen(engine, "begin", _on_begin)
     database = Database(engine)
     database.migrate()
+    sync_found(path)
     path.chmod(0o600)
     return database
 

@@ -69,7 +69,7 @@ def _campaign(variant: str, runs: int, seed: int) -> dict[str, Any]:
     """All runs of one variant, spread over worker processes that run under the shim."""
     workers = max(os.cpu_count() or 1, 1)
     environment = {**os.environ, "LD_PRELOAD": str(shim.library()), "PYTHONWARNINGS": "ignore"}
-    with tempfile.TemporaryDirectory(prefix="kyusai-crash-", dir=_memory()) as ground:
+    with tempfile.TemporaryDirectory(prefix="kyusai-crash-", dir=shim.memory()) as ground:
         processes = [
             subprocess.Popen(
                 [
@@ -97,11 +97,6 @@ def _campaign(variant: str, runs: int, seed: int) -> dict[str, Any]:
         | {word: dict(sorted(counts.items())) for word, counts in sums.items()}
         | {"faults": faults[:FAULTS_SHOWN]}
     )
-
-
-def _memory() -> str | None:
-    """A file system in memory, so that no disk is worn; the shim's disk is not this one anyway."""
-    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - a private folder is made in it
 
 
 if __name__ == "__main__":

@@ -7,9 +7,10 @@ import random
 import shutil
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
-from tests.crash.disk import Disk
+from tests.crash.disk import Disk, Nothing
 from tests.crash.oplog import BUSY_AT, HEAD_BYTES, STOP_AT, Reached, entries, reached
 from tests.crash.plan import Fault
 
@@ -45,6 +46,11 @@ def library() -> Path:
     if path.stat().st_uid != os.getuid():
         raise PermissionError(f"{path} is somebody else's")
     return path
+
+
+def memory() -> str | None:
+    """A file system in memory for the runs, so that no disk is worn; the shim's disk is not this one anyway."""
+    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - a private folder is made in it
 
 
 def arm(folder: Path, log: Path, fault: Fault | None, muted: str) -> None:
@@ -98,6 +104,13 @@ class Watched:
 
     def cut_power(self, chance: random.Random) -> None:
         """Leave of the folder what a power cut leaves. Nobody may have it open."""
+        self._leave(lambda disk: disk.after_power_cut(chance))
+
+    def leave_what_is_sure(self) -> None:
+        """The hardest power cut: of what was not synced nothing is left."""
+        self._leave(lambda disk: disk.kept(Nothing()))
+
+    def _leave(self, cut: Callable[[Disk], tuple[dict[str, bytes], set[str]]]) -> None:
         with self.log.open("rb") as log:
             used = int.from_bytes(log.read(8), "little")
             log.seek(0)
@@ -105,7 +118,7 @@ class Watched:
         for entry in entries(noted):
             self._disk.apply(entry)
         self._check()
-        files, folders = self._disk.after_power_cut(chance)
+        files, folders = cut(self._disk)
         for path in self.folder.iterdir():
             shutil.rmtree(path) if path.is_dir() else path.unlink()
         for folder in sorted(folders):

@@ -8,7 +8,7 @@ from tests.crash.disk import Disk
 from tests.crash.oplog import Entry, Op
 
 ROOT = "/r"
-CUTS = 200
+CUTS = 500
 """Power cuts per case: any outcome that has a chance of a few per cent is seen."""
 
 
