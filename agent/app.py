@@ -15,6 +15,9 @@ from agent import clock, notify, series
 from agent.capture_sync import CaptureSync
 from agent.cdr_fields import event_id
 from agent.centre import Centre
+from agent.change_desk import ChangeDesk
+from agent.change_reports import LOOK_S as CHANGES_S
+from agent.change_reports import ChangeReports
 from agent.clock_steps import LOOK_S, ClockSteps
 from agent.config import ConfigKeeper
 from agent.config_store import ConfigStore
@@ -146,6 +149,7 @@ class Agent:
         start("series", self._keep_series)
         start("disk", self._disk.run)
         start("clock", self._keep_clock)
+        start("changes", self._keep_changes)
         for name, work in self._centre.tasks(self._spool(), self._kamailio_alive).items():
             start(name, work)
 
@@ -195,6 +199,15 @@ class Agent:
                 self._log.warning("figures_left_out", about="series", waiting=self._spool_status.waiting)
                 continue
             self._tell("series", "box", Priority.REST, series.body(self.status(), every_s), RecordKind.STAT)
+
+    async def _keep_changes(self) -> None:
+        """Tells the centre of changes that a person made here."""
+        enrolled = (await self._centre.enrolled()).enrolment
+        reports = ChangeReports(self._config, self._spool(), enrolled.site_id, enrolled.box_id, clock.now)
+        while True:
+            if await asyncio.to_thread(reports.tell):
+                self._centre.nudge()
+            await asyncio.sleep(CHANGES_S)
 
     async def _keep_clock(self) -> None:
         """Tells the centre by how much the wall clock was set: what this boot told before is off by it."""
@@ -299,7 +312,8 @@ class Agent:
 
     async def _serve_status(self) -> asyncio.Server:
         pages = {"/status": lambda: status_page(self.status()), "/healthz": lambda: ("text/plain", b"ok\n")}
-        return await LocalHttp(pages).on_unix(self._layout.agent_socket)
+        actions = {"/change": ChangeDesk(self._config, self._now_s).serve}
+        return await LocalHttp(pages, actions).on_unix(self._layout.agent_socket)
 
     async def _serve_metrics(self) -> asyncio.Server:
         where = endpoint(self._box.agent.listen)
@@ -354,6 +368,8 @@ class Agent:
             applied=keeper.counts[Outcome.APPLIED],
             refused=keeper.counts[Outcome.REFUSED],
             rolled_back=keeper.counts[Outcome.ROLLED_BACK],
+            changes=len(keeper.overlay.active),
+            changes_set_aside=len(keeper.overlay.open) - len(keeper.overlay.active),
         )
 
     # small things

@@ -6,19 +6,27 @@
 
 Calls do not notice: Kamailio's workers look at `config/current` themselves. A centre that is away, hangs or answers
 nonsense changes nothing. A version that was refused or taken back is not tried again; the next one is.
+
+A change made here by a person (`appliance.overlay`) goes the same way, and the next version is laid under the changes
+that are still open. One thing at a time: whatever is under trial is watched to its end first.
 """
 
 import asyncio
+import json
+import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from agent.config_check import ConfigRefused, Trust, examine
-from agent.config_store import TRIALS_MAX, ConfigState, ConfigStore, Phase
+from agent.config_store import NO_OVERLAY, TRIALS_MAX, Build, ConfigState, ConfigStore, Phase
 from agent.health import SAMPLE_S, HealthWatch, Verdict, Vitals
 from agent.logs import Logger
+from appliance import overlay as overlays
 from appliance.errors import KyusaiError
+from appliance.local_change import ENDED_KEPT, Change, State
+from appliance.overlay import Author, Overlay
 from appliance.site import Site
 from cloudsync.wire import LONG_POLL_MAX_S, PROBLEMS_MAX, Envelope
 from cloudsync.wire import ConfigState as Outcome
@@ -52,10 +60,20 @@ Activate = Callable[[Site], Awaitable[None]]
 """Called after a switch, also of one back: tells the daemons and the link watch. What it raises is not fatal."""
 
 
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """What became of a change made here. changes: those that it made, or withdrew. reasons: why it was taken back, ()
+    when it is in use."""
+
+    changes: tuple[Change, ...]
+    reasons: tuple[str, ...] = ()
+
+
 class ConfigKeeper:
     """Keeps the box's configuration. look: the box's vitals now, given the number of extensions in use.
 
-    site: the one in use, None before the first. counts: outcomes since the agent started.
+    site: the one in use, None before the first. overlay: the changes made here that lie over it. counts: outcomes since
+    the agent started.
     """
 
     def __init__(
@@ -73,26 +91,34 @@ class ConfigKeeper:
         self._clock = clock
         self._log = log
         self.site: Site | None = None
+        self.overlay = NO_OVERLAY
+        self._running = Build()
+        self._one_at_a_time = asyncio.Lock()
         self.counts = dict.fromkeys(Outcome, 0)
         self.centre_seen_s: float | None = None
         self._awaited = 0
         self._asked_anew = False
         self._stale = asyncio.Event()
         self.applied_s: float | None = None
+        self._reasons: tuple[str, ...] = ()
 
     async def resume(self) -> None:
         """Go on where the agent before this one stopped; leaves a usable version in use where there is one."""
+        async with self._one_at_a_time:
+            await self._resume()
+
+    async def _resume(self) -> None:
         state = await asyncio.to_thread(self.store.load)
         if state.phase is Phase.TRIAL:
             await self._resume_trial(state)
         elif state.phase is Phase.BACK:
             await self._go_back(state, state.problems)
         current = await asyncio.to_thread(self.store.repair)
-        if current and (self.site is None or self.site.version != current):
+        if current.version and (self.site is None or self._running != current):
             await self._use(current)
 
     async def _resume_trial(self, state: ConfigState) -> None:
-        if self.store.current_version() != state.version:  # killed before the switch: it will be sent again
+        if self.store.current() != state.target:  # killed before the switch: it will be sent, or made, again
             await self._save(state.idle())
             return
         state = replace(state, attempts=state.attempts + 1)
@@ -100,14 +126,15 @@ class ConfigKeeper:
         if state.attempts >= TRIALS_MAX and state.previous:
             await self._go_back(state, (f"the agent was started {state.attempts} times during the trial",))
             return
-        await self._use(state.version)
+        await self._use(state.target)
         await self._watch(state, Vitals(kamailio=True))
 
     async def keep(self, source: ConfigSource, trust: Trust, learn: Learn | None = None) -> None:
         """Pull and apply for ever. learn: called for a document of an unknown key, before it is judged. Raises what
         `source` and `learn` raise; the caller starts it again with back-off."""
-        if self.store.state.phase is not Phase.IDLE:  # a step failed, by a full disk or a bug
-            await self.resume()
+        async with self._one_at_a_time:
+            if self.store.state.phase is not Phase.IDLE:  # a step failed, by a full disk or a bug
+                await self._resume()
         while True:
             await self._report(source)
             newest = self.store.newest
@@ -152,9 +179,16 @@ class ConfigKeeper:
     async def take(self, envelope: Envelope, trust: Trust) -> bool:
         """Judge an envelope and apply it; False when it was not taken. Raises `OSError`
         and `KyusaiError` when the disk fails halfway; `resume` then goes on."""
+        async with self._one_at_a_time:
+            return await self._take(envelope, trust)
+
+    async def _take(self, envelope: Envelope, trust: Trust) -> bool:
+        if self.store.state.phase is not Phase.IDLE:
+            await self._resume()
         try:
             site = await asyncio.to_thread(examine, envelope, trust, self.store.newest)
-            if not await self._apply(envelope, site):
+            overlay, site = await asyncio.to_thread(self._rebased, envelope, site)
+            if not await self._apply(envelope, site, overlay):
                 return False
         except ConfigRefused as refused:
             await self._refuse(envelope, refused)
@@ -178,17 +212,70 @@ class ConfigKeeper:
             state = replace(state, newest=max(state.newest, version))
         await self._save(replace(state, report=(version, Outcome.REFUSED.value, problems)))
 
-    async def _apply(self, envelope: Envelope, site: Site) -> bool:
-        previous = self.store.current_version()
-        before = await self._look(self._extensions())
-        await asyncio.to_thread(self.store.render, envelope, site)
-        state = replace(
-            self.store.state, phase=Phase.TRIAL, version=envelope.version, previous=previous, attempts=0
+    async def change(self, wanted: Sequence[tuple[str, Any]], author: Author) -> Changed:
+        """Set fields here, as a person asked for; wanted: path and value of each. Gives what became of it, once the
+        box was watched with it. Raises what `overlay.made` raises (nothing was touched then), `KyusaiError` and
+        `OSError` of the disk."""
+        return await self._changed(
+            lambda document: overlays.made(document, self.overlay, wanted, author, _new_id), author
         )
+
+    async def withdraw(self, ids: Sequence[str], author: Author) -> Changed:
+        """Take changes made here back, all without ids. Raises as `change`."""
+        reason = f"{author.by}: {author.why}" if author.why else author.by
+        return await self._changed(
+            lambda document: overlays.withdrawn(document, self.overlay, ids, reason), author
+        )
+
+    async def _changed(
+        self, lay: Callable[[dict[str, Any]], tuple[Overlay, Site]], author: Author
+    ) -> Changed:
+        async with self._one_at_a_time:
+            if self.store.state.phase is not Phase.IDLE:
+                await self._resume()
+            running = self.store.current()
+            if not running.version:
+                raise KyusaiError(
+                    "agent.no_config",
+                    "this box has no site configuration yet",
+                    "Enrol it with: kyusai enrol CODE",
+                )
+            envelope = await asyncio.to_thread(self.store.envelope, *running)
+            before = self.overlay
+            overlay, site = await asyncio.to_thread(lambda: lay(json.loads(envelope.document)))
+            changes = tuple(one for one in overlay.changes if one not in before.changes)
+            for one in changes:
+                self._log.info(
+                    "change_asked", path=one.path, state=one.state.value, by=author.by, why=author.why
+                )
+            if await self._apply(envelope, site, overlay):
+                return Changed(changes)
+            return Changed(changes, self._reasons)
+
+    def _rebased(self, envelope: Envelope, site: Site) -> tuple[Overlay, Site]:
+        """The open changes over another version. Blocks."""
+        if not self.overlay.open:
+            return self.overlay, site
+        overlay, with_changes = overlays.rebased(
+            json.loads(envelope.document),
+            self.overlay,
+            merged=site.merged_changes,
+            refused=site.refused_changes,
+        )
+        for one in overlay.changes:
+            if one.state is State.SET_ASIDE and one not in self.overlay.changes:
+                self._log.warning("change_set_aside", path=one.path, id=one.id, reason=one.reason)
+        return overlay, with_changes
+
+    async def _apply(self, envelope: Envelope, site: Site, overlay: Overlay) -> bool:
+        previous = self.store.current()
+        before = await self._look(self._extensions())
+        build = await asyncio.to_thread(self.store.render, envelope, site, overlay)
+        state = self.store.state.trial(build, previous)
         await self._save(state)
-        await asyncio.to_thread(self.store.switch, envelope.version)
-        await self._use(envelope.version, site)
-        if not previous:  # nothing to go back to: no verdict could change anything
+        await asyncio.to_thread(self.store.switch, *build)
+        await self._use(build, site, overlay)
+        if not previous.version:  # nothing to go back to: no verdict could change anything
             await self._settle(state)
             return True
         return await self._watch(state, before)
@@ -207,23 +294,23 @@ class ConfigKeeper:
 
     async def _settle(self, state: ConfigState) -> None:
         version = state.version
-        self.counts[Outcome.APPLIED] += 1
-        self._log.info("config_applied", version=version, before=state.previous)
-        await self._save(
-            replace(
-                state.idle(),
-                newest=version,
-                problems=(),
-                refused_version=0,
-                report=(version, Outcome.APPLIED.value, ()),
+        keep = {state.target, state.before}
+        if state.is_change:
+            self._log.info("change_in_use", version=version, revision=state.revision)
+            await self._save(state.idle())
+        else:
+            self.counts[Outcome.APPLIED] += 1
+            self._log.info("config_applied", version=version, before=state.previous)
+            report = (version, Outcome.APPLIED.value, ())
+            await self._save(
+                replace(state.idle(), newest=version, problems=(), refused_version=0, report=report)
             )
-        )
-        await asyncio.to_thread(self.store.prune, {version, state.previous})
+        await asyncio.to_thread(self.store.prune, keep)
 
     async def _go_back(self, state: ConfigState, reasons: tuple[str, ...]) -> None:
-        """Take `state.version` back. Where the version before it is gone, it stays, with a report that says so."""
+        """Take what is under trial back. Where the version before it is gone, it stays, with a report that says so."""
         version = state.version
-        if not self.store.complete(state.previous):
+        if not self.store.complete(*state.before):
             self._log.error(
                 "config_unhealthy", version=version, reasons=reasons, about="no version to go back to"
             )
@@ -231,29 +318,56 @@ class ConfigKeeper:
             await self._save(replace(state.idle(), newest=version, problems=reasons, report=report))
             return
         await self._save(replace(state, phase=Phase.BACK, problems=reasons))
-        await asyncio.to_thread(self.store.switch, state.previous)
-        self.counts[Outcome.ROLLED_BACK] += 1
-        self._log.error("config_rolled_back", version=version, to=state.previous, reasons=reasons)
-        report = (version, Outcome.ROLLED_BACK.value, _bounded(reasons))
-        await self._save(
-            replace(
-                state.idle(),
-                newest=max(version, state.newest),
-                refused_version=version,
-                problems=reasons,
-                report=report,
+        await asyncio.to_thread(self.store.switch, *state.before)
+        over = len(self.overlay.active)
+        await self._use(state.before)
+        if state.is_change:
+            await self._save(await asyncio.to_thread(self._without_change, state, reasons))
+            await asyncio.to_thread(self.store.discard, state.target)
+        else:
+            self.counts[Outcome.ROLLED_BACK] += 1
+            self._log.error("config_rolled_back", version=version, to=state.previous, reasons=reasons)
+            if over:
+                reasons = (*reasons, f"{over} changes made at the box lay over it")
+            report = (version, Outcome.ROLLED_BACK.value, _bounded(reasons))
+            await self._save(
+                replace(
+                    state.idle(),
+                    newest=max(version, state.newest),
+                    refused_version=version,
+                    problems=reasons,
+                    report=report,
+                )
             )
-        )
-        await self._use(state.previous)
 
-    async def _use(self, version: int, site: Site | None = None) -> None:
+    def _without_change(self, state: ConfigState, reasons: tuple[str, ...]) -> ConfigState:
+        """The state once a change made here was taken back; remembers what was tried, for people."""
+        self._log.error("change_taken_back", version=state.version, revision=state.revision, reasons=reasons)
+        self._reasons = reasons
+        try:
+            tried = self.store.overlay(*state.target).changes
+        except KyusaiError:
+            tried = ()
+        made = [one.now(State.TAKEN_BACK, "; ".join(reasons)) for one in tried if one.made == state.revision]
+        return replace(state.idle(), problems=(), taken_back=(*state.taken_back, *made)[-ENDED_KEPT:])
+
+    async def _use(self, build: Build, site: Site | None = None, overlay: Overlay | None = None) -> None:
         """Tell the box that a version is in use. What the daemons say to it shows in their vitals."""
         try:
-            used: Site = site if site is not None else await asyncio.to_thread(self.store.document, version)
-            self.site, self.applied_s = used, self._clock()
-            await self._activate(used)
+            if site is None:
+                site = await asyncio.to_thread(self.store.document, *build)
+            if overlay is None:
+                overlay = await asyncio.to_thread(self.store.overlay, *build)
+            self.site, self.overlay, self._running = site, overlay, build
+            self.applied_s = self._clock()
+            await self._activate(site)
         except (KyusaiError, OSError) as error:
-            self._log.error("config_not_activated", version=version, reason=str(error))
+            self._log.error("config_not_activated", version=build.version, reason=str(error))
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """All changes made here that are known, the oldest first: open ones, and the last that are over."""
+        return (*self.store.state.taken_back, *self.overlay.changes)
 
     async def _report(self, source: ConfigSource) -> None:
         report = self.store.state.report
@@ -269,6 +383,10 @@ class ConfigKeeper:
 
     def _extensions(self) -> int:
         return len(self.site.extensions) if self.site else 0
+
+
+def _new_id() -> str:
+    return secrets.token_hex(4)
 
 
 def _bounded(problems: tuple[str, ...]) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """`kyusai config`: the site document in use, and what differs between the versions that this box knows.
 
-HA1 values are left out everywhere: they are as good as passwords.
+What is shown as in use has the changes made here in it. HA1 values are left out everywhere: they are as good as passwords.
 """
 
 import json
@@ -11,23 +11,30 @@ import typer
 from rich.console import Console
 
 from agent.command import LANG, AsJson, BoxFile, box_of, told
+from agent.config_store import read_overlay
 from appliance import document_diff_view
 from appliance.document_diff import differences, without_secrets
 from appliance.errors import KyusaiError
 from appliance.layout import Layout
+from appliance.overlay import Overlay, applied
 from appliance.text import text
 
 app = typer.Typer(no_args_is_help=True, help=text("agent.help.config", LANG))
 
+Signed = Annotated[bool, typer.Option("--signed", help=text("agent.help.config_signed", LANG))]
 From = Annotated[int, typer.Option("--from", min=0, help=text("agent.help.diff_from", LANG))]
 To = Annotated[int, typer.Option("--to", min=0, help=text("agent.help.diff_to", LANG))]
 
 
 @app.command(help=text("agent.help.config_show", LANG))
-def show(as_json: AsJson = False, box: BoxFile = None) -> None:
-    """The document as signed."""
+def show(as_json: AsJson = False, signed: Signed = False, box: BoxFile = None) -> None:
+    """The document in use, or as the centre signed it."""
     with told():
-        shown = without_secrets(_running(Layout.of(box_of(box))))
+        layout = Layout.of(box_of(box))
+        active = _overlay(layout).active
+        shown = without_secrets(_running(layout) if signed else applied(_running(layout), active))
+        if active and not signed:
+            typer.echo(text("agent.change.over", LANG, count=len(active), version=shown["version"]), err=True)
     if as_json:
         typer.echo(json.dumps(shown, ensure_ascii=False))
     else:
@@ -36,16 +43,32 @@ def show(as_json: AsJson = False, box: BoxFile = None) -> None:
 
 @app.command(help=text("agent.help.config_diff", LANG))
 def diff(before: From = 0, after: To = 0, as_json: AsJson = False, box: BoxFile = None) -> None:
-    """Without versions: from the running one to the one that was not taken, else from the one before to the running."""
+    """Without versions: from the running one to the one that was not taken, else from the one before to the running;
+    and what was changed here."""
     with told():
-        first, second = _pair(Layout.of(box_of(box)), before, after)
-        found = differences(first, second)
+        layout = Layout.of(box_of(box))
+        first, second = _pair(layout, before, after)
+        found, here = differences(first, second), []
+        if not before and not after:
+            running = _running(layout)
+            here = differences(running, applied(running, _overlay(layout).active))
     versions = int(first["version"]), int(second["version"])
     if as_json:
-        typer.echo(json.dumps(document_diff_view.as_json(found, *versions), ensure_ascii=False))
+        told_ = document_diff_view.as_json(found, *versions)
+        told_["here"] = document_diff_view.as_json(here, *versions)["differences"]
+        typer.echo(json.dumps(told_, ensure_ascii=False))
         return
     for line in document_diff_view.lines(found, *versions, LANG):
         typer.echo(line)
+    if here:
+        typer.echo(text("agent.change.differences", LANG, count=len(here)))
+        for line in document_diff_view.changes(here):
+            typer.echo(line)
+
+
+def _overlay(layout: Layout) -> Overlay:
+    path = layout.current / "overlay.json"
+    return read_overlay(path) if path.is_file() else Overlay()
 
 
 def _pair(layout: Layout, before: int, after: int) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -61,7 +61,8 @@ class KamailioStatus:
 @dataclass(frozen=True, slots=True)
 class ConfigStatus:
     """The configuration in use. version 0: none. phase: of `config.Phase`. centre_age_s: since the centre last gave
-    an answer. refused_version, problems: the last document that was not taken, and why."""
+    an answer. refused_version, problems: the last document that was not taken, and why. changes, changes_set_aside: made at
+    this box and open, in use or not."""
 
     version: int = 0
     age_s: float | None = None
@@ -72,6 +73,8 @@ class ConfigStatus:
     applied: int = 0
     refused: int = 0
     rolled_back: int = 0
+    changes: int = 0
+    changes_set_aside: int = 0
 
 
 @dataclass(frozen=True, slots=True)

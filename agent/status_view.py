@@ -90,6 +90,7 @@ def _figures(status: Json, lang: Lang) -> RenderableType:
         ("registered", _known(kamailio["registered_contacts"])),
         ("calls", _known(kamailio["active_calls"])),
         ("config", f"{config['version']} ({span(config['age_s'])})"),
+        ("changes", _changes(config, lang)),
         ("centre", span(config["centre_age_s"])),
         ("waiting", f"{spool['waiting']} ({span(spool['oldest_age_s'])})"),
         ("received", _received(spool, lang)),
@@ -100,6 +101,13 @@ def _figures(status: Json, lang: Lang) -> RenderableType:
     for name, value in rows:
         grid.add_row(text(f"agent.status.{name}", lang), value)
     return grid
+
+
+def _changes(config: Json, lang: Lang) -> str:
+    """Changes made here: `2`, or `2, 1 set aside`."""
+    told = str(config.get("changes", 0))
+    aside = config.get("changes_set_aside", 0)
+    return told + (text("agent.status.set_aside", lang, count=aside) if aside else "")
 
 
 def _received(spool: Json, lang: Lang) -> str:
@@ -131,6 +139,8 @@ def _troubles(status: Json, lang: Lang) -> list[RenderableType]:
     if spool.get("receipt_problem"):
         lines.append(text(f"agent.status.receipt_{spool['receipt_problem']}", lang))
     config = status["config"]
+    if config.get("changes") or config.get("changes_set_aside"):
+        lines.append(text("agent.status.look_at_changes", lang))
     if config["problems"]:
         lines.append(
             text("agent.status.refused", lang, version=config["refused_version"] or config["version"])

@@ -1,9 +1,10 @@
-"""ADAPTER. Asks the agent for its status over the Unix socket, and shows it live."""
+"""ADAPTER. Asks the agent for its status over the Unix socket, shows it live, and carries orders to it."""
 
 import http.client
 import json
 import socket
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,39 +14,74 @@ from rich.text import Text
 
 from agent.status_view import view
 from appliance.errors import KyusaiError
+from appliance.problems import Problem
+from appliance.site import SiteInvalid
 from appliance.text import Lang, explain
 
 ANSWER_S = 3.0
 """The agent answers in milliseconds; longer means that it hangs."""
+
+ORDER_S = 150.0
+"""An order is answered when its fate is known; the agent gives up after `local_http.ACTION_S`."""
 
 LOOK_S = 0.5
 """Twice a second: a change of the link is seen as it happens."""
 
 
 class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=ANSWER_S)
+    def __init__(self, path: Path, limit_s: float) -> None:
+        super().__init__("localhost", timeout=limit_s)
         self._path = path
+        self._limit_s = limit_s
 
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(ANSWER_S)
+        self.sock.settimeout(self._limit_s)
         self.sock.connect(str(self._path))
 
 
 def ask(path: Path) -> dict[str, Any]:
     """The agent's status. Raises `KyusaiError` "agent.silent", "agent.forbidden". Blocks for `ANSWER_S` at most."""
-    connection = _UnixConnection(path)
+    return _request(path, "GET", "/status", None, ANSWER_S)[1]
+
+
+def order(path: Path, what: str, value: Mapping[str, Any]) -> dict[str, Any]:
+    """What became of an order. Raises what `ask` raises, and the agent's own errors, a document's with all problems.
+    Blocks for `ORDER_S` at most."""
+    status, told = _request(path, "POST", what, json.dumps(value).encode(), ORDER_S)
+    if status == 200:
+        return told
+    key, message = str(told.get("key", "agent.silent")), str(told.get("message", status))
+    problems = told.get("problems") or ()
+    if problems:
+        raise SiteInvalid(
+            tuple(
+                Problem(one["path"], one["key"], one["message"], one["hint"], one["values"])
+                for one in problems
+            )
+        )
+    raise KyusaiError(key, message, str(told.get("hint", "")), **(told.get("values") or {}))
+
+
+def _request(
+    path: Path, method: str, what: str, body: bytes | None, limit_s: float
+) -> tuple[int, dict[str, Any]]:
+    connection = _UnixConnection(path, limit_s)
     try:
-        connection.request("GET", "/status")
-        found = json.loads(connection.getresponse().read())
+        connection.request(method, what, body)
+        answer = connection.getresponse()
+        if answer.status == 403:
+            raise PermissionError
+        found = json.loads(answer.read())
         if not isinstance(found, dict):
             raise ValueError("not an object")
     except PermissionError as error:
         raise KyusaiError(
-            "agent.forbidden",
+            "agent.forbidden" if method == "GET" else "agent.root_only",
             f"{path} is not open to this user",
-            "Run the command as root, or as a member of the group kyusai.",
+            "Run the command as root, or as a member of the group kyusai."
+            if method == "GET"
+            else "Run the command as root.",
             path=str(path),
         ) from error
     except (OSError, ValueError, http.client.HTTPException) as error:
@@ -59,7 +95,7 @@ def ask(path: Path) -> dict[str, Any]:
         ) from error
     finally:
         connection.close()
-    return found
+    return answer.status, found
 
 
 def watch(path: Path, lang: Lang, console: Console, looks: int | None = None) -> None:

@@ -19,8 +19,8 @@ DIGEST_PREFIX = "ha1_"
 HIDDEN = "..."
 """Stands for a value that is not shown."""
 
-LEFT_OUT = frozenset({"version"})
-"""Differs between any two versions."""
+LEFT_OUT = frozenset({"version", "local_changes"})
+"""The one differs between any two versions, the other is between centre and box."""
 
 VALUE_CHARACTERS = 120
 """Of a value, as shown."""

@@ -12,6 +12,11 @@ def lines(found: Sequence[Difference], before: int, after: int, lang: Lang) -> I
     """A heading and a line for each difference. before, after: the versions."""
     key = "diff.heading" if found else "diff.none"
     yield text(key, lang, before=before, after=after, count=len(found))
+    yield from changes(found)
+
+
+def changes(found: Sequence[Difference]) -> Iterator[str]:
+    """A line for each difference."""
     for one in found:
         values = f"{one.before} → {one.after}" if one.change is Change.CHANGED else one.before or one.after
         yield f"{SIGNS[one.change]} {one.path}: {values}"

@@ -72,21 +72,25 @@ class Layout:
         """The last site document that was signed and yet refused."""
         return self.config_dir / "offered.json"
 
-    def version_dir(self, version: int) -> Path:
-        """Folder of one version."""
-        return self.versions_dir / str(version)
+    def version_dir(self, version: int, revision: int = 0) -> Path:
+        """Folder of one version, or of one with a revision of the changes made at this box over it."""
+        return self.versions_dir / (f"{version}+{revision}" if revision else str(version))
 
-    def document(self, version: int) -> Path:
+    def document(self, version: int, revision: int = 0) -> Path:
         """The site document of one version, the exact bytes that were signed."""
-        return self.version_dir(version) / "document.json"
+        return self.version_dir(version, revision) / "document.json"
 
-    def envelope(self, version: int) -> Path:
+    def envelope(self, version: int, revision: int = 0) -> Path:
         """The signed envelope that carried the document."""
-        return self.version_dir(version) / "envelope.json"
+        return self.version_dir(version, revision) / "envelope.json"
 
-    def route_snapshot(self, version: int) -> Path:
-        """The route snapshot made from one version."""
-        return self.version_dir(version) / "route.sqlite"
+    def overlay(self, version: int, revision: int) -> Path:
+        """Changes made at this box, over that version."""
+        return self.version_dir(version, revision) / "overlay.json"
+
+    def route_snapshot(self, version: int, revision: int = 0) -> Path:
+        """The route snapshot made from one version, changes included."""
+        return self.version_dir(version, revision) / "route.sqlite"
 
     @property
     def current_route_snapshot(self) -> Path:

@@ -27,6 +27,8 @@ GATEWAYS_MAX = 32
 NETWORKS_MAX = 64
 RECIPIENTS_MAX = 8
 EMERGENCY_NUMBERS_MAX = 16
+SETTLED_CHANGES_MAX = 500
+"""Ten boxes of a site, each with as many changes as may be open."""
 
 GROUP_MEMBERS_MAX = 30
 """Phones rung for one call: Kamailio forks a request to at most 31 branches (core parameter max_branches)."""
@@ -76,6 +78,12 @@ def read(root: Table) -> Site:
     recording = root.table("recording", required=False)
     recipients = recording.texts("recipients", (), count_most=RECIPIENTS_MAX, form=RECIPIENT)
     recording.finish()
+    settled = root.table("local_changes", required=False)
+    merged, refused = (
+        settled.texts(name, (), count_most=SETTLED_CHANGES_MAX, form=words.CHANGE_ID)
+        for name in ("merged", "refused")
+    )
+    settled.finish()
     root.finish()
     return Site(
         version=version,
@@ -90,6 +98,8 @@ def read(root: Table) -> Site:
         group_public_numbers=tuple(public_number for _, public_number in groups),
         remote_extensions=remote,
         recipients=recipients,
+        merged_changes=merged,
+        refused_changes=refused,
     )
 
 

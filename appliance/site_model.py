@@ -30,6 +30,7 @@ class Site:
     """One version of one site. version: grows with every publication. time_zone: IANA name.
 
     group_public_numbers: E.164 or "", in the order of `groups`. recipients: age recipients of recordings.
+    merged_changes, refused_changes: ids of changes made at boxes that the centre has decided on.
     warnings: what the operator should know although the document is usable.
     """
 
@@ -45,6 +46,8 @@ class Site:
     group_public_numbers: tuple[str, ...]
     remote_extensions: tuple[RemoteExtension, ...]
     recipients: tuple[str, ...]
+    merged_changes: tuple[str, ...] = ()
+    refused_changes: tuple[str, ...] = ()
     warnings: tuple[Problem, ...] = ()
 
     @property

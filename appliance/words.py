@@ -5,6 +5,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from appliance.local_change import ID_EXPRESSION
+
 ID_MAX_CHARS = 63
 """An id may become a host name's label (RFC 1035 section 2.3.4), a folder and a metric's label."""
 
@@ -62,6 +64,8 @@ EMERGENCY_NUMBER = _form(r"[0-9]{2,6}", "2 to 6 digits", "'119'")
 COUNTRY = _form(r"[1-9][0-9]{0,2}", "a country code of 1 to 3 digits without plus sign", "'81'")
 
 PREFIX = _form(r"[0-9*#]{1,6}", "1 to 6 digits", "'0'")
+
+CHANGE_ID = _form(ID_EXPRESSION, "the id of a change made at a box: 8 hexadecimal digits", "'5f0c3a19'")
 
 USERNAME = _form(
     r"[A-Za-z0-9][A-Za-z0-9._~+-]{0,63}", "letters, digits and . _ ~ + -, 1 to 64 of them", "'201'"

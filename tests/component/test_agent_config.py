@@ -1,13 +1,10 @@
 """Configuration on a real disk: applied whole or not at all, taken back by itself, resumed after a kill at every step."""
 
 import asyncio
-import io
 import json
 import os
 import signal
-import sqlite3
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,66 +13,15 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from agent import config as keeping
 from agent import health
-from agent.config import ConfigKeeper
 from agent.config_check import Trust
-from agent.config_store import RENDERERS, TRIALS_MAX, ConfigState, ConfigStore, Phase
+from agent.config_store import RENDERERS, TRIALS_MAX, ConfigState, Phase
 from agent.health import Vitals
-from agent.logs import set_up
 from appliance.errors import KyusaiError
-from appliance.layout import Layout
 from appliance.site import Site
 from cloudsync.wire import ConfigKey, Envelope, envelope_signing_bytes, key_id, to_base64
 from cloudsync.wire import ConfigState as Outcome
+from tests.helpers.config_box import ILL, RAW, TRUST, WELL, Box, sealed
 from tests.helpers.site_documents import document, extension
-
-KEY = Ed25519PrivateKey.from_private_bytes(b"k" * 32)
-RAW = KEY.public_key().public_bytes_raw()
-TRUST = Trust("tokyo-1", (ConfigKey(key_id(RAW), to_base64(RAW)),))
-WELL = Vitals(kamailio=True, registered=40, server_errors=0)
-ILL = Vitals(kamailio=True, registered=40, server_errors=999)
-
-
-def sealed(version: int, **changes: Any) -> Envelope:
-    text = json.dumps(document(version=version, **changes))
-    return Envelope(text, version, key_id(RAW), to_base64(KEY.sign(envelope_signing_bytes(text))))
-
-
-class Box:
-    """A keeper with its store; `vitals` is what each look finds (given the version in use)."""
-
-    def __init__(self, folder: Path, vitals: Callable[[int], Vitals] = lambda _: WELL) -> None:
-        self.layout = Layout(folder / "state", folder / "run")
-        self.layout.config_dir.mkdir(parents=True, exist_ok=True)
-        self.activated: list[int] = []
-        self.store = ConfigStore(self.layout)
-        self.vitals = vitals
-        self.now_s = 0.0
-        self.keeper = ConfigKeeper(
-            self.store,
-            look=self.look,
-            activate=self.activate,
-            clock=self.clock,
-            log=set_up(io.StringIO()),
-        )
-
-    async def look(self, _extensions: int) -> Vitals:
-        return self.vitals(self.store.current_version())
-
-    async def activate(self, site: Site) -> None:
-        self.activated.append(site.version)
-
-    def clock(self) -> float:
-        self.now_s += 1.0
-        return self.now_s
-
-    async def begin(self) -> "Box":
-        await self.keeper.resume()
-        return self
-
-    def numbers(self) -> list[str]:
-        """Extensions in the snapshot that Kamailio's workers read."""
-        with closing(sqlite3.connect(self.layout.current_route_snapshot)) as database:
-            return [row[0] for row in database.execute("SELECT number FROM extension ORDER BY number")]
 
 
 @pytest.fixture(autouse=True)
