@@ -24,6 +24,7 @@ from agent.config_store import ConfigStore
 from agent.disk import DiskState, Use, allows
 from agent.disk_watch import DiskWatch, Room
 from agent.evidence import Sighting
+from agent.hang_watch import KamailioGuard
 from agent.health import Vitals
 from agent.journal_tail import JournalTail
 from agent.kamailio_figures import read_figures
@@ -141,6 +142,7 @@ class Agent:
         start = self._supervisor.start
         start("links", self._keep_links)
         start("kamailio", self._keep_figures)
+        start("guard", self._guard().run)
         start("watchdog", self._feed_watchdog)
         start("evidence", self._keep_evidence)
         start("captures", CaptureSync(self._layout).run)
@@ -288,6 +290,13 @@ class Agent:
             self._spool().append([record])
         except Exception as error:
             self._log.error("event_not_written", reason=str(error))
+
+    def _guard(self) -> KamailioGuard:
+        sip, pid_file = self._box.sip, self._layout.kamailio_pid
+        return KamailioGuard(sip.lan, sip.lan_port, pid_file, self._rpc, self._log, self._kamailio_ended)
+
+    def _kamailio_ended(self) -> None:
+        self._tell("kamailio_ended", "kamailio", Priority.CDR, {"reason": "hung"})
 
     async def _activate(self, site: Site) -> None:
         await self._links.watch(site.policy.upstreams)

@@ -32,6 +32,14 @@ async def read_figures(rpc: KamailioRpc) -> KamailioStatus:
     )
 
 
+async def requests_received(rpc: KamailioRpc) -> int | None:
+    """Requests that Kamailio has read since it started; None when it does not answer. Never raises `RpcError`."""
+    try:
+        return _statistic(await _ask(rpc, "stats.get_statistics", "rcv_requests"))
+    except RpcSilent:
+        return None
+
+
 async def _ask(rpc: KamailioRpc, method: str, *params: str) -> Any:
     try:
         return await rpc.call(method, *params)

@@ -1,0 +1,67 @@
+"""ADAPTER. Calls the box's own Kamailio now and then, and ends one that hangs; systemd starts it again."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+from agent.hang import LOOK_S, HangWatch, Look
+from agent.kamailio_figures import requests_received
+from agent.kamailio_rpc import KamailioRpc
+from agent.logs import Logger
+from agent.self_test import SILENT
+from agent.self_test_call import place
+
+NOBODY = {"nobody": "-;-"}
+"""A call that is refused: any answer will do."""
+
+
+class KamailioGuard:
+    """host, port: where Kamailio takes calls of the LAN. pid_file: of its main process. ended: called after one that hung
+    was ended."""
+
+    def __init__(
+        self, host: str, port: int, pid_file: Path, rpc: KamailioRpc, log: Logger, ended: Callable[[], None]
+    ) -> None:
+        self._where = host, port
+        self._pid_file = pid_file
+        self._rpc = rpc
+        self._log = log
+        self._ended = ended
+        self._watch = HangWatch()
+
+    async def run(self) -> None:
+        """Look for ever."""
+        while True:
+            look = await self._look()
+            if self._watch.look(look) and look.pid is not None:
+                self._end(look.pid)
+            await asyncio.sleep(LOOK_S)
+
+    async def _look(self) -> Look:
+        pid = self._pid()
+        if pid is None:
+            return Look(None, answered=False)
+        answers = await place(*self._where, NOBODY)
+        if any(code != SILENT for code in answers.values()):
+            return Look(pid, answered=True)
+        return Look(pid, answered=False, received=await requests_received(self._rpc))
+
+    def _pid(self) -> int | None:
+        """The main process; None when there is none, or when another program has its number by now."""
+        try:
+            pid = int(self._pid_file.read_text("ascii"))
+            name = Path(f"/proc/{pid}/comm").read_text("ascii", "replace")
+        except (OSError, ValueError):
+            return None
+        return pid if name.strip() == "kamailio" else None
+
+    def _end(self, pid: int) -> None:
+        try:
+            os.kill(pid, signal.SIGKILL)  # it does not get to hear anything else
+        except OSError as error:
+            self._log.error("kamailio_not_ended", pid=pid, reason=str(error))
+            return
+        self._log.error("kamailio_ended", pid=pid)
+        self._ended()
