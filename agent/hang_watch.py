@@ -44,6 +44,8 @@ class KamailioGuard:
         if pid is None:
             return Look(None, answered=False)
         answers = await place(*self._where, NOBODY)
+        if not answers:  # its address is gone for now: nothing could be asked
+            return Look(None, answered=False)
         if any(code != SILENT for code in answers.values()):
             return Look(pid, answered=True)
         return Look(pid, answered=False, received=await requests_received(self._rpc))
