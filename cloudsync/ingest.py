@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from cloudsync import coding as coding_of_batches
 from cloudsync.merge import Sound, parse_records
 from cloudsync.wire import (
     BATCH_BYTES_MAX,
@@ -23,7 +24,7 @@ from cloudsync.wire import (
     RecordResult,
     as_json,
     decode_batch,
-    gunzip,
+    short_answer,
 )
 
 
@@ -46,68 +47,91 @@ class _Batch(msgspec.Struct):
 
 
 _decode = msgspec.json.Decoder(_Batch).decode
-_decode_body = msgspec.json.Decoder(dict[str, object]).decode
-_encode_body = msgspec.json.Encoder(order="sorted").encode
-_texts_fit = re.compile(
-    rf"{RECORD_ID_PATTERN}\n{UTC_PATTERN}\n[ !#-\[\]-~]{{0,64}}\n{SHA256_PATTERN}"
-).fullmatch
-"""Id, time, boot id (without the two characters that JSON escapes) and predecessor, a line each."""
+_decode_bodies = msgspec.json.Decoder(list[dict[str, object]]).decode
+_encode_bodies = msgspec.json.Encoder(order="sorted").encode
+_id_and_time_fit = re.compile(rf"{RECORD_ID_PATTERN}\n{UTC_PATTERN}").fullmatch
+_boot_id_fits = re.compile(r"[ !#-\[\]-~]{0,64}").fullmatch
+"""Without the two characters that JSON escapes."""
+_hash_fits = re.compile(SHA256_PATTERN).fullmatch
 
 
-def read_batch(body: bytes, *, gzipped: bool) -> tuple[str, str, list[Sound | RecordResult]]:
+def read_batch(body: bytes, *, coding: str) -> tuple[str, str, list[Sound | RecordResult]]:
     """Site, box, and for each record in order either what to store or why it is refused.
 
-    Raises wire.WireError when the body is no batch.
+    coding: the Content-Encoding, see `cloudsync.coding`. Raises wire.WireError when the body is no batch.
     """
-    plain = gunzip(body, BATCH_BYTES_MAX) if gzipped else body
-    if len(plain) <= BATCH_BYTES_MAX:
-        quick = _quickly(plain)
+    text = coding_of_batches.plain(body, coding, BATCH_BYTES_MAX)
+    if len(text) <= BATCH_BYTES_MAX:
+        quick = _quickly(text)
         if quick is not None:
             return quick
-    batch = decode_batch(plain, gzipped=False)
+    batch = decode_batch(text, gzipped=False)
     return batch.site_id, batch.box_id, parse_records(batch.records)
 
 
-def _quickly(plain: bytes) -> tuple[str, str, list[Sound | RecordResult]] | None:
+def _quickly(text: bytes) -> tuple[str, str, list[Sound | RecordResult]] | None:
     """The batch when all of its records are sound, else None."""
-    items: list[Sound | RecordResult] = []
     try:
-        batch = _decode(plain)
-        if len(batch.records) > BATCH_RECORDS_MAX:
+        batch = _decode(text)
+        bodies = [bytes(one.body) for one in batch.records]
+        if not bodies or len(bodies) > BATCH_RECORDS_MAX or max(map(len, bodies)) > RECORD_BYTES_MAX:
             return None
-        for one in batch.records:
-            raw = bytes(one.body)
-            if len(raw) > RECORD_BYTES_MAX or _encode_body(_decode_body(raw)) != raw:
-                return None
-            if not _texts_fit(f"{one.id}\n{one.created_utc}\n{one.boot_id}\n{one.prev_hash}"):
-                return None
-            text = raw.decode()
-            said = (
-                f'kyusai-record-v1\0{one.prev_hash}\0[{one.seq},"{one.id}","{one.kind}",{one.priority},'
-                f'"{one.created_utc}","{one.boot_id}",{text}]'
-            )
-            if hashlib.sha256(said.encode()).hexdigest() != one.hash:
-                return None
-            items.append(
-                Sound(
-                    one.seq,
-                    one.id,
-                    one.kind,
-                    one.priority,
-                    one.created_utc,
-                    one.boot_id,
-                    text,
-                    one.prev_hash,
-                    one.hash,
-                )
-            )
+        if not _canonical(bodies):
+            return None
+        items = _sound(batch.records, bodies)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return None
-    return batch.site_id, batch.box_id, items
+    return None if items is None else (batch.site_id, batch.box_id, items)
 
 
-def encode_results(results: tuple[RecordResult, ...]) -> bytes:
-    """The answer to a batch. An id that was refused may hold what no UTF-8 can; escaped, it goes back as it came."""
+def _canonical(bodies: list[bytes]) -> bool:
+    """Whether each body is the one text that its value has: looked at all at once, a call for each costs more than it."""
+    joined = b"[" + b",".join(bodies) + b"]"
+    return _encode_bodies(_decode_bodies(joined)) == joined
+
+
+def _sound(records: list[_Record], bodies: list[bytes]) -> list[Sound | RecordResult] | None:
+    """The records, None when one of them says something that is not allowed or its hash does not fit."""
+    items: list[Sound | RecordResult] = []
+    boot_id, hash_before = "", "none yet"
+    for one, body in zip(records, bodies, strict=True):
+        if one.prev_hash != hash_before and not _hash_fits(one.prev_hash):
+            return None
+        if one.boot_id != boot_id and not _boot_id_fits(one.boot_id):
+            return None
+        if not _id_and_time_fit(f"{one.id}\n{one.created_utc}"):
+            return None
+        text = body.decode()
+        said = (
+            f'kyusai-record-v1\0{one.prev_hash}\0[{one.seq},"{one.id}","{one.kind}",{one.priority},'
+            f'"{one.created_utc}","{one.boot_id}",{text}]'
+        )
+        if hashlib.sha256(said.encode()).hexdigest() != one.hash:
+            return None
+        boot_id, hash_before = one.boot_id, one.hash
+        items.append(
+            Sound(
+                one.seq,
+                one.id,
+                one.kind,
+                one.priority,
+                one.created_utc,
+                boot_id,
+                text,
+                one.prev_hash,
+                hash_before,
+            )
+        )
+    return items
+
+
+def encode_results(results: tuple[RecordResult, ...], *, short: bool = False) -> bytes:
+    """The answer to a batch. An id that was refused may hold what no UTF-8 can; escaped, it goes back as it came.
+
+    short: the box understands one word for all of them."""
+    one_word = short_answer(results) if short else None
+    if one_word is not None:
+        return msgspec.json.encode(one_word)
     try:
         return msgspec.json.encode({"results": results})
     except UnicodeEncodeError:

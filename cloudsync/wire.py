@@ -15,7 +15,7 @@ import hashlib
 import json
 import re
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -49,7 +49,14 @@ the centre commits them as one transaction, whose fsync is then spread over 500 
 BATCH_BYTES_MAX = 8 * 1024 * 1024
 """A batch after decompression: 500 records of 16 KiB. More is a mistake or a decompression bomb."""
 BATCH_GZIP_BYTES_MAX = 2 * 1024 * 1024
-"""A batch as sent: CDRs shrink to a quarter or less (386 bytes to 97 was measured)."""
+"""A batch as sent, whatever its coding: CDRs shrink to a sixth or less (1,270 bytes to 190 were measured)."""
+CODING_GZIP = "gzip"
+"""Content-Encoding of a batch that every centre takes."""
+CODING_ZSTD = "zstd"
+"""Content-Encoding (RFC 8878) that a centre takes when its last answer on PATH_RECORDS named it in `Accept-Encoding`
+(RFC 7694); a box begins with gzip, and goes back to it on 415."""
+PREFER_SHORT = "return=minimal"
+"""`Prefer` header (RFC 7240) of a box that understands a short answer to a batch, see `short_answer`."""
 RECORD_BYTES_MAX = 64 * 1024
 """The canonical JSON of one record's body: a CDR has about 1 KiB, statistics of a day below 32 KiB."""
 JSON_BYTES_MAX = 256 * 1024
@@ -510,13 +517,33 @@ def parse_json(data: bytes) -> Json:
         raise WireError("malformed", f"the body is not JSON: {error}") from error
 
 
-def decode_results(data: bytes, expected: Sequence[str]) -> list[RecordResult]:
-    """The centre's answer to a batch whose record ids were `expected`.
+def ids_sha256(ids: Iterable[str]) -> str:
+    """What a short answer names a batch by: SHA-256 in hex over its ids, a line each."""
+    return hashlib.sha256("\n".join(ids).encode("utf-8", "surrogatepass")).hexdigest()
 
-    Raises WireError unless it holds exactly one known word for each record in the same order: an answer that
-    is not certain (a proxy's page, a truncated body) must never count as an acknowledgement.
+
+def short_answer(results: Sequence[RecordResult]) -> dict[str, Json] | None:
+    """The answer to a batch of which every record got the same word, STORED or DUPLICATE; None when that is not so.
+
+    It takes a hundred bytes instead of eighty for each record, and says of which records it speaks.
+    """
+    words = {(result.status, result.reason) for result in results}
+    if len(words) != 1 or results[0].status == ItemStatus.REFUSED:
+        return None
+    ids = [result.id for result in results]
+    return {"status": str(results[0].status), "count": len(ids), "ids_sha256": ids_sha256(ids)}
+
+
+def decode_results(data: bytes, expected: Sequence[str]) -> list[RecordResult]:
+    """The centre's answer to a batch whose record ids were `expected`, in full or short.
+
+    Raises WireError unless it holds exactly one known word for each record in the same order, or one word for
+    just these records: an answer that is not certain (a proxy's page, a truncated body, the answer to another
+    batch) must never count as an acknowledgement.
     """
     value = parse_json(data)
+    if isinstance(value, dict) and "results" not in value and "ids_sha256" in value:
+        return _short_results(value, expected)
     items = value.get("results") if isinstance(value, dict) else None
     if not isinstance(items, list) or len(items) != len(expected):
         raise WireError("malformed", f"expected {len(expected)} results")
@@ -526,6 +553,14 @@ def decode_results(data: bytes, expected: Sequence[str]) -> list[RecordResult]:
             raise WireError("malformed", f"no usable result for record {id_!r}")
         results.append(RecordResult(id_, item["status"], str(item.get("reason") or "")))
     return results
+
+
+def _short_results(value: dict[str, Json], expected: Sequence[str]) -> list[RecordResult]:
+    """One word for all records of the batch."""
+    fits = value.get("count") == len(expected) and value["ids_sha256"] == ids_sha256(expected)
+    if not fits or value.get("status") not in (ItemStatus.STORED, ItemStatus.DUPLICATE):
+        raise WireError("malformed", f"no usable word on these {len(expected)} records")
+    return [RecordResult(id_, value["status"]) for id_ in expected]
 
 
 # -------------------------------------------------------------------------------- enrolment and access

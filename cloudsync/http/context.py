@@ -26,7 +26,7 @@ class Parts:
     metrics_networks: tuple[IPv4Network | IPv6Network, ...]
 
 
-def parts_of(request: Request) -> Parts:
+async def parts_of(request: Request) -> Parts:
     """The parts of the application that serves this request."""
     return cast(Parts, request.app.state.parts)
 

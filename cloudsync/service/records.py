@@ -20,13 +20,13 @@ Items = Sequence[Sound | RecordResult]
 Look = Callable[[Connection, str, Sequence[Sound]], list[Held] | None]
 
 
-def take_body(centre: Centre, who: BoxIdentity, body: bytes, *, gzipped: bool) -> tuple[RecordResult, ...]:
+def take_body(centre: Centre, who: BoxIdentity, body: bytes, *, coding: str) -> tuple[RecordResult, ...]:
     """Store what is new of a batch as it came; results in its order, on disk when this returns.
 
-    Raises wire.WireError when the body is no batch, Refused `site.other` when it speaks for another site or box
-    than its credential.
+    coding: its Content-Encoding, see `cloudsync.coding`. Raises wire.WireError when the body is no batch, Refused
+    `site.other` when it speaks for another site or box than its credential.
     """
-    site_id, box_id, items = ingest.read_batch(body, gzipped=gzipped)
+    site_id, box_id, items = ingest.read_batch(body, coding=coding)
     require_own(who, site_id, box_id)
     return _store(centre, who, items)
 

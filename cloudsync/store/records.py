@@ -1,12 +1,13 @@
 """Statements on records. What is duplicate and what is refused is decided in `cloudsync.merge`, not here.
 
-A batch goes in as one block (PostgreSQL: COPY; SQLite: one prepared statement), without SQLAlchemy's work for each
+A batch goes in as one block (PostgreSQL: COPY; SQLite: statements of hundreds of rows), without SQLAlchemy's work for each
 row: it is most of what a centre does.
 """
 
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import psycopg
@@ -21,6 +22,9 @@ from cloudsync.wire import GENESIS_HASH
 
 REFUSED_ID_CHARACTERS = 128
 """Longest id of a refused record that is kept: it may be anything, it was refused."""
+STATEMENT_ROWS = (250, 25, 1)
+"""Rows in one statement of SQLite, as long as so many are left. Python lets go of its lock once for each statement: with one
+for each row, two batches at a time would spend themselves on handing it to and fro. Each size is compiled once."""
 NEAR_ROWS_MAX = 4
 """A batch whose numbers span more than so many times its length is looked up number by number."""
 
@@ -97,21 +101,29 @@ def add(connection: Connection, site_id: str, box_id: str, records: Sequence[Sou
     month = now_utc[:7]
     if connection.dialect.name == "postgresql":
         return _copy(connection, site_id, box_id, records, now_utc, month)
-    rows = [(site_id, item.seq, item.id, item.hash, item.prev_hash, month) for item in records]
-    added = connection.exec_driver_sql(
-        f"INSERT INTO ledger ({_LEDGER_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",  # noqa: S608
-        rows,
-    )
-    if added.rowcount != len(records):
+    links = [(site_id, item.seq, item.id, item.hash, item.prev_hash, month) for item in records]
+    if _insert(connection, f"OR IGNORE INTO ledger ({_LEDGER_COLUMNS})", links) != len(records):
         return False
-    connection.exec_driver_sql(
-        f"INSERT INTO record ({_RECORD_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
-        [
-            (month, site_id, r.seq, box_id, r.kind, r.priority, r.created_utc, r.boot_id, r.body, now_utc)
-            for r in records
-        ],
-    )
+    rows = [
+        (month, site_id, r.seq, box_id, r.kind, r.priority, r.created_utc, r.boot_id, r.body, now_utc)
+        for r in records
+    ]
+    _insert(connection, f"OR FAIL INTO record ({_RECORD_COLUMNS})", rows)
     return True
+
+
+def _insert(connection: Connection, into: str, rows: Sequence[tuple[object, ...]]) -> int:
+    """Insert in statements of many rows; gives how many went in. `into` says what to do on a conflict: by default SQLite
+    would keep a copy of every page that such a statement changes, to undo it alone."""
+    one = f"({', '.join('?' * len(rows[0]))})"
+    added = begin = 0
+    for size in STATEMENT_ROWS:
+        many = f"INSERT {into} VALUES {', '.join([one] * size)}"  # noqa: S608
+        while len(rows) - begin >= size:
+            piece = tuple(chain.from_iterable(rows[begin : begin + size]))
+            added += connection.exec_driver_sql(many, piece).rowcount
+            begin += size
+    return added
 
 
 def _copy(

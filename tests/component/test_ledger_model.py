@@ -116,7 +116,7 @@ class SyncModel(RuleBasedStateMachine):
     @precondition(lambda self: self.on_the_way)
     @rule(data=st.data())
     def request_arrives_again(self, data: st.DataObject) -> None:
-        take_body(self.centre, self.who, data.draw(st.sampled_from(self.on_the_way)), gzipped=True)
+        take_body(self.centre, self.who, data.draw(st.sampled_from(self.on_the_way)), coding="gzip")
 
     @precondition(lambda self: self.opened.spool.depth().waiting)
     @rule()
@@ -133,7 +133,7 @@ class SyncModel(RuleBasedStateMachine):
             first.prev_hash,
             first.hash,
         )
-        (result,) = take_body(self.centre, self.who, encode_batch(SITE, BOX, [altered]), gzipped=True)
+        (result,) = take_body(self.centre, self.who, encode_batch(SITE, BOX, [altered]), coding="gzip")
         assert result.status in ("refused", "duplicate")
 
     @rule()
@@ -171,7 +171,7 @@ class SyncModel(RuleBasedStateMachine):
     def deliver(self, batch: list[Record]) -> tuple[RecordResult, ...]:
         body = encode_batch(SITE, BOX, batch)
         self.on_the_way.append(body)
-        return take_body(self.centre, self.who, body, gzipped=True)
+        return take_body(self.centre, self.who, body, coding="gzip")
 
     def settle(self, results: tuple[RecordResult, ...]) -> None:
         settlement = records.settle(results)

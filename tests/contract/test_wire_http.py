@@ -1,11 +1,13 @@
 """The requests and answers as literal JSON, against the application. What a box of today sends must work for years."""
 
+import gzip
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
 import pytest
+import zstandard
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from cloudsync import wire
@@ -69,6 +71,21 @@ async def box(api: Api) -> Api:
     assert set(answer.json()) == {"token", "expires_in_s"}
     api.client.headers["Authorization"] = f"Bearer {answer.json()['token']}"
     return api
+
+
+async def test_records_in_every_coding_with_one_word_for_all(box: Api) -> None:
+    batch = f'{{"site_id": "tokyo-1", "box_id": "tokyo-1-a", "records": [{RECORD}]}}'.encode()
+    coded = {"zstd": zstandard.compress(batch), "gzip": gzip.compress(batch)}
+    words = []
+    for coding, body in coded.items():
+        headers = {"Content-Encoding": coding, "Prefer": "return=minimal"}
+        answer = await box.client.post("/v1/records", content=body, headers=headers)
+        assert answer.headers["accept-encoding"] == "zstd, gzip"
+        words.append(answer.json())
+    ids = "78b2ca9a0fe27201a6fcc66b883b83d1158c7567a75d298c1f73eaa88a9471b5"
+    assert words == [{"status": word, "count": 1, "ids_sha256": ids} for word in ("stored", "duplicate")]
+    odd = await box.client.post("/v1/records", content=batch, headers={"Content-Encoding": "br"})
+    assert (odd.status_code, odd.headers["accept-encoding"]) == (415, "zstd, gzip")
 
 
 async def test_records_as_literal_json(box: Api) -> None:

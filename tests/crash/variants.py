@@ -62,22 +62,22 @@ def _centre_synchronous_normal() -> None:
 
 
 def _centre_answers_before_the_commit() -> None:
+    from cloudsync.ingest import read_batch
     from cloudsync.service import records
-    from cloudsync.wire import RecordResult, decode_batch
+    from cloudsync.wire import RecordResult
 
-    name = "take_body" if hasattr(records, "take_body") else "take"
-    take: Any = getattr(records, name)
+    take: Any = records.take_body
 
     def later(*arguments: Any, **options: Any) -> None:
         time.sleep(0.02)
         take(*arguments, **options)
 
-    def answer_first(centre: Any, who: Any, batch: Any, **options: Any) -> Any:
-        threading.Thread(target=later, args=(centre, who, batch), kwargs=options, daemon=True).start()
-        raw = decode_batch(batch, **options) if isinstance(batch, bytes) else batch
-        return tuple(RecordResult(item["id"], "stored") for item in raw.records)
+    def answer_first(centre: Any, who: Any, body: bytes, **options: Any) -> Any:
+        threading.Thread(target=later, args=(centre, who, body), kwargs=options, daemon=True).start()
+        _, _, items = read_batch(body, **options)
+        return tuple(RecordResult(item.id, "stored") for item in items)
 
-    setattr(records, name, answer_first)
+    records.take_body = answer_first
 
 
 PRODUCT = Variant("product")

@@ -1,15 +1,17 @@
 """The quick way through a batch against the plain one. If they differ, what becomes of a record depends on its neighbours."""
 
+import gzip
 import json
 from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
+import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cloudsync import ingest, wire
-from cloudsync.merge import parse_records
+from cloudsync.merge import Known, judge, merge, parse_records
 
 JSON = st.recursive(
     st.none()
@@ -49,10 +51,17 @@ def test_both_ways_say_the_same_of_any_sound_batch(bodies: list[dict[str, Any]],
     body = wire.canonical_json({"site_id": "s", "box_id": "b", "records": items}).encode()
     if not canonical:
         body = plain(items)
-    assert ingest.read_batch(body, gzipped=False) == ("s", "b", by_the_plain_way(body))
+    assert ingest.read_batch(body, coding="identity") == ("s", "b", by_the_plain_way(body))
 
 
 GOOD = asdict(record(1, {"a": 1}))
+SAID: dict[str, Any] = {
+    "kind": "cdr",
+    "priority": 1,
+    "created_utc": "2026-11-21T00:00:00.000Z",
+    "boot_id": "b",
+    "body": {},
+}
 
 
 @pytest.mark.parametrize(
@@ -80,18 +89,22 @@ GOOD = asdict(record(1, {"a": 1}))
         asdict(record(1, {"a": 2**80})),
         asdict(record(1, boot_id='a"b')),
         asdict(replace(record(1), prev_hash="x")),
+        asdict(wire.chain_record("", seq=2, record_id="r-2", **SAID)),
+        asdict(wire.chain_record("none yet", seq=2, record_id="r-2", **SAID)),
+        asdict(wire.chain_record(GOOD["hash"], seq=2, record_id="r-2", **SAID)),
+        asdict(wire.chain_record(GOOD["hash"], seq=2, record_id="r-2", **SAID | {"boot_id": "c"})),
         GOOD | {"later": 1},
     ],
     ids=str,
 )
 def test_both_ways_say_the_same_of_any_single_record(item: Any) -> None:
     body = plain([GOOD, item])
-    assert ingest.read_batch(body, gzipped=False) == ("s", "b", by_the_plain_way(body))
+    assert ingest.read_batch(body, coding="identity") == ("s", "b", by_the_plain_way(body))
 
 
 def test_text_that_was_not_canonical_is_stored_as_the_text_that_was_hashed() -> None:
     body = plain([GOOD]).replace(b'{"a": 1}', b'{ "a" : 1 }')
-    (item,) = ingest.read_batch(body, gzipped=False)[2]
+    (item,) = ingest.read_batch(body, coding="identity")[2]
     assert item == by_the_plain_way(body)[0]
     assert item.body == '{"a":1}'  # type: ignore[union-attr]
 
@@ -99,3 +112,74 @@ def test_text_that_was_not_canonical_is_stored_as_the_text_that_was_hashed() -> 
 def test_sound_batch_goes_the_quick_way() -> None:
     batch = wire.encode_batch("s", "b", [record(seq, {"n": seq, "氏名": "佐藤"}) for seq in (1, 2)])
     assert ingest._quickly(wire.gunzip(batch, wire.BATCH_BYTES_MAX)) is not None
+
+
+CHAIN = [record(1)]
+for _seq in range(2, 40):
+    CHAIN.append(wire.chain_record(CHAIN[-1].hash, seq=_seq, record_id=f"r-{_seq}", **SAID))
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.integers(0, 30),
+    st.integers(1, 9),
+    st.sets(st.integers(0, 38), max_size=3),
+    st.sampled_from(["", "swapped", "id twice", "number twice", "other link"]),
+)
+def test_batch_looked_at_as_a_whole_is_judged_as_record_by_record(
+    begin: int, count: int, held: set[int], odd: str
+) -> None:
+    items = CHAIN[begin : begin + count]
+    if odd == "swapped":
+        items[0], items[-1] = items[-1], items[0]
+    elif odd == "id twice":
+        items[-1] = replace(items[-1], id=items[0].id)
+    elif odd == "number twice":
+        items[-1] = replace(items[-1], seq=items[0].seq)
+    elif odd == "other link":
+        items[-1] = replace(items[-1], prev_hash="f" * 64)
+    known, merged = Known([CHAIN[at] for at in held]), merge(items, [CHAIN[at] for at in held])
+    results = []
+    for item in items:
+        results.append(judge(item, known))
+        if results[-1].status == "stored":
+            known.add(item)
+    assert merged.results == tuple(results)
+    assert merged.to_store == tuple(
+        item for item, result in zip(items, results, strict=True) if result.status == "stored"
+    )
+
+
+@pytest.mark.parametrize("coding", ["zstd", "gzip", "identity"])
+def test_batch_arrives_the_same_in_each_coding(coding: str) -> None:
+    body = plain([GOOD])
+    coded = {"zstd": zstandard.compress, "gzip": gzip.compress, "identity": bytes}[coding](body)
+    assert ingest.read_batch(coded, coding=coding) == ingest.read_batch(body, coding="identity")
+
+
+def _unsized(data: bytes) -> bytes:
+    return zstandard.ZstdCompressor(write_content_size=False).compress(data)
+
+
+@pytest.mark.parametrize(
+    ("body", "key"),
+    [
+        (zstandard.compress(plain([GOOD]))[:-3], "bad_zstd"),
+        (zstandard.compress(plain([GOOD])) + b"more", "bad_zstd"),
+        (_unsized(plain([GOOD]))[:-3], "bad_zstd"),
+        (b"", "bad_zstd"),
+        (gzip.compress(plain([GOOD])), "bad_zstd"),
+        (zstandard.compress(bytes(wire.BATCH_BYTES_MAX + 1)), "too_large"),
+        (_unsized(bytes(64 * wire.BATCH_BYTES_MAX)), "too_large"),
+    ],
+    ids=["cut", "more behind it", "cut, size unsaid", "nothing", "gzip", "bomb", "bomb that says no size"],
+)
+def test_zstd_that_is_none_or_too_much_is_refused(body: bytes, key: str) -> None:
+    with pytest.raises(wire.WireError) as caught:
+        ingest.read_batch(body, coding="zstd")
+    assert caught.value.key == key
+
+
+def test_body_that_says_no_size_is_taken() -> None:
+    body = plain([GOOD])
+    assert ingest.read_batch(_unsized(body), coding="zstd") == ingest.read_batch(body, coding="identity")

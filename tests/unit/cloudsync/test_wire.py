@@ -164,6 +164,54 @@ def test_certain_answer_is_read_in_order() -> None:
     ]
 
 
+def short(**changes: object) -> bytes:
+    found = wire.short_answer([wire.RecordResult("a", "stored"), wire.RecordResult("b", "stored")])
+    assert found is not None
+    return json.dumps(found | changes).encode()
+
+
+def test_one_word_for_a_whole_batch_is_read_as_a_word_for_each() -> None:
+    assert wire.decode_results(short(), ["a", "b"]) == [
+        wire.RecordResult("a", "stored"),
+        wire.RecordResult("b", "stored"),
+    ]
+    assert wire.decode_results(short(status="duplicate"), ["a", "b"])[1].status == "duplicate"
+
+
+@pytest.mark.parametrize(
+    ("answer", "batch"),
+    [
+        (short(), ["a"]),
+        (short(), ["b", "a"]),
+        (short(), ["a", "c"]),
+        (short(count=1), ["a", "b"]),
+        (short(ids_sha256=None), ["a", "b"]),
+        (short(status="refused"), ["a", "b"]),
+        (short(status="fine"), ["a", "b"]),
+        (short(status=["stored"]), ["a", "b"]),
+        (short(results=[]), ["a", "b"]),
+        (short(), []),
+    ],
+    ids=repr,
+)
+def test_one_word_counts_for_no_other_batch(answer: bytes, batch: list[str]) -> None:
+    with pytest.raises(wire.WireError):
+        wire.decode_results(answer, batch)
+
+
+@pytest.mark.parametrize(
+    "results",
+    [
+        [],
+        [wire.RecordResult("a", "stored"), wire.RecordResult("b", "duplicate")],
+        [wire.RecordResult("a", "refused", "conflict")],
+    ],
+    ids=["nothing", "two words", "refused"],
+)
+def test_batch_without_one_good_word_is_answered_record_by_record(results: list[wire.RecordResult]) -> None:
+    assert wire.short_answer(results) is None
+
+
 def test_enrolment_text_survives_being_retyped() -> None:
     code = wire.code_from_bytes(bytes(range(16)))
     text = wire.format_enrolment(code, "ab" * 32)
