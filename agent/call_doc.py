@@ -94,6 +94,8 @@ class CallDoc:
     transfers: list[dict[str, Any]] = field(default_factory=list)
     recordings: list[str] = field(default_factory=list)
     quality: dict[str, float] | None = None
+    timed_id: bool = False
+    """Whether the CDR's id begins with the call's time; not so in documents of releases before that."""
 
     @property
     def incomplete(self) -> bool:
@@ -108,6 +110,7 @@ def begin(event: JournalEvent) -> CallDoc:
         call=event.call,
         boot_id=at.boot_id,
         call_id=clean(event.call.rsplit("#", 1)[0], CALL_ID_MAX_BYTES),
+        timed_id=True,
         start_ms=at.mono_ms,
         start_wall_ms=at.wall_ms,
         last_ms=at.mono_ms,

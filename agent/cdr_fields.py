@@ -58,6 +58,8 @@ CLOCK_FLOOR_MS = 1_735_689_600_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _WALL_MAX_MS = 253_402_300_799_000
 """The end of the year 9999, the last that RFC 3339 can write."""
+_SECONDS_MAX = 2**32 - 1
+"""What eight hex digits hold: until 2106."""
 
 _DISPOSITION_BY_CAUSE = {
     "originator_cancel": "cancelled",
@@ -92,13 +94,22 @@ def utc_text(wall_ms: int) -> str:
 def cdr_id(site: str, box: str, doc: CallDoc) -> str:
     """The CDR's id: the same call read twice from the journal has the same one, on whatever spool."""
     told = "\0".join((site, box, doc.boot_id, doc.call, str(doc.start_ms)))
-    return "cdr-" + hashlib.sha256(told.encode()).hexdigest()[:32]
+    digest = hashlib.sha256(told.encode()).hexdigest()
+    return "cdr-" + (_timed(doc.start_wall_ms, digest) if doc.timed_id else digest[:32])
 
 
-def event_id(site: str, box: str, name: str, *told: str) -> str:
-    """The id of an event record: the same for the same fact, whenever it is read."""
+def event_id(site: str, box: str, name: str, *told: str, wall_ms: int | None = None) -> str:
+    """The id of an event record: the same for the same fact, whenever it is read. wall_ms: when it was, where that is as
+    certain as the rest."""
     joined = "\0".join((site, box, name, *told))
-    return "event-" + hashlib.sha256(joined.encode()).hexdigest()[:32]
+    digest = hashlib.sha256(joined.encode()).hexdigest()
+    return "event-" + (digest[:32] if wall_ms is None else _timed(wall_ms, digest))
+
+
+def _timed(wall_ms: int, digest: str) -> str:
+    """32 hex digits that begin with the time: neighbours in time are neighbours in the centre's index of ids, of which a
+    batch then touches a few pages instead of one for each record."""
+    return f"{min(max(wall_ms // 1000, 0), _SECONDS_MAX):08x}{digest[:24]}"
 
 
 def direction(doc: CallDoc) -> str:

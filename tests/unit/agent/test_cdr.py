@@ -1,5 +1,6 @@
 """What a call's journal becomes: one CDR for each call, whatever the order and whatever died in between."""
 
+import hashlib
 from dataclasses import replace
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.call_doc import CallDoc, Phase, from_json, to_json
+from agent.call_doc import CallDoc, Phase, begin, from_json, to_json
 from agent.cdr import (
     ORPHAN_SETUP_MAX_MS,
     ORPHAN_TALK_MAX_MS,
@@ -18,7 +19,7 @@ from agent.cdr import (
     IllegalTransition,
     Trigger,
 )
-from agent.cdr_fields import FIELDS
+from agent.cdr_fields import FIELDS, cdr_id
 from agent.journal_events import JournalEvent, Kind, Moment
 from agent.records import NewRecord
 from cloudsync.wire import RECORD_BYTES_MAX, canonical_json
@@ -550,3 +551,27 @@ def test_call_that_found_no_room_for_its_recording_says_so_and_names_none() -> N
     told = replace(first, data={**first.data, "record": False, "recording_refused": "disk"})
     cdr = only_cdr(fold([told, *rest]))
     assert (cdr["recording_refused"], cdr["recordings"]) == ("disk", [])
+
+
+def test_ids_of_later_calls_sort_later_and_do_not_change_when_read_again() -> None:
+    def told(at_ms: int) -> str:
+        call = f"{at_ms}@192.0.2.20#0011aabb"
+        begun = [start(at_ms, call), event(Kind.END, at_ms + 9_000, call, cause="normal_clearing", code=200)]
+        return str(only_cdr(fold(begun))["id"])
+
+    ids = [told(at_ms) for at_ms in (1_000, 3_000, 70_000, 3_700_000)]
+    assert ids == sorted(ids) == [told(at_ms) for at_ms in (1_000, 3_000, 70_000, 3_700_000)]
+    assert all(len(id_) == 36 for id_ in ids)
+
+
+def test_call_begun_under_an_earlier_release_keeps_the_id_that_its_cdr_had() -> None:
+    doc = begin(start())
+    before = to_json(doc)
+    del before["timed_id"]
+    old = cdr_id("tokyo-1", "tokyo-1-a", from_json(before))
+    assert (
+        old
+        == "cdr-"
+        + hashlib.sha256(b"tokyo-1\0tokyo-1-a\0boot-a\0" + CALL.encode() + b"\x001000").hexdigest()[:32]
+    )
+    assert old != cdr_id("tokyo-1", "tokyo-1-a", doc)
