@@ -25,11 +25,12 @@ from agent.key_rotation import rotate
 from agent.logs import Logger
 from agent.receipts import Receipts, Standing
 from agent.recording_table import RecordingTable
+from agent.recording_upload import RecordingSender
 from agent.senders import Report, Switches, run_journal, run_pick_up, run_recordings, run_records
 from agent.spool import Spool
 from agent.status import SpoolStatus, Status
 from agent.supervisor import Work
-from agent.upload import RecordingSender, RecordSender
+from agent.upload import RecordSender
 from appliance.box import Box
 from appliance.errors import KyusaiError
 from appliance.layout import Layout

@@ -25,6 +25,7 @@ from cloudsync.wire import (
     PATH_RECORDS,
     PATH_TOKEN,
     PATH_TOKEN_CHALLENGE,
+    PIECE_DIGEST_HEADER,
     ConfigState,
     Enrolment,
     Envelope,
@@ -35,6 +36,7 @@ from cloudsync.wire import (
     RecordingOffer,
     RecordingState,
     RecordResult,
+    UploadStands,
     WireError,
     as_json,
     canonical_json,
@@ -43,15 +45,20 @@ from cloudsync.wire import (
     enrolment_from,
     envelope_from,
     ledger_receipt_from,
+    piece_digest,
+    piece_path,
     receipt_from,
     to_base64,
     token_signing_bytes,
+    upload_stands_from,
 )
 
 TOKEN_RENEW_SHARE = 0.8
 """A token is renewed after this share of its life."""
 POLL_SLACK_S = 20.0
 """How much longer than the agreed wait a configuration poll may take on a slow line."""
+PIECE_DEADLINE_S = 300.0
+"""A piece counts wholly or not at all, and shares the line with seven others: they are through at 60 kbit/s."""
 REVOKED_PAUSE_S = 60.0
 """A box that was shut out asks this often whether it was let in again, and says nothing else to the centre."""
 Given = TypeVar("Given")
@@ -164,14 +171,26 @@ class CloudClient:
         """The centre's word on how much of the site's sequence it holds. The signature is not checked here."""
         return self._parsed(ledger_receipt_from, json_of(await self._call("GET", PATH_LEDGER), self.url))
 
-    async def offer(self, offer: RecordingOffer) -> int:
-        """Announce a recording; gives the offset from which to send (its size and more: nothing is left to send)."""
+    async def offer(self, offer: RecordingOffer) -> UploadStands:
+        """Announce a recording; gives what the centre has of it already."""
         with self._told("recordings"):
             value = json_of(await self._post(PATH_RECORDINGS, as_json(offer)), self.url)
-            offset = value.get("offset") if isinstance(value, dict) else None
-            if not isinstance(offset, int) or offset < 0:
-                raise confused(self.url, f"an upload cannot stand at {offset!r}")
-            return offset
+            return self._parsed(upload_stands_from, value)
+
+    async def put_piece(self, offer: RecordingOffer, begin: int, data: bytes) -> None:
+        """Send the piece that begins at a byte; it is on the centre's disk afterwards."""
+        with self._told("recordings"):
+            await self._call(
+                "PUT",
+                piece_path(offer.id, begin),
+                content=data,
+                headers={
+                    "Content-Type": "application/octet-stream",
+                    PIECE_DIGEST_HEADER: piece_digest(data),
+                    "If-Match": f'"{offer.cipher_sha256}"',
+                },
+                deadline_s=PIECE_DEADLINE_S,
+            )
 
     async def piece(self, recording_id: str, offset: int, data: bytes) -> int:
         """Send bytes from `offset` on; gives the offset that the centre has on disk."""

@@ -30,7 +30,7 @@ RETRY_AFTER_MAX_S = 600.0
 _CLOSED = "without sending a response"
 """How httpx says that the connection was closed before an answer began: a restart over there, not nonsense."""
 
-Method = Literal["GET", "HEAD", "POST", "PATCH"]
+Method = Literal["GET", "HEAD", "POST", "PATCH", "PUT"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,9 @@ from agent.journal_events import Moment
 from agent.journal_reader import JournalUnreadable
 from agent.recording_spool import BadSidecar, as_handed_over, pending
 from agent.recording_table import RecordingTable
+from agent.recording_upload import RecordingSender
 from agent.spool_errors import SpoolDamaged, SpoolError, SpoolFull, SpoolUnusable
-from agent.upload import RecordingSender, RecordSender
+from agent.upload import RecordSender
 from appliance.errors import KyusaiError
 
 BACKOFF_FIRST_S = 1.0

@@ -3,6 +3,9 @@
 An offset is acknowledged only after `sync`; whatever lies behind it in the file (bytes that a crash left
 unsynced) is cut off before the next piece. A whole file appears under its final name by rename, after its hash was
 checked, with file and folder fsynced.
+
+Pieces that come over several connections are files of their own, `uploads/SITE/ID.HASH.parts/BEGIN-END`. Each takes its
+name by a rename once it is fsynced, so the names are the account of what is there, and no file has holes.
 """
 
 import errno
@@ -10,15 +13,22 @@ import fcntl
 import hashlib
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Self
 
 from cloudsync import durable
 from cloudsync.refusals import Refused
+from cloudsync.spans import Span, chain, covers, merged, name_of, span_of
 from cloudsync.wire import ErrorKey
 
 READ_BYTES = 1024 * 1024
 """Piece in which a file is hashed: large enough that the system call does not count."""
+HASH_CHARACTERS = 32
+"""Of the SHA-256 in a folder's name: 128 bits tell encryptions of the same audio apart."""
+PIECES_SUFFIX = ".parts"
+JOINED = "joined"
+"""The pieces of a folder put together; no piece's name, so it never counts as one."""
 
 
 class Part:
@@ -109,9 +119,37 @@ class BlobFolder:
         durable.make_folder(path.parent)
         return Part(path)
 
+    def put_piece(self, site_id: str, blob_id: str, sha256: str, begin: int, data: bytes) -> None:
+        """A file of its own, there wholly or not at all. Blocks on the disk."""
+        folder = self._pieces_dir(site_id, blob_id, sha256)
+        if not folder.is_dir():
+            durable.make_folder(folder)
+            durable.sync_folder(folder.parent)
+            durable.sync_folder(self._parts_dir)
+        durable.write_file(folder / name_of(begin, begin + len(data)), data)
+
+    def held(self, site_id: str, blob_id: str, sha256: str, size_bytes: int) -> list[Span]:
+        """Spans that pieces cover; all when the whole file is there and has the hash (a crash came before its receipt)."""
+        found = merged(_spans(self._pieces_dir(site_id, blob_id, sha256)))
+        if not found and _fits(self.whole_path(site_id, blob_id), sha256, size_bytes):
+            return [(0, size_bytes)]
+        return found
+
+    def _pieces_dir(self, site_id: str, blob_id: str, sha256: str) -> Path:
+        return self._parts_dir / site_id / f"{blob_id}.{sha256[:HASH_CHARACTERS]}{PIECES_SUFFIX}"
+
     def drop_part(self, site_id: str, blob_id: str) -> None:
-        """Forget an upload."""
+        """Forget every upload of that id, whatever it was encrypted to."""
         self._part_path(site_id, blob_id).unlink(missing_ok=True)
+        begins, length = f"{blob_id}.", len(blob_id) + 1 + HASH_CHARACTERS + len(PIECES_SUFFIX)
+        folder = self._parts_dir / site_id
+        for path in folder.iterdir() if folder.is_dir() else ():
+            if (
+                path.name.startswith(begins)
+                and path.name.endswith(PIECES_SUFFIX)
+                and len(path.name) == length
+            ):
+                _remove(path)
 
     def finish(self, site_id: str, blob_id: str, sha256: str, size_bytes: int) -> bool:
         """Check size and hash, then move the part to its final name, durably. Blocks on the disk.
@@ -119,20 +157,32 @@ class BlobFolder:
         May be repeated after a crash at any point. False when the bytes are wrong; the part is gone then.
         """
         part, whole = self._part_path(site_id, blob_id), self.whole_path(site_id, blob_id)
-        source = part if part.exists() else whole
-        if not _fits(source, sha256, size_bytes):
-            source.unlink(missing_ok=True)
-            return False
-        if source is part:
-            durable.make_folder(whole.parent)
-            durable.sync_folder(self._whole_dir)
-            part.replace(whole)
-        durable.sync_folder(whole.parent)
+        pieces = self._pieces_dir(site_id, blob_id, sha256)
+        with _alone(pieces):
+            source = part if part.exists() else whole
+            if covers(_spans(pieces), size_bytes):
+                source = _joined(pieces, chain(_spans(pieces)))
+            if not _fits(source, sha256, size_bytes):
+                source.unlink(missing_ok=True)
+                self.drop_part(site_id, blob_id)
+                return False
+            if source != whole:
+                durable.make_folder(whole.parent)
+                durable.sync_folder(self._whole_dir)
+                source.replace(whole)
+            durable.sync_folder(whole.parent)
+            self.drop_part(site_id, blob_id)
         return True
 
     def open_whole(self, site_id: str, blob_id: str, sha256: str) -> BinaryIO:
         """A whole recording for reading. Raises FileNotFoundError."""
         return self.whole_path(site_id, blob_id).open("rb")
+
+    def read_range(self, site_id: str, blob_id: str, sha256: str, begin: int, count: int) -> bytes:
+        """Bytes of a whole recording. Raises FileNotFoundError."""
+        with self.whole_path(site_id, blob_id).open("rb") as file:
+            file.seek(begin)
+            return file.read(count)
 
     def whole_bytes(self, site_id: str, blob_id: str, sha256: str) -> int | None:
         """The size of a whole recording, None when it is not there."""
@@ -147,6 +197,51 @@ class BlobFolder:
         durable.make_folder(whole.parent)
         durable.sync_folder(self._whole_dir)
         durable.write_pieces(whole, pieces)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """While this holds nobody else puts these pieces together; whoever comes later finds what the first one left."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        yield
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _spans(folder: Path) -> list[Span]:
+    """The pieces in a folder, by their names."""
+    try:
+        return [span for path in folder.iterdir() if (span := span_of(path.name)) is not None]
+    except FileNotFoundError:
+        return []
+
+
+def _remove(folder: Path) -> None:
+    """A folder with all that is in it; another may be at it too."""
+    with suppress(OSError):
+        for path in folder.iterdir():
+            path.unlink(missing_ok=True)
+        folder.rmdir()
+
+
+def _joined(folder: Path, spans: list[Span]) -> Path:
+    """A file with the pieces one behind the other, in the same folder, durable."""
+
+    def bytes_of() -> Iterator[bytes]:
+        reached = 0
+        for begin, end in spans:
+            yield (folder / name_of(begin, end)).read_bytes()[reached - begin :]
+            reached = end
+
+    path = folder / JOINED
+    durable.write_pieces(path, bytes_of())
+    return path
 
 
 def _fits(path: Path, sha256: str, size_bytes: int) -> bool:

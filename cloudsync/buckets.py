@@ -19,6 +19,7 @@ from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
 from appliance.errors import KyusaiError
+from cloudsync.spans import Span, chain, merged, name_of, span_of
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, S3Config
@@ -58,7 +59,7 @@ class BucketUpload:
         """Put what was written since the last time and give the offset that may be acknowledged. Blocks."""
         if self._pending:
             begin = self.offset - len(self._pending)
-            self._bucket.put(f"{self._prefix}{begin:015d}-{self.offset:015d}", bytes(self._pending))
+            self._bucket.put(f"{self._prefix}{name_of(begin, self.offset)}", bytes(self._pending))
             self._pending.clear()
         return self.offset
 
@@ -87,6 +88,17 @@ class Bucket:
     def open_part(self, site_id: str, blob_id: str, sha256: str) -> BucketUpload:
         """The upload; several connections may hold it, see the module's text."""
         return BucketUpload(self, _pieces(site_id, blob_id, sha256))
+
+    def put_piece(self, site_id: str, blob_id: str, sha256: str, begin: int, data: bytes) -> None:
+        """One object, as `BucketUpload.sync` puts them."""
+        self.put(f"{_pieces(site_id, blob_id, sha256)}{name_of(begin, begin + len(data))}", data)
+
+    def held(self, site_id: str, blob_id: str, sha256: str, size_bytes: int) -> list[Span]:
+        """Spans that pieces cover; all when the whole recording is there (its name has the hash in it)."""
+        found = merged(self._spans(_pieces(site_id, blob_id, sha256)))
+        if not found and self.whole_bytes(site_id, blob_id, sha256) == size_bytes:
+            return [(0, size_bytes)]
+        return found
 
     def drop_part(self, site_id: str, blob_id: str) -> None:
         """Remove every piece of that id."""
@@ -128,6 +140,13 @@ class Bucket:
         with _errors():
             return cast(BinaryIO, _Reader(obstore.open_reader(self._store, _whole(site_id, blob_id, sha256))))
 
+    def read_range(self, site_id: str, blob_id: str, sha256: str, begin: int, count: int) -> bytes:
+        """Bytes of a whole recording, by one request. Raises FileNotFoundError."""
+        with _errors():
+            return bytes(
+                obstore.get_range(self._store, _whole(site_id, blob_id, sha256), start=begin, length=count)
+            )
+
     def whole_bytes(self, site_id: str, blob_id: str, sha256: str) -> int | None:
         """The size of a whole recording, None when it is not there."""
         try:
@@ -163,23 +182,18 @@ class Bucket:
 
     def _chain(self, prefix: str) -> list[tuple[int, int]]:
         """Pieces, by begin and end, of which each begins where bytes are still missing or before."""
+        return chain(self._spans(prefix))
+
+    def _spans(self, prefix: str) -> list[Span]:
         with _errors():
             names = [str(path).rpartition("/")[2] for path in self._paths(prefix)]
-        spans = sorted((int(name[:15]), int(name[16:])) for name in names)
-        chain: list[tuple[int, int]] = []
-        reached = 0
-        while True:
-            fitting = [span for span in spans if span[0] <= reached < span[1]]
-            if not fitting:
-                return chain
-            chain.append(max(fitting, key=lambda span: span[1]))
-            reached = chain[-1][1]
+        return [span for name in names if (span := span_of(name)) is not None]
 
     def _read(self, prefix: str, chain: list[tuple[int, int]]) -> Iterator[bytes]:
         reached = 0
         for begin, end in chain:
             with _errors():
-                data = bytes(obstore.get(self._store, f"{prefix}{begin:015d}-{end:015d}").bytes())
+                data = bytes(obstore.get(self._store, f"{prefix}{name_of(begin, end)}").bytes())
             yield data[reached - begin :]
             reached = end
 

@@ -7,6 +7,8 @@ call may be cut off by a crash and repeated. Failures of the place are OSError; 
 from collections.abc import Iterator
 from typing import BinaryIO, Protocol, Self
 
+from cloudsync.spans import Span
+
 
 class Upload(Protocol):
     """An upload held open for writing. `offset` counts the bytes written."""
@@ -41,6 +43,12 @@ class Storage(Protocol):
     def open_part(self, site_id: str, blob_id: str, sha256: str) -> Upload:
         """The upload. Raises Refused `recording.busy` where only one connection may write."""
 
+    def put_piece(self, site_id: str, blob_id: str, sha256: str, begin: int, data: bytes) -> None:
+        """Store a piece of the upload, durably, wholly or not at all; any number of connections at once. Blocks."""
+
+    def held(self, site_id: str, blob_id: str, sha256: str, size_bytes: int) -> list[Span]:
+        """Spans of the upload that `put_piece` made durable, merged; all of it when the whole recording is there."""
+
     def drop_part(self, site_id: str, blob_id: str) -> None:
         """Forget every upload of that id."""
 
@@ -49,6 +57,9 @@ class Storage(Protocol):
 
     def open_whole(self, site_id: str, blob_id: str, sha256: str) -> BinaryIO:
         """A whole recording, still encrypted, for reading. Raises FileNotFoundError."""
+
+    def read_range(self, site_id: str, blob_id: str, sha256: str, begin: int, count: int) -> bytes:
+        """`count` bytes of a whole recording from `begin` on, fewer at its end. Raises FileNotFoundError. Blocks."""
 
     def whole_bytes(self, site_id: str, blob_id: str, sha256: str) -> int | None:
         """The size of a whole recording, None when it is not there."""

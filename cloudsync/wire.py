@@ -82,6 +82,15 @@ UPLOAD_PIECE_BYTES = 1024 * 1024
 """What a box sends in one PATCH by choice: lost work at a broken link stays below a second at 20 Mbit/s."""
 UPLOAD_PIECE_BYTES_MAX = 16 * 1024 * 1024
 """What the centre takes in one PATCH."""
+PIECE_BYTES = 256 * 1024
+"""What a box sends in one PUT by choice. A piece counts wholly or not at all: eight of these on their way at once are
+there within the minute at 300 kbit/s, and at 20 Mbit/s they leave no gaps between them (measured)."""
+PIECE_BYTES_MAX = 4 * 1024 * 1024
+"""What the centre takes in one PUT: it is held in memory until its hash is checked."""
+PIECE_BYTES_MIN = 4 * 1024
+"""Every piece but the last one of a recording has at least so many: a piece is a file at the centre."""
+PIECE_DIGEST_HEADER = "Content-Digest"
+"""RFC 9530, `sha-256=:<base64>:`: a piece that arrived damaged is refused before it counts."""
 RECORDING_BYTES_MAX = 2 * 1024 * 1024 * 1024
 """One recording: 24 hours of stereo G.711 are 1.4 GB before compression."""
 ENROLMENT_CODE_CHARACTERS = 16
@@ -183,6 +192,10 @@ class ErrorKey(StrEnum):
     RECORDING_CORRUPT = "recording.corrupt"
     """422: all bytes came and their hash is wrong; the offset is 0 again."""
     RECORDING_UNKNOWN = "recording.unknown"
+    PIECE_DAMAGED = "recording.piece_damaged"
+    """409: the piece does not have the hash that its header says. Send it again."""
+    OTHER_UPLOAD = "recording.other_upload"
+    """412: the recording was offered anew with another encryption meanwhile. Offer it again."""
     RECORDING_BUSY = "recording.busy"
     """423: another connection is writing to this upload."""
     TOO_LARGE = "body.too_large"
@@ -720,6 +733,46 @@ class RecordingOffer:
     started_utc: str
     duration_s: float
     format: str
+
+
+@dataclass(frozen=True, slots=True)
+class UploadStands:
+    """The answer to an offer: how much of the recording the centre has on disk.
+
+    offset: from where PATCH goes on. pieces: spans (begin, end) that came by PUT, in order; None when the centre is of a
+    release that takes PATCH only.
+    """
+
+    offset: int
+    pieces: tuple[tuple[int, int], ...] | None = None
+
+
+def upload_stands_from(value: Json) -> UploadStands:
+    """An `UploadStands` from its JSON; raises WireError `malformed`."""
+
+    def whole(number: Json) -> int:
+        if type(number) is not int or number < 0:
+            raise WireError("malformed", f"an upload cannot stand at {number!r}")
+        return number
+
+    if not isinstance(value, dict):
+        raise WireError("malformed", "the answer to an offer is an object")
+    pieces = value.get("pieces")
+    try:
+        spans = None if pieces is None else tuple((whole(begin), whole(end)) for begin, end in pieces)
+    except (TypeError, ValueError) as error:
+        raise WireError("malformed", f"pieces are pairs of numbers: {error}") from error
+    return UploadStands(whole(value.get("offset")), spans)
+
+
+def piece_path(recording_id: str, begin: int) -> str:
+    """PUT: the piece of a recording that begins at a byte."""
+    return f"{PATH_RECORDINGS}/{recording_id}/pieces/{begin}"
+
+
+def piece_digest(data: bytes) -> str:
+    """The value of PIECE_DIGEST_HEADER for a piece."""
+    return f"sha-256=:{to_base64(hashlib.sha256(data).digest())}:"
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,8 @@ def limit_for(method: str, path: str) -> Limit:
     """The limit that holds for a request."""
     if method == "PATCH" and path.startswith(f"{wire.PATH_RECORDINGS}/"):
         return Limit(wire.UPLOAD_PIECE_BYTES_MAX, PIECE_TOTAL_S)
+    if method == "PUT" and path.startswith(f"{wire.PATH_RECORDINGS}/"):
+        return Limit(wire.PIECE_BYTES_MAX, PIECE_TOTAL_S)
     if path == wire.PATH_RECORDS:
         return Limit(wire.BATCH_BYTES_MAX, TOTAL_S)
     return Limit(wire.JSON_BYTES_MAX, TOTAL_S)

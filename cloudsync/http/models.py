@@ -164,9 +164,10 @@ class RecordingBody(_Body):
 
 
 class OffsetAnswer(_Answer):
-    """Where the upload stands."""
+    """Where the upload stands: what PATCH appended, and the spans [begin, end) that PUT brought."""
 
     offset: int
+    pieces: list[tuple[int, int]]
 
 
 class ReceiptModel(_Answer):

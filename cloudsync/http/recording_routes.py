@@ -31,11 +31,12 @@ RecordingId = Annotated[str, Path(pattern=f"^{wire.RECORDING_ID_PATTERN}$")]
 
 @router.post(wire.PATH_RECORDINGS, response_model=OffsetAnswer, status_code=201)
 def offer(parts: PartsOf, who: Box, body: RecordingBody) -> JSONResponse:
-    """Begin an upload (201) or find one that is there (200); `offset` is where to go on."""
+    """Begin an upload (201) or find one that is there (200); `offset` is where PATCH goes on, `pieces` what PUT brought."""
     known, new = rules.offer(parts.centre, who, wire.RecordingOffer(**body.model_dump()))
     known = known if new else rules.settle(parts.centre, rules.find(parts.centre, who, body.id))
     headers = {"Upload-Offset": str(known.offset_bytes), "Location": f"{wire.PATH_RECORDINGS}/{known.id}"}
-    return JSONResponse({"offset": known.offset_bytes}, 201 if new else 200, headers)
+    answer = {"offset": known.offset_bytes, "pieces": rules.pieces(parts.centre, known)}
+    return JSONResponse(answer, 201 if new else 200, headers)
 
 
 @router.head(f"{wire.PATH_RECORDINGS}/{{recording_id}}", status_code=204)
@@ -48,7 +49,10 @@ def offset(parts: PartsOf, who: Box, recording_id: RecordingId) -> Response:
 @router.get(f"{wire.PATH_RECORDINGS}/{{recording_id}}", response_model=RecordingAnswer)
 def state(parts: PartsOf, who: Box, recording_id: RecordingId) -> dict[str, Any]:
     """State and, once stored, the signed receipt."""
-    known = rules.settle(parts.centre, rules.find(parts.centre, who, recording_id))
+    found = rules.find(parts.centre, who, recording_id)
+    known = rules.settle(parts.centre, found)
+    if known.state == RecordingState.STORED != found.state:
+        parts.metrics.recordings_stored.inc()
     return {
         "id": known.id,
         "state": known.state,
@@ -86,6 +90,43 @@ async def piece(
     finally:
         part.close()
     return Response(status_code=204, headers=_offset_headers(reached, known))
+
+
+@router.put(
+    f"{wire.PATH_RECORDINGS}/{{recording_id}}/pieces/{{begin}}",
+    status_code=204,
+    openapi_extra={
+        "requestBody": {
+            "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+        }
+    },
+)
+async def put_piece(
+    request: Request,
+    parts: PartsOf,
+    who: Box,
+    recording_id: RecordingId,
+    begin: Annotated[int, Path(ge=0, lt=wire.RECORDING_BYTES_MAX)],
+    content_digest: Annotated[str, Header(max_length=256)],
+    if_match: Annotated[str, Header(max_length=256)],
+) -> Response:
+    """Store the piece that begins at a byte, in any order and over any number of connections; 204 when it is on disk.
+
+    If-Match holds the `cipher_sha256` of the offer in quotes. Once all pieces are there GET gives the receipt."""
+    data = await request.body()
+    known = await run_in_threadpool(
+        rules.take_piece,
+        parts.centre,
+        who,
+        recording_id,
+        begin,
+        data,
+        content_digest,
+        if_match.strip().strip('"'),
+    )
+    parts.metrics.recording_bytes.inc(len(data))
+    complete = known.state == RecordingState.STORED
+    return Response(status_code=204, headers={"Upload-Complete": "?1" if complete else "?0"})
 
 
 async def _receive(request: Request, parts: Parts, part: Upload, known: Recording) -> None:

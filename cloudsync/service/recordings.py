@@ -1,7 +1,9 @@
 """Recordings: offered, received in pieces, verified, receipted. A box may delete only what has a receipt.
 
-The acknowledged offset lives in the store and never exceeds what is fsynced in the file. Every step may be cut
-off by a crash and repeated: an offer, a piece, the move to the final name.
+Two ways lead to the same end. PATCH appends: the acknowledged offset lives in the store and never exceeds what is fsynced
+in the file. PUT brings pieces in any order over several connections: their names are the account of them, and whoever asks
+for the state once all are there has them put together. Either way the hash of the whole is checked before the receipt, and
+every step may be cut off by a crash and repeated: an offer, a piece, the move to the final name.
 """
 
 from dataclasses import replace
@@ -9,10 +11,21 @@ from dataclasses import replace
 from cloudsync.refusals import Refused
 from cloudsync.service.access import BoxIdentity
 from cloudsync.service.centre import Centre
+from cloudsync.spans import Span, covers
 from cloudsync.storage import Upload
 from cloudsync.store import audit, recordings
 from cloudsync.store.recordings import Recording
-from cloudsync.wire import ErrorKey, Receipt, RecordingOffer, RecordingState, as_json, canonical_json
+from cloudsync.wire import (
+    PIECE_BYTES_MIN,
+    PIECE_DIGEST_HEADER,
+    ErrorKey,
+    Receipt,
+    RecordingOffer,
+    RecordingState,
+    as_json,
+    canonical_json,
+    piece_digest,
+)
 
 OPEN_UPLOADS_MAX = 1000
 """Offered and not complete, per site. A box uploads a few at a time; this bounds the folder."""
@@ -137,9 +150,71 @@ def acknowledge(centre: Centre, part: Upload, known: Recording) -> int:
     return offset_bytes
 
 
+def take_piece(
+    centre: Centre,
+    who: BoxIdentity,
+    recording_id: str,
+    begin: int,
+    data: bytes,
+    digest: str,
+    cipher_sha256: str,
+) -> Recording:
+    """Store one piece of an upload, whichever others are there; it is durable afterwards. Blocks.
+
+    digest: what PIECE_DIGEST_HEADER said; cipher_sha256: of which encryption it is a piece. A recording that is stored
+    needs none. Raises Refused `recording.unknown` (404), `recording.other_upload` (412), `recording.piece_damaged` (409),
+    `recording.too_long`, `recording.piece_short` (400).
+    """
+    known = _offered(centre, who, recording_id)
+    if known.cipher_sha256 != cipher_sha256:
+        raise Refused(
+            412,
+            ErrorKey.OTHER_UPLOAD,
+            "the piece belongs to another encryption of this recording",
+            "Offer the recording again.",
+            id=recording_id,
+        )
+    if known.state == RecordingState.STORED:
+        return known
+    _check_span(known, begin, len(data))
+    if piece_digest(data) != digest:
+        raise Refused(
+            409,
+            ErrorKey.PIECE_DAMAGED,
+            f"the {len(data)} bytes from {begin} on do not have the hash of the {PIECE_DIGEST_HEADER} header",
+            "Send the piece again.",
+            id=recording_id,
+        )
+    centre.blobs.put_piece(known.site_id, known.id, known.cipher_sha256, begin, data)
+    return known
+
+
+def _check_span(known: Recording, begin: int, count: int) -> None:
+    if begin + count > known.bytes:
+        raise Refused(
+            400, "recording.too_long", f"more than the {known.bytes} bytes that were offered", id=known.id
+        )
+    if count < min(PIECE_BYTES_MIN, known.bytes - begin) or not count:
+        raise Refused(
+            400,
+            "recording.piece_short",
+            f"a piece of {count} bytes; every piece but the last one has {PIECE_BYTES_MIN} or more",
+            id=known.id,
+        )
+
+
+def pieces(centre: Centre, known: Recording) -> list[Span]:
+    """The spans that came in pieces and are durable; none for a recording that is stored."""
+    if known.state == RecordingState.STORED:
+        return []
+    return centre.blobs.held(known.site_id, known.id, known.cipher_sha256, known.bytes)
+
+
 def settle(centre: Centre, known: Recording) -> Recording:
-    """Complete a recording of which all bytes are acknowledged but a crash came before the receipt."""
-    if known.state == RecordingState.RECEIVING and known.offset_bytes == known.bytes:
+    """Complete a recording of which all bytes are here and no receipt yet: its last piece came, or a crash in between."""
+    if known.state == RecordingState.RECEIVING and (
+        known.offset_bytes == known.bytes or covers(pieces(centre, known), known.bytes)
+    ):
         return complete(centre, known)
     return known
 

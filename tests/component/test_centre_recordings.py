@@ -67,7 +67,7 @@ def test_wrong_offset_gets_the_right_one(box: Box) -> None:
         assert (answer.status_code, answer.json()["key"]) == (409, wire.ErrorKey.OFFSET_WRONG)
         assert answer.headers["Upload-Offset"] == "400"
     assert box.offset("rec-2") == 400
-    assert box.offer("rec-2", cipher).json() == {"offset": 400}
+    assert box.offer("rec-2", cipher).json() == {"offset": 400, "pieces": []}
     assert box.offer("rec-2", cipher).status_code == 200
     assert box.patch("rec-2", 400, cipher[400:]).status_code == 204
     answer = box.patch("rec-2", 1000, b"more")
@@ -102,12 +102,64 @@ def test_audio_encrypted_anew_starts_over_and_stored_audio_stays(centre: CentreP
     box.offer("rec-6", first)
     box.patch("rec-6", 0, first[:500])
     answer = box.offer("rec-6", second)
-    assert (answer.status_code, answer.json()) == (201, {"offset": 0})
+    assert (answer.status_code, answer.json()) == (201, {"offset": 0, "pieces": []})
     box.patch("rec-6", 0, second)
-    assert box.offer("rec-6", first).json() == {"offset": 1100}
+    assert box.offer("rec-6", first).json() == {"offset": 1100, "pieces": []}
     answer = box.offer("rec-6", first, sha256="0" * 64)
     assert (answer.status_code, answer.json()["key"]) == (409, wire.ErrorKey.RECORDING_CONFLICT)
     assert stored_bytes(centre, "rec-6") == second
+
+
+def test_pieces_in_any_order_become_the_whole_with_a_receipt(centre: CentreProcess, box: Box) -> None:
+    cipher = random_bytes(100_001, 31)
+    box.offer("rec-p1", cipher)
+    for begin in (60_000, 0, 40_000):
+        assert box.put("rec-p1", begin, cipher[begin : begin + 20_000], cipher).status_code == 204
+    answer = box.offer("rec-p1", cipher)
+    assert (answer.status_code, answer.json()["pieces"]) == (200, [[0, 20_000], [40_000, 80_000]])
+    assert box.recording("rec-p1")["state"] == "receiving"
+    assert box.put("rec-p1", 20_000, cipher[20_000:40_000], cipher).headers["Upload-Complete"] == "?0"
+    assert box.put("rec-p1", 80_000, cipher[80_000:], cipher).status_code == 204
+    said = box.recording("rec-p1")
+    assert said["state"] == "stored"
+    assert wire.receipt_from(said["receipt"]).cipher_sha256 == hashlib.sha256(cipher).hexdigest()
+    assert stored_bytes(centre, "rec-p1") == cipher
+    late = box.put("rec-p1", 0, cipher[:20_000], cipher)
+    assert (late.status_code, late.headers["Upload-Complete"]) == (204, "?1")
+
+
+def test_piece_that_does_not_fit_is_refused_and_counts_nothing(box: Box) -> None:
+    cipher = random_bytes(50_000, 32)
+    other = random_bytes(50_000, 33)
+    assert box.put("rec-p2", 0, cipher[:20_000], cipher).status_code == 404
+    box.offer("rec-p2", cipher)
+    refused = {
+        "damaged": box.put("rec-p2", 0, cipher[:20_000], cipher, Content_Digest=wire.piece_digest(b"x")),
+        "another encryption": box.put("rec-p2", 0, other[:20_000], other),
+        "too long": box.put("rec-p2", 40_000, bytes(10_001), cipher),
+        "a crumb": box.put("rec-p2", 0, cipher[:100], cipher),
+        "nothing": box.put("rec-p2", 0, b"", cipher),
+        "too large": box.put("rec-p2", 0, bytes(wire.PIECE_BYTES_MAX + 1), cipher),
+    }
+    assert {what: (answer.status_code, answer.json()["key"]) for what, answer in refused.items()} == {
+        "damaged": (409, wire.ErrorKey.PIECE_DAMAGED),
+        "another encryption": (412, wire.ErrorKey.OTHER_UPLOAD),
+        "too long": (400, "recording.too_long"),
+        "a crumb": (400, "recording.piece_short"),
+        "nothing": (400, "recording.piece_short"),
+        "too large": (413, wire.ErrorKey.TOO_LARGE),
+    }
+    assert box.offer("rec-p2", cipher).json() == {"offset": 0, "pieces": []}
+
+
+def test_pieces_with_another_hash_than_was_offered_are_thrown_away_as_a_whole(box: Box) -> None:
+    cipher = random_bytes(50_000, 34)
+    box.offer("rec-p3", cipher)
+    box.put("rec-p3", 0, cipher[:25_000], cipher)
+    box.put("rec-p3", 25_000, bytes(25_000), cipher)
+    answer = box.http.get(f"{wire.PATH_RECORDINGS}/rec-p3")
+    assert (answer.status_code, answer.json()["key"]) == (422, wire.ErrorKey.RECORDING_CORRUPT)
+    assert box.offer("rec-p3", cipher).json() == {"offset": 0, "pieces": []}
 
 
 def test_other_site_sees_nothing(centre: CentreProcess, box: Box) -> None:

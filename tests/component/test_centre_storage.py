@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,13 @@ from tests.helpers.centre_stores import new_bucket_url
 def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
     if request.param == "s3":
         return open_bucket(new_bucket_url())
+    for name in ("uploads", "recordings"):
+        (tmp_path / name).mkdir()
+    return BlobFolder(tmp_path / "uploads", tmp_path / "recordings")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> BlobFolder:
     for name in ("uploads", "recordings"):
         (tmp_path / name).mkdir()
     return BlobFolder(tmp_path / "uploads", tmp_path / "recordings")
@@ -59,6 +67,51 @@ def test_pieces_become_the_whole(storage: Storage, size: int) -> None:
     assert read(storage, sha(data)) == data
     assert storage.whole_bytes("s", "r", sha(data)) == size
     assert storage.part_bytes("s", "r", sha(data)) == size
+
+
+def put(storage: Storage, data: bytes, *spans: tuple[int, int], sha256: str = "") -> None:
+    """Put pieces, each as a connection of its own would."""
+    for begin, end in spans:
+        storage.put_piece("s", "r", sha256 or sha(data), begin, data[begin:end])
+
+
+def test_pieces_in_any_order_become_the_whole_once_no_byte_is_missing(storage: Storage) -> None:
+    data = random_bytes(10_000, 21)
+    put(storage, data, (8000, 10_000), (0, 4000))
+    assert storage.held("s", "r", sha(data), 10_000) == [(0, 4000), (8000, 10_000)]
+    assert not storage.finish("s", "r", sha(b"another"), 10_000)
+    put(storage, data, (8000, 10_000), (0, 4000), (3000, 8000), (3000, 8000))  # one twice, two overlap
+    assert storage.held("s", "r", sha(data), 10_000) == [(0, 10_000)]
+    assert storage.finish("s", "r", sha(data), 10_000)
+    assert storage.finish("s", "r", sha(data), 10_000)
+    assert read(storage, sha(data)) == data
+    assert storage.held("s", "r", sha(data), 10_000) == [(0, 10_000)]
+    assert storage.read_range("s", "r", sha(data), 9_000, 500) == data[9_000:9_500]
+
+
+def test_a_gap_between_pieces_is_never_taken_for_audio(storage: Storage) -> None:
+    data = bytes(10_000)  # zeros: a file with a hole would look just like it
+    put(storage, data, (0, 4000), (8000, 10_000))
+    assert not storage.finish("s", "r", sha(data), 10_000)
+    assert storage.whole_bytes("s", "r", sha(data)) is None
+
+
+def test_pieces_with_wrong_bytes_are_forgotten(storage: Storage) -> None:
+    data = random_bytes(9000, 22)
+    put(storage, data, (0, 5000), (5000, 9000), sha256=sha(b"other"))
+    assert not storage.finish("s", "r", sha(b"other"), 9000)
+    assert storage.held("s", "r", sha(b"other"), 9000) == []
+    assert storage.whole_bytes("s", "r", sha(b"other")) is None
+
+
+def test_pieces_of_two_encryptions_are_told_apart(storage: Storage) -> None:
+    first, second = random_bytes(9000, 23), random_bytes(9000, 24)
+    put(storage, first, (0, 5000))
+    put(storage, second, (5000, 9000))
+    assert storage.held("s", "r", sha(first), 9000) == [(0, 5000)]
+    assert storage.held("s", "r", sha(second), 9000) == [(5000, 9000)]
+    storage.drop_part("s", "r")
+    assert storage.held("s", "r", sha(first), 9000) == storage.held("s", "r", sha(second), 9000) == []
 
 
 @pytest.mark.parametrize("size", [1000, SMALL_BYTES + 3_000_000], ids=["small", "in parts"])
@@ -161,3 +214,27 @@ def test_server_that_is_away_is_a_failure_of_the_disk(monkeypatch: pytest.Monkey
     bucket = open_bucket("s3://bucket/x?endpoint=http%3A%2F%2F127.0.99.61%3A9&region=us-east-1")
     with pytest.raises(OSError):
         bucket.whole_bytes("s", "r", sha(b""))
+
+
+def test_many_that_finish_at_once_make_one_whole(folder: BlobFolder) -> None:
+    data = random_bytes(400_000, 25)
+    put(folder, data, *((begin, begin + 50_000) for begin in range(0, 400_000, 50_000)))
+    with ThreadPoolExecutor(8) as pool:
+        fits = list(pool.map(lambda _: folder.finish("s", "r", sha(data), 400_000), range(8)))
+    assert fits == [True] * 8
+    assert read(folder, sha(data)) == data
+
+
+def test_what_a_crash_left_unfinished_is_no_piece_and_goes_with_the_upload(
+    folder: BlobFolder, tmp_path: Path
+) -> None:
+    data = random_bytes(9000, 26)
+    put(folder, data, (0, 5000))
+    (pieces,) = (tmp_path / "uploads" / "s").iterdir()
+    (pieces / ".000000000005000-000000000009000.ab.tmp").write_bytes(data[5000:])
+    (pieces / "joined").write_bytes(data[:7000])
+    assert folder.held("s", "r", sha(data), 9000) == [(0, 5000)]
+    put(folder, data, (5000, 9000))
+    assert folder.finish("s", "r", sha(data), 9000)
+    assert read(folder, sha(data)) == data
+    assert list((tmp_path / "uploads" / "s").iterdir()) == []

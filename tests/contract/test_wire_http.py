@@ -102,7 +102,7 @@ async def test_records_as_literal_json(box: Api) -> None:
 
 async def test_recording_as_literal_json(box: Api) -> None:
     answer = await box.post("/v1/recordings", OFFER)
-    assert (answer.status_code, answer.json()) == (201, {"offset": 0})
+    assert (answer.status_code, answer.json()) == (201, {"offset": 0, "pieces": []})
     for offset, piece in ((0, b"he"), (2, b"llo")):
         answer = await box.client.patch(
             "/v1/recordings/rec-1",

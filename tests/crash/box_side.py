@@ -24,11 +24,12 @@ from agent.cloud_transport import Transport, pinned
 from agent.identity import Enrolled, load_enrolled, load_or_make
 from agent.journal_events import Moment
 from agent.recording_table import RecordingTable
+from agent.recording_upload import RecordingSender
 from agent.records import NewRecord
 from agent.senders import Switches
 from agent.spool import Spool
 from agent.spool_files import open_spool
-from agent.upload import RecordingSender, RecordSender
+from agent.upload import RecordSender
 from tests.crash import workload
 
 NOW = Moment(workload.BOOT, 60_000, workload.WALL_MS + 60_000)

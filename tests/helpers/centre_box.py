@@ -200,6 +200,16 @@ class Box:
         }
         return self.http.post(wire.PATH_RECORDINGS, json=body | changes)
 
+    def put(
+        self, recording_id: str, begin: int, piece: bytes, cipher: bytes, **headers: str
+    ) -> httpx.Response:
+        """Send the piece of `cipher` that begins at a byte. headers: with _ for -."""
+        given = {
+            wire.PIECE_DIGEST_HEADER: wire.piece_digest(piece),
+            "If-Match": f'"{hashlib.sha256(cipher).hexdigest()}"',
+        } | {name.replace("_", "-"): value for name, value in headers.items()}
+        return self.http.put(wire.piece_path(recording_id, begin), content=piece, headers=given)
+
     def patch(self, recording_id: str, offset: int, piece: bytes) -> httpx.Response:
         """PATCH /v1/recordings/{id}."""
         return self.http.patch(
