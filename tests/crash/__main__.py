@@ -19,10 +19,10 @@ from tests.crash import shim
 from tests.crash.variants import PRODUCT, SPOILT
 
 RUNS = 1000
-SPOILT_RUNS = 60
-"""Runs of each spoilt variant at most: it is found out by the first that is at fault, and no more are made."""
 SEED = 20261121
 FAULTS_SHOWN = 10
+WORKERS_MORE = 1
+"""More workers than cores: in a run now box, now centre waits for the other, and both for a timer."""
 WORDS = ("lost", "doubled", "corrupt", "stuck")
 
 
@@ -30,23 +30,24 @@ def main() -> int:
     """The command."""
     options = _options()
     began_s = time.monotonic()
-    product = _campaign(PRODUCT.name, options.runs, options.seed)
-    spoilt = (
-        {} if options.product_only else {v.name: _campaign(v.name, SPOILT_RUNS, options.seed) for v in SPOILT}
-    )
+    names = [PRODUCT.name] if options.product_only else [one.name for one in (PRODUCT, *SPOILT)]
+    parts = _campaign(names, options.runs, options.seed)
+    product, *spoilt = (_total([part["variants"][name] for part in parts]) for name in names)
     found = {
         **product,
+        "points": parts[0]["points"],
         "seed": options.seed,
         "seconds": round(time.monotonic() - began_s, 1),
         "spoilt": {
-            name: {word: figures[word] for word in ("runs", *WORDS)} for name, figures in spoilt.items()
+            name: {word: figures[word] for word in ("runs", *WORDS)}
+            for name, figures in zip(names[1:], spoilt, strict=True)
         },
     }
     text = json.dumps(found, indent=1, ensure_ascii=False)
     if options.json:
         options.json.write_text(text + "\n", "utf-8")
     print(text)
-    missed = [name for name, figures in spoilt.items() if not figures["at_fault"]]
+    missed = [name for name, figures in zip(names[1:], spoilt, strict=True) if not figures["at_fault"]]
     for name in missed:
         print(f"not found out: {name}", file=sys.stderr)
     return 1 if product["at_fault"] or missed or product["runs"] < options.runs else 0
@@ -65,38 +66,40 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _campaign(variant: str, runs: int, seed: int) -> dict[str, Any]:
-    """All runs of one variant, spread over worker processes that run under the shim."""
-    workers = max(os.cpu_count() or 1, 1)
+def _campaign(variants: list[str], runs: int, seed: int) -> list[dict[str, Any]]:
+    """All runs of all variants, spread over worker processes that run under the shim; what each of them printed."""
+    workers = (os.cpu_count() or 1) + WORKERS_MORE
     environment = {**os.environ, "LD_PRELOAD": str(shim.library()), "PYTHONWARNINGS": "ignore"}
     with tempfile.TemporaryDirectory(prefix="kyusai-crash-", dir=shim.memory()) as ground:
         processes = [
             subprocess.Popen(
                 [
                     *(sys.executable, "-m", "tests.crash.worker", ground, str(worker), str(workers)),
-                    *(str(runs), str(seed), variant),
+                    *(str(runs), str(seed), *variants),
                 ],
                 env=environment,
                 stdout=subprocess.PIPE,
             )
             for worker in range(workers)
         ]
-        parts = [json.loads(process.communicate()[0] or "{}") for process in processes]
-    total: dict[str, Any] = {"runs": 0, **dict.fromkeys(WORDS, 0), "at_fault": 0}
-    sums: dict[str, Counter[str]] = {"killed": Counter(), "points": Counter()}
-    faults: list[Any] = []
+        told = [process.communicate()[0] for process in processes]
+    if not all(told):
+        raise SystemExit("a worker failed; its error is above")
+    return [json.loads(one) for one in told]
+
+
+def _total(parts: list[dict[str, Any]]) -> dict[str, Any]:
+    """The sums over all workers of one variant."""
+    killed: Counter[str] = Counter()
     for part in parts:
-        for word in ("runs", *WORDS, "at_fault", "kills", "power_cuts"):
-            total[word] = total.get(word, 0) + part.get(word, 0)
-        for word in sums:
-            sums[word].update(part.get(word, {}))
-        faults += part.get("faults", [])
-    sums["points"] = Counter(parts[0].get("points", {}))
-    return (
-        total
-        | {word: dict(sorted(counts.items())) for word, counts in sums.items()}
-        | {"faults": faults[:FAULTS_SHOWN]}
-    )
+        killed.update(part["killed"])
+    numbers = ("runs", *WORDS, "at_fault", "kills", "power_cuts")
+    faults = [fault for part in parts for fault in part["faults"]]
+    return {
+        **{word: sum(part.get(word, 0) for part in parts) for word in numbers},
+        "killed": dict(sorted(killed.items())),
+        "faults": faults[:FAULTS_SHOWN],
+    }
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ from cloudsync.layout import CentreLayout
 from cloudsync.service.centre import open_centre
 from cloudsync.store import audit, sqlite
 from cloudsync.store.sqlite import open_sqlite
-from tests.crash import shim
+from tests.crash import shim, warm
 from tests.crash.plan import Fault, Moment
 
 Told = set[str] | None
@@ -81,6 +81,7 @@ def _keys(folder: Path) -> None:
 
 
 def _spool(folder: Path) -> None:
+    (folder / "spool.sqlite.reserve").touch()  # its 4 MiB of room are of no matter here
     open_spool(folder / "spool.sqlite", NOW).close()
 
 
@@ -153,6 +154,7 @@ def main(spoilt: bool) -> dict[str, dict[str, object]]:
     """All heirs, all points, all moments."""
     if spoilt:
         sqlite.sync_found = journal_reader.sync_log = lambda _path: None
+    warm.before_forks()
     with tempfile.TemporaryDirectory(prefix="kyusai-heirs-", dir=shim.memory()) as ground:
         return {heir.name: _all_points(heir, Path(ground) / heir.name, spoilt) for heir in HEIRS}
 
@@ -196,6 +198,7 @@ def _child(work: Callable[[], set[str] | None]) -> set[str] | None:
     heard, voice = os.pipe()
     pid = os.fork()
     if pid == 0:
+        warm.in_child()
         try:
             os.write(voice, json.dumps(sorted(work() or ())).encode())
         except BaseException:

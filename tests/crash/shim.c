@@ -253,12 +253,6 @@ void *mmap64(void *address, size_t bytes, int protection, int flags, int fd, off
 }
 
 /* Ways of writing that nobody uses here; should somebody begin to, this file has to learn them. */
-REAL(ssize_t, writev, int, const struct iovec *, int)
-ssize_t writev(int fd, const struct iovec *pieces, int count) {
-  LOAD(writev);
-  if (known(fd)) give_up("writev", fds[fd].path);
-  return real_writev(fd, pieces, count);
-}
 REAL(ssize_t, sendfile64, int, int, off64_t *, size_t)
 ssize_t sendfile64(int to, int from, off64_t *offset, size_t bytes) {
   LOAD(sendfile64);
@@ -404,6 +398,23 @@ ssize_t recv(int fd, void *data, size_t bytes, int flags) {
   if (here) die(RECEIVES);
   errno = error;
   return done;
+}
+
+/* uvloop (libuv) reads and writes its sockets as if they were files. */
+REAL(ssize_t, read, int, void *, size_t)
+ssize_t read(int fd, void *data, size_t bytes) {
+  LOAD(read);
+  return is(fd, NETWORK) ? recv(fd, data, bytes, 0) : real_read(fd, data, bytes);
+}
+REAL(ssize_t, writev, int, const struct iovec *, int)
+ssize_t writev(int fd, const struct iovec *pieces, int count) {
+  LOAD(writev);
+  if (known(fd) && !is(fd, NETWORK)) give_up("writev", fds[fd].path);
+  if (!is(fd, NETWORK)) return real_writev(fd, pieces, count);
+  struct msghdr message = {0};
+  message.msg_iov = (struct iovec *)pieces;
+  message.msg_iovlen = count;
+  return sendmsg(fd, &message, 0);
 }
 
 /* The C library's own `write` last: it serves files and sockets. */
