@@ -220,7 +220,12 @@ class Agent:
             if by_ms:
                 name = "clock_set_ahead" if by_ms > 0 else "clock_set_back"
                 self._log.warning("clock_set", by_ms=by_ms)
-                self._tell(name, "clock", Priority.CDR, {"boot_id": now.boot_id, "by_ms": by_ms})
+                self._tell(
+                    name,
+                    "clock",
+                    Priority.CDR,
+                    {"boot_id": now.boot_id, "by_ms": by_ms, "mono_ms": now.mono_ms},
+                )
             await asyncio.sleep(LOOK_S)
 
     async def _feed_watchdog(self) -> None:

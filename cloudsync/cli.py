@@ -17,8 +17,8 @@ import typer
 
 from appliance.errors import KyusaiError
 from appliance.owner import act_as_owner
+from cloudsync import cli_changes, cli_rollout, cli_versions
 from cloudsync import cli_output as out
-from cloudsync import cli_rollout, cli_versions
 from cloudsync.cli_output import said
 from cloudsync.cli_store import add_commands
 from cloudsync.layout import DATA_DIR_DEFAULT
@@ -385,4 +385,5 @@ def fetch(
 
 add_commands(centre_app, DATA_DIR_DEFAULT, _centre, _reported, _actor)
 cli_versions.add_commands(centre_app, site_app, _centre, _actor)
+cli_changes.add_commands(centre_app, _centre, _actor)
 cli_rollout.add_commands(centre_app, _centre, _reported, _actor)

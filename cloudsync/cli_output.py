@@ -70,7 +70,7 @@ def print_sites(sites: Iterable["SiteView"]) -> None:
             site.id,
             site.name,
             site.tenant,
-            str(site.version or "-"),
+            _version(site),
             _records(site),
             str(site.recordings),
             "\n".join(_box(box) for box in site.boxes) or "-",
@@ -78,6 +78,12 @@ def print_sites(sites: Iterable["SiteView"]) -> None:
         for site in sites
     ]
     print_table(("site", "name", "tenant", "version", "records", "recordings", "boxes"), rows)
+
+
+def _version(site: "SiteView") -> str:
+    """`13`, with how many changes made at its boxes wait for a decision: `13 (+2)`."""
+    waiting = f" (+{site.local_changes})" if site.local_changes else ""
+    return f"{site.version or '-'}{waiting}"
 
 
 def _records(site: "SiteView") -> str:

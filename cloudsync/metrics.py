@@ -78,6 +78,7 @@ class _StoreCollector(Collector):
         refused = gauge("site_records_refused", "Different records that were refused.", ("site",))
         recordings = gauge("site_recordings", "Recordings stored.", ("site",))
         version = gauge("site_config_version", "Newest configuration published.", ("site",))
+        changes = gauge("site_local_changes", "Changes made at boxes that wait for a decision.", ("site",))
         applied = gauge("box_config_version", "Configuration that the box last reported on.", ("site", "box"))
         seen = gauge("box_last_seen_timestamp_seconds", "Time of the last heartbeat.", ("site", "box"))
         online = gauge("box_online", "1 while heartbeats come.", ("site", "box"))
@@ -87,6 +88,7 @@ class _StoreCollector(Collector):
             refused.add_metric((site.id,), site.records_refused)
             recordings.add_metric((site.id,), site.recordings)
             version.add_metric((site.id,), site.version)
+            changes.add_metric((site.id,), site.local_changes)
             for box in site.boxes:
                 online.add_metric((site.id, box.id), box.state == "online")
                 if box.config_version is not None:
@@ -97,4 +99,4 @@ class _StoreCollector(Collector):
         with self._centre.database.read() as connection:
             for kind, count in waiting(connection).items():
                 jobs.add_metric((kind,), count)
-        return (received, missing, refused, recordings, version, applied, seen, online, jobs)
+        return (received, missing, refused, recordings, version, changes, applied, seen, online, jobs)

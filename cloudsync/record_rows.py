@@ -37,7 +37,7 @@ class Wanted:
         """Whether the row is among them."""
         told = _told(row)
         return (
-            row["created_utc"] >= self.since_utc
+            made_utc(row) >= self.since_utc
             and (not self.call or self.call in (row["id"], *(told.get(name) for name in CALL_FIELDS)))
             and (not self.number or self.number in (told.get(name) for name in NUMBER_FIELDS))
         )
@@ -98,6 +98,11 @@ def shown(rows: Sequence[Row], corrected: Mapping[tuple[str, str], Row]) -> list
         for row in rows
         if not (is_correction(row) and (row["site_id"], str(row["body"].get("cdr_id", ""))) in ids)
     ]
+
+
+def made_utc(row: Row) -> str:
+    """When the record was made: by its own clock, or as that was corrected afterwards."""
+    return str(row.get("at_utc") or row["created_utc"])
 
 
 def _told(row: Row) -> Row:

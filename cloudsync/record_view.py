@@ -58,13 +58,33 @@ def _call_lines(one: Shown, lang: Lang, zones: Zones) -> list[dict[str, str]]:
     row, zone = one.row, zones(one.row["site_id"])
     if is_correction(row):
         flags = [f"{_word('flag', 'corrects', lang)} {row['body']['cdr_id']}"]
-        return [_call_line(row["site_id"], row["body"]["cdr"], lang, zone, flags)]
-    lines = [_call_line(row["site_id"], row["body"], lang, zone, [])]
+        return [_call_line(row["site_id"], _in_time(row, row["body"]["cdr"]), lang, zone, flags)]
+    lines = [_call_line(row["site_id"], _in_time(row, row["body"]), lang, zone, _clock(row, lang))]
     if one.corrected is not None:
-        line = _call_line("", one.corrected, lang, zone, [])
+        line = _call_line("", _in_time(row, one.corrected), lang, zone, [])
         lines[0]["flags"] = ", ".join(filter(None, (lines[0]["flags"], _word("flag", "corrected", lang))))
         lines.append({**line, "when": f"↳ {line['when']}", "caller": "", "callee": ""})
     return lines
+
+
+def _in_time(row: Body, body: Body) -> Body:
+    """The call with its beginning by the corrected clock, where the box's was wrong; where only its arrival is known, that."""
+    source, start = row.get("time_source"), str(body.get("start_utc", ""))
+    if not source:
+        return body
+    try:
+        off = datetime.fromisoformat(row["at_utc"]) - datetime.fromisoformat(row["created_utc"])
+        begin = (datetime.fromisoformat(start) + off).isoformat() if source == "set" else row["at_utc"]
+    except (ValueError, TypeError, OverflowError):
+        begin = row["at_utc"]
+    return {**body, "start_utc": begin, "clock_ok": None}
+
+
+def _clock(row: Body, lang: Lang) -> list[str]:
+    """What to say of a time that is not the one that the box told."""
+    source = row.get("time_source")
+    told = str(row["created_utc"])[:16].replace("T", " ")
+    return [f"{_word('flag', f'clock_{source}', lang)} ({told}Z)"] if source else []
 
 
 def _call_line(
@@ -139,9 +159,9 @@ def _event_line(one: Shown, lang: Lang, zones: Zones) -> dict[str, str]:
     row, body = one.row, one.row["body"]
     name = str(body.get("event") or row["kind"])
     told = {key: value for key, value in body.items() if key not in LEFT_OUT}
-    what = ", ".join(f"{key}={_plain(value)}" for key, value in told.items())
+    what = ", ".join([*(f"{key}={_plain(value)}" for key, value in told.items()), *_clock(row, lang)])
     return {
-        "when": clock_time(row["created_utc"], zones(row["site_id"])),
+        "when": clock_time(str(row.get("at_utc") or row["created_utc"]), zones(row["site_id"])),
         "site": row["site_id"],
         "event": _word("event", name, lang),
         "what": what,

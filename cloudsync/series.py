@@ -19,7 +19,7 @@ SERIES = "box"
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One record. at_s: seconds since 1970 as the box's clock said; mono_s: since its boot."""
+    """One record. at_s: seconds since 1970 by the box's clock, corrected where that was wrong; mono_s: since its boot."""
 
     box_id: str
     at_utc: str
@@ -54,8 +54,8 @@ def _point(row: Mapping[str, Any]) -> Point | None:
     try:
         return Point(
             box_id=str(row["box_id"]),
-            at_utc=str(row["created_utc"]),
-            at_s=parse_utc(str(row["created_utc"])).timestamp(),
+            at_utc=(at_utc := str(row.get("at_utc") or row["created_utc"])),
+            at_s=parse_utc(at_utc).timestamp(),
             mono_s=float(body["mono_ms"]) / 1000,
             boot_id=str(row["boot_id"]),
             every_s=float(body["every_s"]),

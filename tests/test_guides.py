@@ -51,7 +51,7 @@ def bare(rows: list[set[str]]) -> list[set[str]]:
     return [words for row in rows if (words := {one for one in row if re.fullmatch(r"[A-Za-z_.]+", one)})]
 
 
-BOX_ROW = re.compile(r"^\| `((?:box|centre|sip|rtp|agent)\.[a-z_]+)` \| ([^|]*) \|", re.MULTILINE)
+BOX_ROW = re.compile(r"^\| `((?:box|centre|sip|rtp|agent|freeswitch)\.[a-z_]+)` \| ([^|]*) \|", re.MULTILINE)
 TAKEN_FROM = {"sip.wan": "sip.lan", "rtp.lan": "sip.lan", "rtp.wan": "sip.wan"}
 """Fields of box.toml whose default is another's value."""
 
@@ -111,13 +111,20 @@ def is_name(node: ast.Assign) -> bool:
 
 
 def told() -> set[str]:
-    """Names of the events that a box tells the centre: `{"event": NAME}`, where NAME is a word or a choice of two."""
+    """Names of the events that a box tells the centre: `{"event": NAME}` or `_tell(NAME, ...)`, where NAME is a word or a
+    choice of two."""
     found: set[str] = set()
     for node in agent_modules():
         if isinstance(node, ast.Dict):
             for key, value in zip(node.keys, node.values, strict=True):
                 if isinstance(key, ast.Constant) and key.value == "event":
                     found |= constants(value)
+        if (
+            isinstance(node, ast.Call)
+            and ast.unparse(node.func) == "self._tell"
+            and "STAT" not in ast.unparse(node)
+        ):
+            found |= constants(node.args[0])
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.IfExp) and is_name(node):
             found |= constants(node.value.body) | constants(node.value.orelse)
     return found

@@ -6,10 +6,11 @@ from sqlalchemy import Connection
 
 from appliance import site as site_document
 from appliance.errors import KyusaiError
+from appliance.local_change import State
 from cloudsync.service.access import BoxIdentity
 from cloudsync.service.centre import Centre
 from cloudsync.service.sites import require_site
-from cloudsync.store import audit, boxes, configs, sites
+from cloudsync.store import audit, boxes, changes, configs, sites
 from cloudsync.wire import ConfigState, Envelope, Json, canonical_json
 
 
@@ -18,9 +19,10 @@ def publish(
 ) -> tuple[Envelope, tuple[site_document.SiteProblem, ...]]:
     """Validate, number, sign and store a site document; gives the envelope and the document's warnings.
 
-    Filled in here: `version` (one above any that the store or a box knows) and `recording.recipients`, if the
-    document names none or a retired one. Raises `appliance.site.SiteInvalid` with all problems, NotFound `site.unknown`,
-    KyusaiError `site.other_tenant`; nothing is stored then.
+    Filled in here: `version` (one above any that the store or a box knows), `recording.recipients`, if the document
+    names none or a retired one, and `local_changes`: those of the site's boxes that were decided on. Raises
+    `appliance.site.SiteInvalid` with all problems, NotFound `site.unknown`, KyusaiError `site.other_tenant`; nothing is
+    stored then.
     """
     document = _decode(text)
     with centre.database.write() as connection:
@@ -42,6 +44,7 @@ def publish_within(
         document["version"] = configs.highest_seen(connection, site_id) + 1
         retired = sites.retired_recipients(connection, known.tenant_id)
         _fill_recipients(document, sites.recipients(connection, known.tenant_id), retired)
+        _fill_decisions(connection, document, site_id)
     parsed = site_document.parse(document)
     known = require_site(sites.find(connection, parsed.id), parsed.id)
     if parsed.tenant != known.tenant_id:
@@ -106,6 +109,19 @@ def _site_id(document: Json) -> str | None:
     own = document.get("site") if isinstance(document, dict) else None
     site_id = own.get("id") if isinstance(own, dict) else None
     return site_id if isinstance(site_id, str) and site_id else None
+
+
+def _fill_decisions(connection: Connection, document: dict[str, Json], site_id: str) -> None:
+    """What boxes still have to hear: they drop a change with the version that names it. Nothing where there is none, for
+    boxes of before."""
+    document.pop("local_changes", None)
+    decided = {
+        state.value: found
+        for state in (State.MERGED, State.REFUSED)
+        if (found := changes.undelivered(connection, site_id, state.value))
+    }
+    if decided:
+        document["local_changes"] = decided
 
 
 def _fill_recipients(document: dict[str, Json], recipients: tuple[str, ...], retired: frozenset[str]) -> None:

@@ -71,12 +71,12 @@ def find(centre: Centre, asked: Asked, now: datetime) -> Found:
         most = asked.limit if everything else SEARCHED_MAX
         kept = _read(connection, asked.site, asked.kind, most)
         rows = [row for row in kept if wanted.takes(row)][: asked.limit]
-        oldest = min((row["created_utc"] for row in rows), default="")
+        oldest = min((record_rows.made_utc(row) for row in rows), default="")
         events = _read(connection, asked.site, RecordKind.EVENT, SEARCHED_MAX) if rows else []
-        corrected = record_rows.corrections(row for row in events if row["created_utc"] >= oldest)
+        corrected = record_rows.corrections(row for row in events if record_rows.made_utc(row) >= oldest)
         sites = {str(row["site_id"]) for row in rows}
         zones = {site: given or _site_zone(connection, site) for site in sites}
-    reached = kept[-1]["created_utc"] >= wanted.since_utc if kept else False
+    reached = record_rows.made_utc(kept[-1]) >= wanted.since_utc if kept else False
     bounded = not everything and len(kept) == SEARCHED_MAX and len(rows) < asked.limit and reached
     return Found(rows, record_rows.shown(rows, corrected), zones, most, bounded)
 

@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 from cloudsync import ingest, merge
 from cloudsync.merge import Held, Sound
 from cloudsync.refusals import Refused
+from cloudsync.service import noticed
 from cloudsync.service.access import BoxIdentity
 from cloudsync.service.centre import Centre
 from cloudsync.store import audit, months, records
@@ -70,6 +71,7 @@ def _try(
             connection.rollback()
             return None
         records.advance(connection, who.site_id, before, merged.to_store)
+        noticed.notice(connection, centre, who, merged.to_store, now_utc)
         _note_refused(connection, who, items, merged.results, now_utc)
     return merged.results
 

@@ -9,7 +9,7 @@ from cloudsync import sealing
 from cloudsync.drift import Standing, Told, Wanted, drift
 from cloudsync.refusals import NotFound
 from cloudsync.service.centre import Centre
-from cloudsync.store import audit, boxes, configs, recordings, records, sites
+from cloudsync.store import audit, boxes, changes, configs, recordings, records, sites
 from cloudsync.wire import SILENT_AFTER_S, is_id, parse_utc
 
 
@@ -35,7 +35,8 @@ class BoxView:
 
 @dataclass(frozen=True, slots=True)
 class SiteView:
-    """A site as shown to people: configuration, completeness of records, recordings, boxes."""
+    """A site as shown to people: configuration, completeness of records, recordings, boxes. local_changes: made at its
+    boxes, waiting for somebody's decision."""
 
     id: str
     name: str
@@ -47,6 +48,7 @@ class SiteView:
     recordings: int
     recordings_bytes: int
     boxes: tuple[BoxView, ...]
+    local_changes: int = 0
 
 
 def add_site(
@@ -115,6 +117,7 @@ def list_sites(centre: Centre) -> list[SiteView]:
                     boxes=tuple(
                         _view(box, silent_before, wanted) for box in boxes.every(connection, site.id)
                     ),
+                    local_changes=changes.undecided_count(connection, site.id),
                 )
             )
     return views

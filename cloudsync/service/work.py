@@ -5,7 +5,7 @@ Whatever is done here may be done twice. A worker that dies holds its work until
 
 from collections.abc import Callable
 
-from cloudsync.service import checking
+from cloudsync.service import checking, clocks
 from cloudsync.service.centre import Centre
 from cloudsync.store import jobs
 from cloudsync.store.jobs import Job
@@ -17,6 +17,7 @@ RETRY_FIRST_S, RETRY_MOST_S = 60.0, 6 * 3600.0
 
 HANDLERS: dict[str, Callable[[Centre, Job], None]] = {
     checking.KIND: checking.check,
+    clocks.KIND: clocks.correct,
 }
 
 

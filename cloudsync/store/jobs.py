@@ -37,6 +37,22 @@ def add(connection: Connection, kind: str, site_id: str, subjects: Iterable[str]
     return connection.execute(select(func.count()).select_from(job)).scalar_one() - before
 
 
+def renew(connection: Connection, kind: str, site_id: str, subject: str, now_s: float) -> None:
+    """Let work wait, also where it waits or is being done: then it is done once more, from the beginning."""
+    again = {"due_s": now_s, "attempts": 0, "claimed_by": None, "claimed_until_s": None, "error": None}
+    connection.execute(
+        insert_for(connection, job)
+        .values(kind=kind, site_id=site_id, subject=subject, due_s=now_s, attempts=0)
+        .on_conflict_do_update(index_elements=["kind", "site_id", "subject"], set_=again)
+    )
+
+
+def put_off(connection: Connection, held: Job, due_s: float) -> None:
+    """Do it once more at a later time, unless another holds it by now."""
+    values = {"claimed_by": None, "claimed_until_s": None, "due_s": due_s}
+    connection.execute(_mine(update(job), held).values(values))
+
+
 def is_due(connection: Connection, now_s: float) -> bool:
     """Whether anything may be claimed; costs less than a claim."""
     return connection.execute(select(job.c.serial).where(*_free(now_s)).limit(1)).first() is not None

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, func, inspect, select, text, tuple_
 from sqlalchemy.exc import ProgrammingError
 
+from cloudsync.store import clocks
 from cloudsync.store.database import Database
-from cloudsync.store.tables import ledger, record
+from cloudsync.store.tables import ledger, record, record_time
 from cloudsync.store.tables import month as month_table
 from cloudsync.store.upsert import insert_for
 
@@ -80,11 +81,14 @@ def every(connection: Connection) -> list[Month]:
 
 
 def rows(connection: Connection, month: str) -> Iterator[list[dict[str, object]]]:
-    """The month's records with their hashes, by site and number."""
+    """The month's records with their hashes, by site and number, and the true time of those whose own is wrong."""
     same = (ledger.c.site_id == record.c.site_id) & (ledger.c.seq == record.c.seq)
+    timed = (record_time.c.site_id == record.c.site_id) & (record_time.c.seq == record.c.seq)
+    times = record_time.c.at_utc, record_time.c.source.label("time_source")
     query = (
-        select(*record.c, ledger.c.id, ledger.c.prev_hash, ledger.c.hash)
+        select(*record.c, ledger.c.id, ledger.c.prev_hash, ledger.c.hash, *times)
         .join(ledger, same)
+        .outerjoin(record_time, timed)
         .where(record.c.month == month)
         .order_by(record.c.site_id, record.c.seq)
         .limit(BATCH_ROWS)
@@ -113,6 +117,8 @@ def note(connection: Connection, month: str, **values: object) -> None:
 
 def drop(database: Database, month: str) -> None:
     """Remove the month's records; the ledger keeps knowing them. On SQLite in slices, each on disk by itself."""
+    with database.write() as connection:
+        clocks.forget_month(connection, month)
     if database.dialect == "postgresql":
         with database.write() as connection:
             connection.execute(text(f"DROP TABLE IF EXISTS {partition(month)}"))

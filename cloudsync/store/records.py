@@ -11,12 +11,12 @@ from itertools import chain
 from typing import Any
 
 import psycopg
-from sqlalchemy import Connection, Select, func, select, text, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, select, text, update
 from sqlalchemy.exc import OperationalError
 
 from cloudsync.merge import Held, Link, Sound
 from cloudsync.store.tables import ledger as ledger_table
-from cloudsync.store.tables import record, refused_record, sequence
+from cloudsync.store.tables import record, record_time, refused_record, sequence
 from cloudsync.store.upsert import insert_for
 from cloudsync.wire import GENESIS_HASH
 
@@ -213,20 +213,39 @@ def refused_count(connection: Connection, site_id: str) -> int:
 def newest(
     connection: Connection, *, site_id: str = "", kind: str = "", limit: int
 ) -> list[dict[str, object]]:
-    """Rows as dictionaries, newest first by the source's clock."""
-    query = _whole().order_by(record.c.created_utc.desc(), record.c.seq.desc()).limit(limit)
-    if site_id:
-        query = query.where(record.c.site_id == site_id)
-    if kind:
-        query = query.where(record.c.kind == kind)
-    return [dict(row._mapping) for row in connection.execute(query)]
+    """Rows as dictionaries, newest first by when they were made: `at_utc`, with `time_source` where that is not what the
+    source's clock said (None where it is)."""
+    by_own_clock = (
+        _whole()
+        .where(~exists().where(_same_time()))
+        .order_by(record.c.created_utc.desc(), record.c.seq.desc())
+    )
+    corrected = (
+        _whole(record_time.c.at_utc, record_time.c.source.label("time_source"))
+        .join(record_time, _same_time())
+        .order_by(record_time.c.at_utc.desc(), record.c.seq.desc())
+    )
+    found: list[dict[str, object]] = []
+    for query in (by_own_clock, corrected):
+        if site_id:
+            query = query.where(record.c.site_id == site_id)
+        if kind:
+            query = query.where(record.c.kind == kind)
+        rows = (dict(row._mapping) for row in connection.execute(query.limit(limit)))
+        found += [{"at_utc": row["created_utc"], "time_source": None} | row for row in rows]
+    found.sort(key=lambda row: (str(row["at_utc"]), row["seq"]), reverse=True)
+    return found[:limit]
 
 
-def _whole() -> Select[Any]:
+def _same_time() -> ColumnElement[bool]:
+    return and_(record_time.c.site_id == record.c.site_id, record_time.c.seq == record.c.seq)
+
+
+def _whole(*more: ColumnElement[Any]) -> Select[Any]:
     """Records with what the ledger knows of them."""
     columns = [column for column in record.c if column.name != "month"]
     same = (ledger_table.c.site_id == record.c.site_id) & (ledger_table.c.seq == record.c.seq)
-    query = select(*columns, ledger_table.c.id, ledger_table.c.prev_hash, ledger_table.c.hash)
+    query = select(*columns, ledger_table.c.id, ledger_table.c.prev_hash, ledger_table.c.hash, *more)
     return query.join(ledger_table, same)
 
 

@@ -195,6 +195,61 @@ month = Table(
 )
 """What became of a month's records; a month without a row was never exported."""
 
+local_change = Table(
+    "local_change",
+    metadata,
+    Column("site_id", TEXT, primary_key=True),
+    Column("box_id", TEXT, primary_key=True),
+    Column("id", TEXT, primary_key=True),
+    Column("path", TEXT, nullable=False),
+    Column("value", TEXT, nullable=False),
+    Column("base", TEXT, nullable=False),
+    Column("made_by", TEXT, nullable=False),
+    Column("why", TEXT, nullable=False),
+    Column("made_utc", TEXT, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("made", Integer, nullable=False),
+    Column("state", TEXT, nullable=False),
+    Column("reason", TEXT, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("told_utc", TEXT, nullable=False),
+    Column("decision", TEXT),
+    Column("decided_by", TEXT),
+    Column("decided_utc", TEXT),
+    Column("decided_why", TEXT),
+    Column("decided_version", BigInteger),
+)
+"""Changes that people made at boxes, as their events told. `value`, `base`: JSON. `state`, `reason`: by the event with the
+highest number, which is `seq`. `decision`: merged or refused, once somebody here has decided."""
+
+clock_step = Table(
+    "clock_step",
+    metadata,
+    Column("site_id", TEXT, primary_key=True),
+    Column("box_id", TEXT, primary_key=True),
+    Column("boot_id", TEXT, primary_key=True),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("wall_ms", BigInteger, nullable=False),
+    Column("by_ms", BigInteger, nullable=False),
+    Column("uptime_ms", BigInteger),
+)
+"""By how much a box's clock was set, as its event number `seq` told. `wall_ms`: the clock then, set already."""
+
+record_time = Table(
+    "record_time",
+    metadata,
+    Column("site_id", TEXT, primary_key=True),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("month", TEXT, nullable=False),
+    Column("kind", TEXT, nullable=False),
+    Column("at_utc", TEXT, nullable=False),
+    Column("source", TEXT, nullable=False),
+    Index("record_time_by_time", "at_utc"),
+    Index("record_time_by_month", "month"),
+)
+"""When a record was made, where its own `created_utc` is wrong; the record stays as it was signed. `source`: how that is
+known, see `cloudsync.clocks`. `month`: of the record's arrival."""
+
 refused_record = Table(
     "refused_record",
     metadata,

@@ -1,0 +1,122 @@
+"""Records of boxes whose clock was wrong get the time at which they were made, beside what they say themselves.
+
+Done apart from the request that brought them, boot by boot: a step of the clock concerns records that came before it and
+others that are still on their way. `cloudsync.clocks` decides.
+"""
+
+import json
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+
+from sqlalchemy import Connection
+
+from cloudsync.clocks import Source, Step, corrected_ms
+from cloudsync.merge import Sound
+from cloudsync.service.access import BoxIdentity
+from cloudsync.service.centre import Centre
+from cloudsync.store import audit, clocks, jobs
+from cloudsync.store.clocks import Corrected, Told
+from cloudsync.store.jobs import Job
+from cloudsync.wire import WireError, format_utc, parse_utc
+
+KIND = "clock"
+
+MARK = '"event":"clock_set_'
+"""As it stands in the canonical JSON of an event that tells of a step."""
+
+EARLIEST_UTC = "2025-01-01T00:00:00Z"
+"""There was no box before."""
+
+AHEAD = timedelta(days=1)
+"""A record that is made so much later than it arrived was made by a wrong clock; a smaller error is not looked for."""
+
+AGAIN_FIRST_S, AGAIN_MOST_S, AGAIN_TIMES = 60.0, 6 * 3600.0, 100
+"""While records of the site are missing, it is looked again for them, for some three weeks."""
+
+
+def plausible(now_utc: str) -> tuple[str, str]:
+    """Between which times, as text, a record that arrives now can have been made."""
+    return EARLIEST_UTC, _latest(now_utc[:13])
+
+
+@lru_cache(maxsize=64)
+def _latest(hour: str) -> str:
+    return format_utc(datetime.fromisoformat(f"{hour}:00:00Z") + timedelta(hours=1) + AHEAD)
+
+
+def notice(connection: Connection, who: BoxIdentity, item: Sound, now_utc: str) -> bool:
+    """Keep a step that an event tells of; False when it tells none that can be used."""
+    body = json.loads(item.body)
+    by_ms, uptime_ms = body.get("by_ms"), body.get("mono_ms")
+    if type(by_ms) is not int or not 0 < abs(by_ms) < 2**52:
+        return False
+    uptime_ms = uptime_ms if type(uptime_ms) is int and 0 <= uptime_ms < 2**52 else None
+    step = Step(item.seq, _ms(item.created_utc), by_ms, uptime_ms)
+    clocks.add_step(connection, who.site_id, who.box_id, item.boot_id, step)
+    audit.add(
+        connection,
+        now_utc,
+        f"box:{who.box_id}",
+        "clock.set",
+        who.site_id,
+        boot_id=item.boot_id,
+        by_ms=by_ms,
+    )
+    return True
+
+
+def doubt(connection: Connection, centre: Centre, who: BoxIdentity, boot_ids: Iterable[str]) -> None:
+    """Let the times of these boots be looked at."""
+    now_s = centre.clock().timestamp()
+    for boot_id in boot_ids:
+        jobs.renew(connection, KIND, who.site_id, f"{who.box_id} {boot_id}", now_s)
+
+
+def correct(centre: Centre, job: Job) -> None:
+    """Work out when the records of one boot were made. Blocks on the store, in slices."""
+    box_id, _, boot_id = job.subject.partition(" ")
+    with centre.database.read() as connection:
+        steps = clocks.steps(connection, job.site_id, box_id, boot_id)
+    after = 0
+    while True:
+        with centre.database.write() as connection:
+            told = clocks.of_boot(connection, job.site_id, box_id, boot_id, after)
+            found = [one for one in (_corrected(item, steps) for item in told) if one is not None]
+            clocks.put(connection, job.site_id, told, found)
+        if len(told) < clocks.BATCH_ROWS:
+            break
+        after = told[-1].seq
+    _look_again(centre, job)
+
+
+def _look_again(centre: Centre, job: Job) -> None:
+    pause_s = min(AGAIN_FIRST_S * 2 ** min(job.attempts - 1, 20), AGAIN_MOST_S)
+    with centre.database.write() as connection:
+        if job.attempts < AGAIN_TIMES and not clocks.is_complete(connection, job.site_id):
+            jobs.put_off(connection, job, centre.clock().timestamp() + pause_s)
+
+
+def _corrected(told: Told, steps: list[Step]) -> Corrected | None:
+    """The true time of a record, None when its own holds."""
+    own_ms = _ms(told.created_utc)
+    at_ms = corrected_ms(told.seq, own_ms, steps)
+    at_utc, source = _utc(at_ms), Source.SET
+    early, late = plausible(told.received_utc)
+    if at_utc is None or not early <= at_utc <= late:
+        return Corrected(told, told.received_utc, Source.ARRIVAL.value)
+    return None if at_ms == own_ms else Corrected(told, at_utc, source.value)
+
+
+def _ms(utc: str) -> int:
+    try:
+        return round(parse_utc(utc).timestamp() * 1000)
+    except (WireError, OverflowError):
+        return 0
+
+
+def _utc(ms: int) -> str | None:
+    try:
+        return format_utc(datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=ms))
+    except OverflowError:
+        return None

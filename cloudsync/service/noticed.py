@@ -1,0 +1,34 @@
+"""What the centre keeps of some records beside them, in the transaction that stores them: changes made at boxes, and clocks
+that were wrong. Called for every batch, so it looks at no body but those of events."""
+
+from collections.abc import Iterable
+
+from sqlalchemy import Connection
+
+from cloudsync.merge import Sound
+from cloudsync.service import changes, clocks
+from cloudsync.service.access import BoxIdentity
+from cloudsync.service.centre import Centre
+from cloudsync.wire import RecordKind
+
+_CHANGE = f'"event":"{changes.EVENT}"'
+"""As it stands in canonical JSON."""
+
+
+def notice(
+    connection: Connection, centre: Centre, who: BoxIdentity, stored: Iterable[Sound], now_utc: str
+) -> None:
+    """Take note of what was stored just now."""
+    early, late = clocks.plausible(now_utc)
+    doubted: set[str] = set()
+    for item in stored:
+        if not early <= item.created_utc <= late:
+            doubted.add(item.boot_id)
+        if item.kind != RecordKind.EVENT:
+            continue
+        if _CHANGE in item.body:
+            changes.notice(connection, who, item, now_utc)
+        elif clocks.MARK in item.body and clocks.notice(connection, who, item, now_utc):
+            doubted.add(item.boot_id)
+    if doubted:
+        clocks.doubt(connection, centre, who, doubted)

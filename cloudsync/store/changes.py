@@ -1,0 +1,140 @@
+"""Statements on changes that people made at boxes."""
+
+import json
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, Connection, func, select, update
+
+from appliance.local_change import OPEN, Change, State
+from cloudsync.store.tables import local_change
+from cloudsync.store.upsert import insert_for
+from cloudsync.wire import canonical_json
+
+_OPEN = tuple(state.value for state in OPEN)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A change as its box told it, and what was decided here. decision: None, merged or refused."""
+
+    site_id: str
+    box_id: str
+    change: Change
+    seq: int
+    told_utc: str
+    decision: str | None
+    decided_by: str | None
+    decided_utc: str | None
+    decided_why: str | None
+    decided_version: int | None
+
+    @property
+    def is_undecided(self) -> bool:
+        """Whether somebody here has to decide."""
+        return self.change.is_open and self.decision is None
+
+
+def note(connection: Connection, site_id: str, box_id: str, change: Change, seq: int, now_utc: str) -> None:
+    """Keep what event number `seq` told; an older event that comes later changes nothing."""
+    statement = insert_for(connection, local_change).values(
+        site_id=site_id,
+        box_id=box_id,
+        id=change.id,
+        path=change.path,
+        value=canonical_json(change.value),
+        base=canonical_json(change.base),
+        made_by=change.by,
+        why=change.why,
+        made_utc=change.made_utc,
+        version=change.version,
+        made=change.made,
+        state=change.state.value,
+        reason=change.reason,
+        seq=seq,
+        told_utc=now_utc,
+    )
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["site_id", "box_id", "id"],
+            set_={"state": change.state.value, "reason": change.reason, "seq": seq, "told_utc": now_utc},
+            where=local_change.c.seq < seq,
+        )
+    )
+
+
+def every(connection: Connection, site_id: str = "", *, still_open: bool) -> list[Kept]:
+    """Changes by site and time. still_open: those alone that are in use or set aside at their box."""
+    query = select(local_change).order_by(
+        local_change.c.site_id,
+        local_change.c.made_utc,
+        local_change.c.box_id,
+        local_change.c.made,
+        local_change.c.id,
+    )
+    if site_id:
+        query = query.where(local_change.c.site_id == site_id)
+    if still_open:
+        query = query.where(local_change.c.state.in_(_OPEN))
+    return [_kept(row) for row in connection.execute(query)]
+
+
+def undecided_count(connection: Connection, site_id: str) -> int:
+    """How many changes of a site wait for a decision."""
+    query = (
+        select(func.count())
+        .select_from(local_change)
+        .where(
+            local_change.c.site_id == site_id,
+            local_change.c.state.in_(_OPEN),
+            local_change.c.decision.is_(None),
+        )
+    )
+    return connection.execute(query).scalar_one()
+
+
+def undelivered(connection: Connection, site_id: str, decision: str) -> list[str]:
+    """Ids of changes on which that was decided, and which their box has not ended yet."""
+    query = select(local_change.c.id).where(
+        local_change.c.site_id == site_id,
+        local_change.c.state.in_(_OPEN),
+        local_change.c.decision == decision,
+    )
+    return sorted(set(connection.execute(query).scalars()))
+
+
+def decide(connection: Connection, kept: Kept, decision: str, actor: str, why: str, now_utc: str) -> None:
+    """Write a decision down."""
+    values = {"decision": decision, "decided_by": actor, "decided_utc": now_utc, "decided_why": why}
+    connection.execute(update(local_change).where(*_key(kept)).values(values))
+
+
+def decided_in(connection: Connection, kept: Kept, version: int) -> None:
+    """Note the version that tells the box."""
+    connection.execute(update(local_change).where(*_key(kept)).values(decided_version=version))
+
+
+def _key(kept: Kept) -> tuple[ColumnElement[bool], ...]:
+    return (
+        local_change.c.site_id == kept.site_id,
+        local_change.c.box_id == kept.box_id,
+        local_change.c.id == kept.change.id,
+    )
+
+
+def _kept(row: object) -> Kept:
+    known = row._mapping  # type: ignore[attr-defined]
+    change = Change(
+        id=known["id"],
+        path=known["path"],
+        value=json.loads(known["value"]),
+        base=json.loads(known["base"]),
+        by=known["made_by"],
+        why=known["why"],
+        made_utc=known["made_utc"],
+        version=known["version"],
+        made=known["made"],
+        state=State(known["state"]),
+        reason=known["reason"],
+    )
+    names = ("seq", "told_utc", "decision", "decided_by", "decided_utc", "decided_why", "decided_version")
+    return Kept(known["site_id"], known["box_id"], change, **{name: known[name] for name in names})

@@ -1,0 +1,120 @@
+"""Statements on wrong clocks: by how much they were set, and when records were made for all that."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, delete, select
+
+from cloudsync.clocks import Step
+from cloudsync.store.tables import clock_step, record, record_time, sequence
+from cloudsync.store.upsert import insert_for
+
+BATCH_ROWS = 2000
+"""Rows in one transaction: boxes wait for some ten milliseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a record says of its time. month: of its arrival."""
+
+    seq: int
+    month: str
+    kind: str
+    created_utc: str
+    received_utc: str
+
+
+@dataclass(frozen=True, slots=True)
+class Corrected:
+    """When a record was made, and how that is known (`cloudsync.clocks.Source`)."""
+
+    told: Told
+    at_utc: str
+    source: str
+
+
+def add_step(connection: Connection, site_id: str, box_id: str, boot_id: str, step: Step) -> None:
+    """Keep a step; the same one again changes nothing."""
+    connection.execute(
+        insert_for(connection, clock_step)
+        .values(
+            site_id=site_id,
+            box_id=box_id,
+            boot_id=boot_id,
+            seq=step.seq,
+            wall_ms=step.wall_ms,
+            by_ms=step.by_ms,
+            uptime_ms=step.uptime_ms,
+        )
+        .on_conflict_do_nothing()
+    )
+
+
+def steps(connection: Connection, site_id: str, box_id: str, boot_id: str) -> list[Step]:
+    """The steps of one boot."""
+    query = select(clock_step.c.seq, clock_step.c.wall_ms, clock_step.c.by_ms, clock_step.c.uptime_ms).where(
+        clock_step.c.site_id == site_id, clock_step.c.box_id == box_id, clock_step.c.boot_id == boot_id
+    )
+    return [Step(*row) for row in connection.execute(query)]
+
+
+def of_boot(connection: Connection, site_id: str, box_id: str, boot_id: str, after: int) -> list[Told]:
+    """The next records of a boot behind number `after`, at most `BATCH_ROWS`."""
+    query = (
+        select(record.c.seq, record.c.month, record.c.kind, record.c.created_utc, record.c.received_utc)
+        .where(
+            record.c.site_id == site_id,
+            record.c.box_id == box_id,
+            record.c.boot_id == boot_id,
+            record.c.seq > after,
+        )
+        .order_by(record.c.seq)
+        .limit(BATCH_ROWS)
+    )
+    return [Told(*row) for row in connection.execute(query)]
+
+
+def put(connection: Connection, site_id: str, looked_at: Sequence[Told], found: Sequence[Corrected]) -> None:
+    """Keep the times of the records that were looked at: of those not found, their own holds."""
+    wrong = {one.told.seq for one in found}
+    for some in _slices([one.seq for one in looked_at if one.seq not in wrong]):
+        connection.execute(
+            delete(record_time).where(record_time.c.site_id == site_id, record_time.c.seq.in_(some))
+        )
+    rows = [
+        {
+            "site_id": site_id,
+            "seq": one.told.seq,
+            "month": one.told.month,
+            "kind": one.told.kind,
+            "at_utc": one.at_utc,
+            "source": one.source,
+        }
+        for one in found
+    ]
+    if rows:
+        statement = insert_for(connection, record_time)
+        connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=["site_id", "seq"],
+                set_={"at_utc": statement.excluded.at_utc, "source": statement.excluded.source},
+            ),
+            rows,
+        )
+
+
+def is_complete(connection: Connection, site_id: str) -> bool:
+    """Whether no record of the site is still on its way behind later ones."""
+    query = select(sequence.c.received, sequence.c.last_seq).where(sequence.c.site_id == site_id)
+    row = connection.execute(query).one_or_none()
+    return row is None or row.received >= row.last_seq
+
+
+def forget_month(connection: Connection, month: str) -> None:
+    """Let go of the times of records that were dropped."""
+    connection.execute(delete(record_time).where(record_time.c.month == month))
+
+
+def _slices(numbers: Sequence[int], size: int = 500) -> Iterator[Sequence[int]]:
+    for begin in range(0, len(numbers), size):
+        yield numbers[begin : begin + size]
