@@ -9,10 +9,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from agent import batch_coding
 from agent.cloud_errors import CloudError, CloudRefused, confused
 from agent.cloud_transport import ANSWER_BYTES_MAX, DEADLINE_S, Answer, Method, Transport, json_of
 from agent.identity import Signer
 from cloudsync.wire import (
+    CODING_GZIP,
     DOCUMENT_BYTES_MAX,
     LONG_POLL_MAX_S,
     PATH_CONFIG,
@@ -26,6 +28,7 @@ from cloudsync.wire import (
     PATH_TOKEN,
     PATH_TOKEN_CHALLENGE,
     PIECE_DIGEST_HEADER,
+    PREFER_SHORT,
     ConfigState,
     Enrolment,
     Envelope,
@@ -36,12 +39,13 @@ from cloudsync.wire import (
     RecordingOffer,
     RecordingState,
     RecordResult,
+    RecordText,
     UploadStands,
     WireError,
     as_json,
+    batch_json,
     canonical_json,
     decode_results,
-    encode_batch,
     enrolment_from,
     envelope_from,
     ledger_receipt_from,
@@ -63,6 +67,7 @@ REVOKED_PAUSE_S = 60.0
 """A box that was shut out asks this often whether it was let in again, and says nothing else to the centre."""
 Given = TypeVar("Given")
 Parsed = TypeVar("Parsed")
+_UNKNOWN_CODING = 415
 _JSON = {"Content-Type": "application/json"}
 
 
@@ -98,6 +103,7 @@ class CloudClient:
         self._token = ""
         self._renew_at_s = 0.0
         self._token_lock = asyncio.Lock()
+        self._coding = CODING_GZIP
         self._shut_out: CloudRefused | None = None
         self._ask_again_s = 0.0
 
@@ -155,15 +161,20 @@ class CloudClient:
                 raise confused(self.url, "a heartbeat's answer must be an object")
             return value
 
-    async def send_records(self, site_id: str, records: Sequence[Record]) -> list[RecordResult]:
-        """Send one batch; one result for each record, in order, all of them on the centre's disk."""
+    async def send_records(self, site_id: str, records: Sequence[Record | RecordText]) -> list[RecordResult]:
+        """Send one batch; one result for each record, in order, all of them on the centre's disk.
+
+        It is coded as the centre's last answer allowed; a centre that no longer takes that gets gzip, which all take."""
         with self._told("records"):
-            answer = await self._call(
-                "POST",
-                PATH_RECORDS,
-                content=encode_batch(site_id, self._box_id, records),
-                headers={**_JSON, "Content-Encoding": "gzip"},
-            )
+            plain = await asyncio.to_thread(batch_json, site_id, self._box_id, records)
+            try:
+                answer = await self._post_batch(plain)
+            except CloudRefused as error:
+                if error.status != _UNKNOWN_CODING or self._coding == CODING_GZIP:
+                    raise
+                self._coding = CODING_GZIP
+                answer = await self._post_batch(plain)
+            self._coding = batch_coding.best(answer.headers.get("accept-encoding", ""))
             json_of(answer, self.url)
             return self._parsed(lambda body: decode_results(body, [r.id for r in records]), answer.body)
 
@@ -217,6 +228,11 @@ class CloudClient:
             except (KeyError, TypeError, ValueError) as error:
                 raise confused(self.url, f"no usable state of recording {recording_id}: {error}") from error
             return UploadState(state, receipt)
+
+    async def _post_batch(self, plain: bytes) -> Answer:
+        content = await asyncio.to_thread(batch_coding.coded, plain, self._coding)
+        headers = {**_JSON, "Content-Encoding": self._coding, "Prefer": PREFER_SHORT}
+        return await self._call("POST", PATH_RECORDS, content=content, headers=headers)
 
     @contextmanager
     def _told(self, task: str) -> Iterator[None]:

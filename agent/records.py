@@ -12,13 +12,16 @@ from cloudsync.wire import (
     BATCH_BYTES_MAX,
     BATCH_RECORDS_MAX,
     ItemStatus,
-    Record,
     RecordResult,
-    canonical_json,
+    RecordText,
 )
 
 RECORD_OVERHEAD_BYTES = 640
 """What a record adds to its body on the wire: names, two hashes of 64, id and boot id at their longest."""
+NEWEST_RECORDS = BATCH_RECORDS_MAX
+"""How many of the newest numbers go ahead of a backlog: what is now is seen at once, what was comes behind it."""
+BATCH_TARGET_S = 2.0
+"""A batch that takes longer holds up what is more urgent behind it, keeps a narrow line from calls, and is lost in a cut."""
 BATCH_BYTES_TARGET = BATCH_BYTES_MAX // 2
 """Body bytes that a batch is filled up to: half the limit, since sizes are taken before the batch is put together."""
 
@@ -45,15 +48,15 @@ class Settlement:
     park: Mapping[str, str] = field(default_factory=dict)
 
 
-def choose(waiting: Sequence[Record], limit: int = BATCH_RECORDS_MAX) -> list[Record]:
+def choose(waiting: Sequence[RecordText], limit: int = BATCH_RECORDS_MAX) -> list[RecordText]:
     """The next batch: at most `limit` records and BATCH_BYTES_TARGET bytes, most urgent first, then in sequence.
 
     A record too large to share a batch goes alone, so that it can be refused by name instead of blocking the rest.
     """
-    batch: list[Record] = []
+    batch: list[RecordText] = []
     total_bytes = 0
     for record in sorted(waiting, key=lambda item: (item.priority, item.seq)):
-        size_bytes = len(canonical_json(record.body).encode()) + RECORD_OVERHEAD_BYTES
+        size_bytes = len(record.text.encode()) + RECORD_OVERHEAD_BYTES
         if batch and (len(batch) >= limit or total_bytes + size_bytes > BATCH_BYTES_TARGET):
             break
         batch.append(record)
@@ -73,6 +76,11 @@ def smaller(limit: int) -> int:
     return max(limit // 4, 1)
 
 
-def larger(limit: int) -> int:
-    """The next batch limit after a batch went through; up to BATCH_RECORDS_MAX."""
-    return min(limit * 2, BATCH_RECORDS_MAX)
+def fitting(limit: int, sent: int, took_s: float) -> int:
+    """The next batch limit after `sent` records went through in `took_s`: what the line bears within BATCH_TARGET_S, at
+    most twice as much as before and BATCH_RECORDS_MAX."""
+    if took_s <= BATCH_TARGET_S / 2:
+        return min(limit * 2, BATCH_RECORDS_MAX)
+    if took_s <= BATCH_TARGET_S:
+        return limit
+    return max(min(limit, int(sent * BATCH_TARGET_S / took_s)), 1)

@@ -21,7 +21,7 @@ from agent.cdr_fields import utc_text
 from agent.records import NewRecord, Settlement
 from agent.spool_errors import SpoolFull, spool_error
 from agent.spool_reserve import Reserve
-from cloudsync.wire import GENESIS_HASH, Record, canonical_json, chain_record, hash_fits
+from cloudsync.wire import GENESIS_HASH, Priority, RecordText, canonical_json, chain_text, text_fits
 
 WAITING = "waiting"
 PARKED = "parked"
@@ -34,6 +34,18 @@ WAL_KEPT_BYTES = 16 * 1024 * 1024
 _CHAIN = "chain"
 _SEQ_MAX = 2**63 - 1
 _RECORD_COLUMNS = "seq, id, kind, priority, created_utc, boot_id, body, prev_hash, hash"
+_INSERT = (
+    f"INSERT INTO record ({_RECORD_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING"  # noqa: S608
+)
+
+_SELECT = f"SELECT {_RECORD_COLUMNS} FROM record"  # noqa: S608
+_IN_ORDER = f"{_SELECT} WHERE state = 'waiting' AND seq < ? ORDER BY priority, seq LIMIT ?"
+_URGENT = (
+    f"{_SELECT} WHERE state = 'waiting' AND priority = {Priority.EMERGENCY} AND seq < ? ORDER BY seq LIMIT ?"
+)
+_RECENT = (  # a few rows at the end of the table, which the index would have to be read through for
+    f"{_SELECT} NOT INDEXED WHERE state = 'waiting' AND seq >= ? AND seq < ? ORDER BY priority, seq LIMIT ?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +126,7 @@ class Spool:
         *,
         cursors: Mapping[str, str] | None = None,
         calls: Mapping[str, str | None] | None = None,
-    ) -> list[Record]:
+    ) -> list[RecordText]:
         """Write records, cursors and call documents (JSON; None deletes) together. Gives the records that are new:
         one whose id is already in the spool is left out and uses up no number."""
         with self.transaction() as db:
@@ -127,15 +139,13 @@ class Spool:
                     db.execute("INSERT OR REPLACE INTO open_call VALUES (?, ?)", (call, doc))
         return added
 
-    def add_records(self, db: sqlite3.Connection, records: Sequence[NewRecord]) -> list[Record]:
+    def add_records(self, db: sqlite3.Connection, records: Sequence[NewRecord]) -> list[RecordText]:
         """`append`'s records alone, within the caller's transaction."""
         chain = self._chain(db)
         next_seq, last_hash = chain.next_seq, chain.last_hash
         added = []
         for new in records:
-            if db.execute("SELECT 1 FROM record WHERE id = ?", (new.id,)).fetchone():
-                continue
-            record = chain_record(
+            record = chain_text(
                 last_hash,
                 seq=next_seq,
                 record_id=new.id,
@@ -143,9 +153,10 @@ class Spool:
                 priority=new.priority,
                 created_utc=utc_text(new.created_wall_ms),
                 boot_id=new.boot_id,
-                body=dict(new.body),
+                text=canonical_json(new.body),
             )
-            insert_row(db, record)
+            if not insert_row(db, record):
+                continue
             next_seq, last_hash = next_seq + 1, record.hash
             added.append(record)
         if self._records is not None:
@@ -183,7 +194,7 @@ class Spool:
                 old = decode_row(row)
                 if old is None:
                     continue
-                fresh = chain_record(
+                fresh = chain_text(
                     last_hash,
                     seq=next_seq,
                     record_id=old.id,
@@ -191,7 +202,7 @@ class Spool:
                     priority=old.priority,
                     created_utc=old.created_utc,
                     boot_id=old.boot_id,
-                    body=old.body,
+                    text=old.text,
                 )
                 db.execute(
                     "UPDATE record SET seq = ?, prev_hash = ?, hash = ? WHERE seq = ?",
@@ -200,14 +211,20 @@ class Spool:
                 next_seq, last_hash = next_seq + 1, fresh.hash
             set_chain(db, Chain(next_seq, last_hash, 0))
 
-    def waiting(self, limit: int) -> list[Record]:
+    def waiting(self, limit: int, *, newest: int = 0) -> list[RecordText]:
         """Up to `limit` records that may be sent, most urgent first, then in sequence. One that was damaged on disk is
-        parked on the way, so that it never holds up the rest."""
+        parked on the way, so that it never holds up the rest.
+
+        newest: of all but emergencies, the newest so many numbers come first, and never together with older ones, the
+        history behind them."""
         with self.reading() as db:
-            below = self._chain(db).unsure_from or _SEQ_MAX
-            query = f"""SELECT {_RECORD_COLUMNS} FROM record WHERE state = 'waiting' AND seq < ?
-                ORDER BY priority, seq LIMIT ?"""  # noqa: S608
-            rows = db.execute(query, (below, limit)).fetchall()
+            chain = self._chain(db)
+            below = chain.unsure_from or _SEQ_MAX
+            rows: list[Any] = []
+            if newest:
+                rows = db.execute(_URGENT, (below, limit)).fetchall()
+                rows = rows or db.execute(_RECENT, (chain.next_seq - newest, below, limit)).fetchall()
+            rows = rows or db.execute(_IN_ORDER, (below, limit)).fetchall()
         records = [(row[0], decode_row(row)) for row in rows]
         spoilt = [seq for seq, record in records if record is None]
         if spoilt:
@@ -273,33 +290,17 @@ class Spool:
             return dict(db.execute("SELECT call, doc FROM open_call").fetchall())
 
 
-def insert_row(db: sqlite3.Connection, record: Record) -> None:
-    """Insert a finished record within the caller's transaction."""
-    db.execute(
-        f"INSERT INTO record ({_RECORD_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
-        (
-            record.seq,
-            record.id,
-            record.kind,
-            record.priority,
-            record.created_utc,
-            record.boot_id,
-            canonical_json(record.body),
-            record.prev_hash,
-            record.hash,
-        ),
-    )
+def insert_row(db: sqlite3.Connection, record: RecordText) -> bool:
+    """Insert a finished record within the caller's transaction; False when its id is there already."""
+    return db.execute(_INSERT, record).rowcount == 1
 
 
-def decode_row(row: Sequence[Any]) -> Record | None:
+def decode_row(row: Sequence[Any]) -> RecordText | None:
     """A row as a record; None when what is stored no longer fits its hash."""
-    seq, record_id, kind, priority, created_utc, boot_id, body, prev_hash, digest = row
     try:
-        record = Record(
-            seq, record_id, kind, priority, created_utc, boot_id, json.loads(body), prev_hash, digest
-        )
-        return record if hash_fits(record) else None
-    except (ValueError, TypeError, RecursionError):
+        record = RecordText(*row)
+        return record if text_fits(record) else None
+    except (ValueError, TypeError):
         return None
 
 
@@ -310,4 +311,5 @@ def _park(db: sqlite3.Connection, column: str, key: object, reason: str) -> None
 def set_chain(db: sqlite3.Connection, chain: Chain) -> None:
     """Note within the caller's transaction where the sequence goes on."""
     value = json.dumps([chain.next_seq, chain.last_hash, chain.unsure_from])
-    db.execute("INSERT OR REPLACE INTO cursor VALUES (?, ?)", (_CHAIN, value))
+    if not db.execute("UPDATE cursor SET value = ? WHERE name = ?", (value, _CHAIN)).rowcount:
+        db.execute("INSERT INTO cursor VALUES (?, ?)", (_CHAIN, value))

@@ -25,7 +25,7 @@ from agent.spool import PARKED, Chain, Spool, decode_row, insert_row, set_chain
 from agent.spool_errors import locked, spool_error
 from agent.spool_reserve import RESERVE_SUFFIX
 from appliance.sqlite_sync import sync_found
-from cloudsync.wire import Priority, Record, RecordKind
+from cloudsync.wire import Priority, RecordKind, RecordText
 
 LOCK_SUFFIX = ".lock"
 REBUILT_SUFFIX = ".rebuilt"
@@ -213,12 +213,12 @@ def _bare_rows(damaged: Path) -> Iterator[tuple[Any, ...]]:
                 yield from spool_pages.rows(data, _ROW_COLUMNS)
 
 
-def _keep(new: sqlite3.Connection, record: Record, row: Any) -> bool:
+def _keep(new: sqlite3.Connection, record: RecordText, row: Any) -> bool:
     try:
-        insert_row(new, record)
-    except (
-        sqlite3.IntegrityError
-    ):  # the same record twice: one of the damaged file's own pages showed up again
+        fresh = insert_row(new, record)
+    except sqlite3.IntegrityError:
+        fresh = False
+    if not fresh:  # the same record twice: one of the damaged file's own pages showed up again
         return False
     if row[9] == PARKED:  # not covered by the hash: anything else waits
         query = "UPDATE record SET state = ?, reason = ? WHERE seq = ?"

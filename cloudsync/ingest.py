@@ -47,8 +47,8 @@ class _Batch(msgspec.Struct):
 
 
 _decode = msgspec.json.Decoder(_Batch).decode
-_decode_bodies = msgspec.json.Decoder(list[dict[str, object]]).decode
-_encode_bodies = msgspec.json.Encoder(order="sorted").encode
+_decode_body = msgspec.json.Decoder(dict[str, object]).decode
+_encode_body = msgspec.json.Encoder(order="sorted").encode
 _id_and_time_fit = re.compile(rf"{RECORD_ID_PATTERN}\n{UTC_PATTERN}").fullmatch
 _boot_id_fits = re.compile(r"[ !#-\[\]-~]{0,64}").fullmatch
 """Without the two characters that JSON escapes."""
@@ -71,58 +71,46 @@ def read_batch(body: bytes, *, coding: str) -> tuple[str, str, list[Sound | Reco
 
 def _quickly(text: bytes) -> tuple[str, str, list[Sound | RecordResult]] | None:
     """The batch when all of its records are sound, else None."""
-    try:
-        batch = _decode(text)
-        bodies = [bytes(one.body) for one in batch.records]
-        if not bodies or len(bodies) > BATCH_RECORDS_MAX or max(map(len, bodies)) > RECORD_BYTES_MAX:
-            return None
-        if not _canonical(bodies):
-            return None
-        items = _sound(batch.records, bodies)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        return None
-    return None if items is None else (batch.site_id, batch.box_id, items)
-
-
-def _canonical(bodies: list[bytes]) -> bool:
-    """Whether each body is the one text that its value has: looked at all at once, a call for each costs more than it."""
-    joined = b"[" + b",".join(bodies) + b"]"
-    return _encode_bodies(_decode_bodies(joined)) == joined
-
-
-def _sound(records: list[_Record], bodies: list[bytes]) -> list[Sound | RecordResult] | None:
-    """The records, None when one of them says something that is not allowed or its hash does not fit."""
     items: list[Sound | RecordResult] = []
     boot_id, hash_before = "", "none yet"
-    for one, body in zip(records, bodies, strict=True):
-        if one.prev_hash != hash_before and not _hash_fits(one.prev_hash):
+    try:
+        batch = _decode(text)
+        if len(batch.records) > BATCH_RECORDS_MAX:
             return None
-        if one.boot_id != boot_id and not _boot_id_fits(one.boot_id):
-            return None
-        if not _id_and_time_fit(f"{one.id}\n{one.created_utc}"):
-            return None
-        text = body.decode()
-        said = (
-            f'kyusai-record-v1\0{one.prev_hash}\0[{one.seq},"{one.id}","{one.kind}",{one.priority},'
-            f'"{one.created_utc}","{one.boot_id}",{text}]'
-        )
-        if hashlib.sha256(said.encode()).hexdigest() != one.hash:
-            return None
-        boot_id, hash_before = one.boot_id, one.hash
-        items.append(
-            Sound(
-                one.seq,
-                one.id,
-                one.kind,
-                one.priority,
-                one.created_utc,
-                boot_id,
-                text,
-                one.prev_hash,
-                hash_before,
+        for one in batch.records:
+            raw = bytes(one.body)
+            if len(raw) > RECORD_BYTES_MAX or _encode_body(_decode_body(raw)) != raw:
+                return None  # not the one text that the value has
+            if one.prev_hash != hash_before and not _hash_fits(one.prev_hash):
+                return None
+            if one.boot_id != boot_id and not _boot_id_fits(one.boot_id):
+                return None
+            if not _id_and_time_fit(f"{one.id}\n{one.created_utc}"):
+                return None
+            body = raw.decode()
+            said = (
+                f'kyusai-record-v1\0{one.prev_hash}\0[{one.seq},"{one.id}","{one.kind}",{one.priority},'
+                f'"{one.created_utc}","{one.boot_id}",{body}]'
             )
-        )
-    return items
+            if hashlib.sha256(said.encode()).hexdigest() != one.hash:
+                return None
+            boot_id, hash_before = one.boot_id, one.hash
+            items.append(
+                Sound(
+                    one.seq,
+                    one.id,
+                    one.kind,
+                    one.priority,
+                    one.created_utc,
+                    boot_id,
+                    body,
+                    one.prev_hash,
+                    hash_before,
+                )
+            )
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return None
+    return batch.site_id, batch.box_id, items
 
 
 def encode_results(results: tuple[RecordResult, ...], *, short: bool = False) -> bytes:

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 Json = Any
 """What `json.loads` gives."""
@@ -348,6 +348,53 @@ class Record:
     hash: str
 
 
+class RecordText(NamedTuple):
+    """A record of which the body is `text`, its canonical JSON: what is hashed, kept and sent without being made anew."""
+
+    seq: int
+    id: str
+    kind: str
+    priority: int
+    created_utc: str
+    boot_id: str
+    text: str
+    prev_hash: str
+    hash: str
+
+    @property
+    def body(self) -> dict[str, Json]:
+        """The body decoded."""
+        value: dict[str, Json] = json.loads(self.text)
+        return value
+
+
+_PLAIN_TEXT = re.compile(r"[ !#-\[\]-~]*")
+"""ASCII of which JSON escapes nothing."""
+
+
+def _quoted(text: str) -> str:
+    return f'"{text}"' if _PLAIN_TEXT.fullmatch(text) else canonical_json(text)
+
+
+def hash_of_text(
+    prev_hash: str,
+    *,
+    seq: int,
+    record_id: str,
+    kind: str,
+    priority: int,
+    created_utc: str,
+    boot_id: str,
+    text: str,
+) -> str:
+    """SHA-256 in hex over the previous record's hash and everything that this record says. text: the canonical body."""
+    said = (
+        f"kyusai-record-v1\0{prev_hash}\0[{seq},{_quoted(record_id)},{_quoted(kind)},{priority},"
+        f"{_quoted(created_utc)},{_quoted(boot_id)},{text}]"
+    )
+    return hashlib.sha256(said.encode()).hexdigest()
+
+
 def record_hash(
     prev_hash: str,
     *,
@@ -359,9 +406,57 @@ def record_hash(
     boot_id: str,
     body: Mapping[str, Json],
 ) -> str:
-    """SHA-256 in hex over the previous record's hash and everything that this record says."""
-    said = [seq, record_id, kind, priority, created_utc, boot_id, body]
-    return hashlib.sha256(b"kyusai-record-v1\0" + f"{prev_hash}\0{canonical_json(said)}".encode()).hexdigest()
+    """`hash_of_text` of a body that is not text yet."""
+    return hash_of_text(
+        prev_hash,
+        seq=seq,
+        record_id=record_id,
+        kind=kind,
+        priority=priority,
+        created_utc=created_utc,
+        boot_id=boot_id,
+        text=canonical_json(body),
+    )
+
+
+def chain_text(
+    prev_hash: str,
+    *,
+    seq: int,
+    record_id: str,
+    kind: str,
+    priority: int,
+    created_utc: str,
+    boot_id: str,
+    text: str,
+) -> RecordText:
+    """`chain_record` for a body that is canonical text already."""
+    digest = hash_of_text(
+        prev_hash,
+        seq=seq,
+        record_id=record_id,
+        kind=kind,
+        priority=priority,
+        created_utc=created_utc,
+        boot_id=boot_id,
+        text=text,
+    )
+    return RecordText(seq, record_id, kind, priority, created_utc, boot_id, text, prev_hash, digest)
+
+
+def text_fits(record: RecordText) -> bool:
+    """`hash_fits` for a record whose body is text."""
+    expected = hash_of_text(
+        record.prev_hash,
+        seq=record.seq,
+        record_id=record.id,
+        kind=record.kind,
+        priority=record.priority,
+        created_utc=record.created_utc,
+        boot_id=record.boot_id,
+        text=record.text,
+    )
+    return expected == record.hash
 
 
 def chain_record(
@@ -471,13 +566,32 @@ class Batch:
     records: list[Json]
 
 
-def encode_batch(site_id: str, box_id: str, records: Sequence[Record]) -> bytes:
+def batch_json(site_id: str, box_id: str, records: Iterable[Record | RecordText]) -> bytes:
+    """A batch as canonical JSON, before its coding. The same input gives the same bytes."""
+    items = ",".join([_record_json(record) for record in records])
+    return f'{{"box_id":{_quoted(box_id)},"records":[{items}],"site_id":{_quoted(site_id)}}}'.encode()
+
+
+def _record_json(record: Record | RecordText) -> str:
+    text = record.text if isinstance(record, RecordText) else canonical_json(record.body)
+    return (
+        f'{{"body":{text},"boot_id":{_quoted(record.boot_id)},"created_utc":{_quoted(record.created_utc)},'
+        f'"hash":{_quoted(record.hash)},"id":{_quoted(record.id)},"kind":{_quoted(record.kind)},'
+        f'"prev_hash":{_quoted(record.prev_hash)},"priority":{record.priority},"seq":{record.seq}}}'
+    )
+
+
+def gzip_batch(plain: bytes) -> bytes:
+    """The batch as every centre takes it (Content-Encoding gzip). The same input gives the same bytes."""
+    return gzip.compress(plain, compresslevel=6, mtime=0)
+
+
+def encode_batch(site_id: str, box_id: str, records: Sequence[Record | RecordText]) -> bytes:
     """A batch as gzip JSON (Content-Type application/json, Content-Encoding gzip).
 
     The same input gives the same bytes.
     """
-    document = {"site_id": site_id, "box_id": box_id, "records": [asdict(record) for record in records]}
-    return gzip.compress(canonical_json(document).encode(), compresslevel=6, mtime=0)
+    return gzip_batch(batch_json(site_id, box_id, records))
 
 
 def gunzip(data: bytes, limit_bytes: int) -> bytes:

@@ -19,8 +19,9 @@ from agent.cloud_errors import (
     CloudUntrusted,
 )
 from agent.cloud_transport import ANSWER_BYTES_MAX, RETRY_AFTER_MAX_S, Transport, pinned
+from cloudsync.coding import plain
 from cloudsync.tls import ServerTls
-from cloudsync.wire import chain_record
+from cloudsync.wire import BATCH_BYTES_MAX, chain_record, ids_sha256
 
 RECORD = chain_record(
     "0" * 64,
@@ -44,6 +45,7 @@ class Odd:
         self.talk: Talk | None = None
         self.tokens = 0
         self.paths: list[str] = []
+        self.batches: list[tuple[str, bytes]] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
@@ -72,9 +74,12 @@ class Odd:
                     ),
                     0,
                 )
-                await reader.readexactly(length)
+                body = await reader.readexactly(length)
                 path = head.split(b" ")[1].decode()
                 self.paths.append(path)
+                if path == "/v1/records":
+                    coding = head.lower().partition(b"content-encoding: ")[2].split(b"\r\n")[0]
+                    self.batches.append((coding.decode(), plain(body, coding.decode(), BATCH_BYTES_MAX)))
                 if path == "/v1/token/challenge":
                     writer.write(ok({"nonce": "n"}))
                 elif path == "/v1/token":
@@ -180,6 +185,48 @@ async def test_good_answer_is_accepted(odd: Odd, client: CloudClient) -> None:
     odd.answer = ok(GOOD)
     (result,) = await client.send_records("tokyo-1", [RECORD])
     assert (result.id, result.status) == ("r1", "stored")
+
+
+def saying(answer: bytes) -> Talk:
+    """Gives this answer and keeps the connection."""
+
+    async def talk(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(answer)
+
+    return talk
+
+
+async def test_batches_are_coded_as_the_centre_last_allowed(odd: Odd, client: CloudClient) -> None:
+    """A new centre with this box, then an older one in its place, then the new one again."""
+    good = json.dumps(GOOD).encode()
+    newer, older = http("200 OK", good, "Accept-Encoding: zstd, gzip"), http("200 OK", good)
+    for answer in (older, newer, newer, older, older):
+        odd.talk = saying(answer)
+        await client.send_records("tokyo-1", [RECORD])
+    assert [coding for coding, _ in odd.batches] == ["gzip", "gzip", "zstd", "zstd", "gzip"]
+    assert len({body for _, body in odd.batches}) == 1
+
+
+async def test_centre_that_no_longer_takes_the_coding_gets_the_one_that_all_take(
+    odd: Odd, client: CloudClient
+) -> None:
+    odd.talk = saying(http("200 OK", json.dumps(GOOD).encode(), "Accept-Encoding: zstd, gzip"))
+    await client.send_records("tokyo-1", [RECORD])
+    odd.talk = saying(http("415 No", b'{"key": "body.encoding", "message": "zstd"}'))
+    with pytest.raises(CloudRefused):
+        await client.send_records("tokyo-1", [RECORD])
+    assert [coding for coding, _ in odd.batches] == ["gzip", "zstd", "gzip"]
+
+
+async def test_one_word_of_the_centre_counts_for_the_whole_batch_that_it_names(
+    odd: Odd, client: CloudClient
+) -> None:
+    odd.talk = saying(ok({"status": "stored", "count": 1, "ids_sha256": ids_sha256(["r1"])}))
+    (result,) = await client.send_records("tokyo-1", [RECORD])
+    assert (result.id, result.status) == ("r1", "stored")
+    odd.talk = saying(ok({"status": "stored", "count": 1, "ids_sha256": ids_sha256(["r2"])}))
+    with pytest.raises(CloudConfused):
+        await client.send_records("tokyo-1", [RECORD])
 
 
 @pytest.mark.parametrize(

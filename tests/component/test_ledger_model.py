@@ -24,7 +24,7 @@ from cloudsync.service.centre import open_centre
 from cloudsync.service.records import take_body
 from cloudsync.service.sites import add_site
 from cloudsync.store import records as store
-from cloudsync.wire import Record, RecordResult, encode_batch
+from cloudsync.wire import Record, RecordResult, RecordText, encode_batch
 
 SITE, BOX = "tokyo-1", "tokyo-1-a"
 NOW = Moment("boot-a", 5_000, 1_790_000_000_000)
@@ -70,9 +70,9 @@ class SyncModel(RuleBasedStateMachine):
             self.made[id_] = body
         self.opened.spool.append(fresh)
 
-    @rule(limit=st.integers(1, 6), answered=st.booleans())
-    def send(self, limit: int, answered: bool) -> None:
-        batch = records.choose(self.opened.spool.waiting(limit), limit)
+    @rule(limit=st.integers(1, 6), answered=st.booleans(), newest=st.integers(0, 3))
+    def send(self, limit: int, answered: bool, newest: int = 0) -> None:
+        batch = records.choose(self.opened.spool.waiting(limit, newest=newest), limit)
         results = self.deliver(batch)
         if answered:
             self.settle(results)
@@ -168,7 +168,7 @@ class SyncModel(RuleBasedStateMachine):
 
     # how
 
-    def deliver(self, batch: list[Record]) -> tuple[RecordResult, ...]:
+    def deliver(self, batch: list[RecordText]) -> tuple[RecordResult, ...]:
         body = encode_batch(SITE, BOX, batch)
         self.on_the_way.append(body)
         return take_body(self.centre, self.who, body, coding="gzip")

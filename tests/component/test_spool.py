@@ -60,6 +60,18 @@ def spool(opened: OpenedSpool) -> Spool:
     return opened.spool
 
 
+def test_newest_records_go_ahead_of_the_history_and_never_with_it(spool: Spool) -> None:
+    spool.append([new(f"old{n}", priority=n % 2 + 1) for n in range(6)])
+    spool.append([new("now1", priority=2), new("now2")])
+    assert [r.id for r in spool.waiting(10, newest=2)] == ["now2", "now1"]
+    spool.append([new("help", priority=0)])
+    assert [r.id for r in spool.waiting(10, newest=2)] == ["help"], "an emergency waits for nothing"
+    spool.settle(Settlement(("help", "now1", "now2")))
+    assert [r.id for r in spool.waiting(3, newest=2)] == ["old0", "old2", "old4"], (
+        "then the history, in order"
+    )
+
+
 def test_records_get_numbers_without_gaps_and_a_chain(spool: Spool) -> None:
     spool.append([new("a"), new("b")])
     spool.append([new("b"), new("c")])

@@ -65,6 +65,7 @@ def hurry() -> None:
     senders.REFUSED_PAUSE_S = 0.1
     receipts.EVERY_S = RECEIPT_EVERY_S
     senders._spread = wait_random(0.004, 0.03)  # type: ignore[assignment]
+    records.NEWEST_RECORDS = workload.NEWEST_RECORDS
     records.BATCH_RECORDS_MAX = upload.BATCH_RECORDS_MAX = workload.BATCH_RECORDS
 
 

@@ -43,8 +43,8 @@ def _box_deletes_before_the_answer() -> None:
 
     waiting: Any = Spool.waiting
 
-    def waiting_and_gone(self: Any, limit: int) -> Any:
-        found = waiting(self, limit)
+    def waiting_and_gone(self: Any, *arguments: Any, **options: Any) -> Any:
+        found = waiting(self, *arguments, **options)
         self.settle(Settlement(tuple(record.id for record in found)))
         return found
 

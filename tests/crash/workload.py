@@ -23,6 +23,8 @@ RECORDINGS = 2
 PIECE_BYTES = 8 * 1024
 BATCH_RECORDS = 4
 """Small, so that a run has several batches and each recording several pieces."""
+NEWEST_RECORDS = 3
+"""Smaller, so that records go out of their order."""
 
 
 def write_journal(path: Path) -> None:

@@ -4,14 +4,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.records import BATCH_BYTES_TARGET, choose, larger, settle, smaller
-from cloudsync.wire import BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Record, RecordResult, encode_batch, gunzip
+from agent.records import BATCH_BYTES_TARGET, choose, fitting, settle, smaller
+from cloudsync.wire import (
+    BATCH_BYTES_MAX,
+    BATCH_RECORDS_MAX,
+    RecordResult,
+    RecordText,
+    canonical_json,
+    encode_batch,
+    gunzip,
+)
 
 
-def record(seq: int, priority: int = 1, size_bytes: int = 10) -> Record:
-    return Record(
-        seq, f"r{seq}", "cdr", priority, "2026-11-21T09:30:00Z", "b", {"x": "y" * size_bytes}, "", ""
-    )
+def record(seq: int, priority: int = 1, size_bytes: int = 10) -> RecordText:
+    text = canonical_json({"x": "y" * size_bytes})
+    return RecordText(seq, f"r{seq}", "cdr", priority, "2026-11-21T09:30:00Z", "b", text, "", "")
 
 
 def test_emergency_goes_first_then_cdrs_then_the_rest_each_in_sequence() -> None:
@@ -44,7 +51,7 @@ def test_batches_one_after_the_other_send_every_record_once_and_urgent_ones_firs
     shapes: list[tuple[int, int]], limit: int
 ) -> None:
     waiting = [record(seq, priority, size) for seq, (priority, size) in enumerate(shapes, 1)]
-    sent: list[Record] = []
+    sent: list[RecordText] = []
     while waiting:
         batch = choose(waiting, limit)
         assert 1 <= len(batch) <= limit
@@ -66,7 +73,42 @@ def test_only_stored_and_duplicate_records_are_deleted() -> None:
     assert settlement.park == {"c": "conflict", "d": "refused"}
 
 
-@pytest.mark.parametrize(("limit", "less", "more"), [(1, 1, 2), (500, 125, 500), (300, 75, 500), (3, 1, 6)])
-def test_batch_size_shrinks_fast_and_grows_back(limit: int, less: int, more: int) -> None:
-    assert (smaller(limit), larger(limit)) == (less, more)
-    assert more <= BATCH_RECORDS_MAX
+@pytest.mark.parametrize(("limit", "less"), [(1, 1), (500, 125), (300, 75), (3, 1)])
+def test_batch_that_is_called_too_large_shrinks_fast(limit: int, less: int) -> None:
+    assert smaller(limit) == less
+
+
+@pytest.mark.parametrize(
+    ("limit", "sent", "took_s", "then"),
+    [
+        (500, 500, 0.02, 500),
+        (100, 100, 0.02, 200),
+        (300, 300, 0.9, 500),
+        (500, 500, 1.5, 500),
+        (500, 500, 8.0, 125),
+        (500, 20, 8.0, 5),
+        (2, 1, 60.0, 1),
+        (100, 400, 4.0, 100),
+    ],
+    ids=[
+        "at the most",
+        "grows",
+        "grows to the most",
+        "fits",
+        "too slow",
+        "few were slow",
+        "one",
+        "never grows when slow",
+    ],
+)
+def test_batch_is_sized_by_what_the_line_bears(limit: int, sent: int, took_s: float, then: int) -> None:
+    assert fitting(limit, sent, took_s) == then
+
+
+@given(st.integers(1, 500), st.floats(1, 1000))
+def test_batch_size_settles_at_what_a_slow_line_carries_in_time(limit: int, records_per_s: float) -> None:
+    for _ in range(40):
+        took_s = limit / records_per_s
+        limit = fitting(limit, limit, took_s)
+    assert 1 <= limit <= BATCH_RECORDS_MAX
+    assert limit in (1, BATCH_RECORDS_MAX) or 0.4 <= limit / records_per_s <= 2.0
