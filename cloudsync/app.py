@@ -20,7 +20,7 @@ from appliance.errors import KyusaiError
 from cloudsync import logs
 from cloudsync.http.api import create_app
 from cloudsync.http.protocol import ImpatientProtocol
-from cloudsync.service import rollouts, work
+from cloudsync.service import audit_log, rollouts, work
 from cloudsync.service.centre import Centre, open_centre
 from cloudsync.store.postgresql import syncs
 
@@ -125,6 +125,7 @@ async def _work(centre: Centre) -> None:
         try:
             while await asyncio.to_thread(work.step, centre, worker):
                 pass
+            await asyncio.to_thread(audit_log.seal, centre)
             await asyncio.sleep(WORK_INTERVAL_S)
         except Exception as error:  # the store is away: requests say so too, and this must go on afterwards
             log.warning("centre.work_failed", error=str(error))

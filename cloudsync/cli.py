@@ -9,6 +9,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -175,11 +176,30 @@ def revoke(box: str, data: Data = DATA_DIR_DEFAULT) -> None:
 
 
 @centre_app.command(help=said("centre.help.audit"))
-def audit(data: Data = DATA_DIR_DEFAULT, limit: Limit = LIMIT_DEFAULT, as_json: AsJson = False) -> None:
-    """Show the audit trail."""
+def audit(
+    data: Data = DATA_DIR_DEFAULT,
+    limit: Limit = LIMIT_DEFAULT,
+    as_json: AsJson = False,
+    head: Annotated[bool, typer.Option("--head", help=said("centre.option.audit_head"))] = False,
+    check: Annotated[bool, typer.Option("--check", help=said("centre.option.audit_check"))] = False,
+    against: Annotated[
+        Path | None, typer.Option("--against", help=said("centre.option.audit_against"))
+    ] = None,
+) -> None:
+    """Show the audit trail, or check it; exit code 1 when it is not what it was."""
+    with _reported():
+        noted = None if against is None else json.loads(against.read_text("utf-8"))
     with _centre(data) as opened:
+        from cloudsync.service import audit_log
         from cloudsync.store import audit as trail
 
+        if head:
+            out.print_json(asdict(audit_log.head(opened)))
+            return
+        if check or against is not None:
+            checked = audit_log.check(opened, None if noted is None else audit_log.head_from(noted))
+            out.print_audit_check(checked, as_json)
+            raise typer.Exit(1 if checked.faults else 0)
         with opened.database.read() as connection:
             rows = trail.newest(connection, limit)
         if as_json:
@@ -253,8 +273,6 @@ def site_list(data: Data = DATA_DIR_DEFAULT, as_json: AsJson = False) -> None:
 def site_receipt(site: str, data: Data = DATA_DIR_DEFAULT) -> None:
     """Print the signed receipt as JSON; `kyusai receipt verify` checks it anywhere."""
     with _centre(data) as opened:
-        from dataclasses import asdict
-
         from cloudsync.service.ledger import receipt
 
         out.print_json(asdict(receipt(opened, site)))
@@ -289,8 +307,6 @@ def series(
 ) -> None:
     """Show a site's figures over time, those of an outage too, and whether there is a hole in them."""
     with _centre(data) as opened:
-        from dataclasses import asdict
-
         from cloudsync import series as figures
         from cloudsync.service.series import read
 

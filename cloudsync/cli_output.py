@@ -18,6 +18,7 @@ from cloudsync import record_view
 
 if TYPE_CHECKING:
     from cloudsync.series import Point
+    from cloudsync.service.audit_log import Checked
     from cloudsync.service.record_search import Found
     from cloudsync.service.sites import BoxView, SiteView
     from cloudsync.store.recordings import Recording
@@ -174,6 +175,17 @@ def print_audit(rows: Iterable[dict[str, Any]]) -> None:
         ("start", "actor", "action", "subject", "what"),
         [(r["at_utc"], r["actor"], r["action"], r["subject"], r["detail"]) for r in rows],
     )
+
+
+def print_audit_check(checked: "Checked", as_json: bool) -> None:
+    """What a check of the audit trail found."""
+    if as_json:
+        print_json(asdict(checked))
+        return
+    for one in checked.faults:
+        say(f"centre.audit.{one.fault}", position=one.position, serial=one.serial)
+    key = "centre.audit.broken" if checked.faults else "centre.audit.whole"
+    say(key, count=checked.head.count, hash=checked.head.hash, faults=len(checked.faults))
 
 
 def sites_as_json(sites: Iterable["SiteView"]) -> list[dict[str, Any]]:

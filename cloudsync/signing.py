@@ -120,6 +120,10 @@ class SigningKeys:
         unsigned = replace(receipt, key_id=_id(key), signature="")
         return replace(unsigned, signature=_signature(key, ledger_signing_bytes(as_json(unsigned))))
 
+    def sign(self, data: bytes) -> str:
+        """The newest key's signature in base64, over bytes that begin with a purpose of their own."""
+        return _signature(self._keys[-1], data)
+
     def renewed(self, envelope: Envelope) -> Envelope:
         """The envelope signed by the newest key, if an older one of ours signed it; what fits no key stays."""
         if envelope.key_id == self.newest_id:

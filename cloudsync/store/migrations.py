@@ -9,7 +9,7 @@ from collections.abc import Callable
 from sqlalchemy import Column, Connection, Integer, MetaData, Table, func, insert, inspect, select
 
 from appliance.errors import KyusaiError
-from cloudsync.store.steps import attempts, changes, first_tables, fleet, jobs, months
+from cloudsync.store.steps import attempts, changes, first_tables, fleet, jobs, months, seals
 from cloudsync.store.types import TEXT
 
 _own = MetaData()
@@ -29,6 +29,7 @@ STEPS: tuple[tuple[str, Callable[[Connection], None]], ...] = (
     ("jobs", jobs.apply),
     ("fleet", fleet.apply),
     ("changes", changes.apply),
+    ("seals", seals.apply),
 )
 
 

@@ -295,6 +295,15 @@ audit = Table(
     sqlite_autoincrement=True,
 )
 
+audit_seal = Table(
+    "audit_seal",
+    metadata,
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("serial", BigInteger, nullable=False, unique=True),
+    Column("hash", TEXT, nullable=False),
+)
+"""The chain over the lines of `audit`, in the order in which they were sealed, see `cloudsync.audit_chain`."""
+
 attempt = Table(
     "attempt",
     metadata,
