@@ -7,10 +7,12 @@ from functools import partial
 from ipaddress import IPv4Network, IPv6Network
 
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from cloudsync.http import (
     config_routes,
     enrol_routes,
+    heartbeat_routes,
     ledger_routes,
     own_routes,
     record_routes,
@@ -18,6 +20,8 @@ from cloudsync.http import (
 )
 from cloudsync.http.context import Parts
 from cloudsync.http.counting import Counting
+from cloudsync.http.desks import Desks
+from cloudsync.http.direct import Direct
 from cloudsync.http.errors import ErrorAnswers
 from cloudsync.http.limits import BodyLimits
 from cloudsync.metrics import CentreMetrics
@@ -28,11 +32,11 @@ from cloudsync.service.centre import Centre
 API_VERSION = "1"
 
 
-def create_app(centre: Centre, metrics_networks: Sequence[IPv4Network | IPv6Network]) -> FastAPI:
+def create_app(centre: Centre, metrics_networks: Sequence[IPv4Network | IPv6Network]) -> ASGIApp:
     """The ASGI application on one centre. `metrics_networks`: who may read /metrics."""
     metrics = CentreMetrics(centre)
     watch = PublishWatch(
-        partial(configuration.last_serial, centre), partial(configuration.sites_since, centre)
+        partial(configuration.last_serial, centre), partial(configuration.versions_since, centre)
     )
 
     @contextlib.asynccontextmanager
@@ -51,11 +55,19 @@ def create_app(centre: Centre, metrics_networks: Sequence[IPv4Network | IPv6Netw
         docs_url=None,
         redoc_url=None,
     )
-    app.state.parts = Parts(centre, metrics, watch, tuple(metrics_networks))
-    every = (enrol_routes, config_routes, record_routes, ledger_routes, recording_routes, own_routes)
+    app.state.parts = Parts(centre, metrics, watch, tuple(metrics_networks), Desks.of(centre))
+    every = (
+        enrol_routes,
+        config_routes,
+        heartbeat_routes,
+        record_routes,
+        ledger_routes,
+        recording_routes,
+        own_routes,
+    )
     for routes in every:
         app.include_router(routes.router)
-    ErrorAnswers(metrics).install(app)
-    app.add_middleware(BodyLimits)
-    app.add_middleware(Counting, metrics=metrics)
-    return app
+    errors = ErrorAnswers(metrics)
+    errors.install(app)
+    direct = Direct(app, (heartbeat_routes.router, config_routes.router), errors)
+    return Counting(BodyLimits(direct), metrics)

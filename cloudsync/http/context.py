@@ -8,10 +8,10 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from cloudsync.attempts import source_of
+from cloudsync.http.desks import Desks
 from cloudsync.metrics import CentreMetrics
 from cloudsync.publishwatch import PublishWatch
 from cloudsync.refusals import Refused
-from cloudsync.service import access
 from cloudsync.service.access import BoxIdentity
 from cloudsync.service.centre import Centre
 
@@ -24,6 +24,12 @@ class Parts:
     metrics: CentreMetrics
     watch: PublishWatch
     metrics_networks: tuple[IPv4Network | IPv6Network, ...]
+    desks: Desks
+
+
+def parts_in(request: Request) -> Parts:
+    """`parts_of` for endpoints without dependencies."""
+    return cast(Parts, request.app.state.parts)
 
 
 async def parts_of(request: Request) -> Parts:
@@ -36,15 +42,21 @@ PartsOf = Annotated[Parts, Depends(parts_of)]
 _bearer = HTTPBearer(auto_error=False, description="From POST /v1/token; lives an hour.")
 
 
-def box_of(
+async def box_of(
     request: Request,
     parts: PartsOf,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
 ) -> BoxIdentity:
     """Whose request it is. Raises Refused `token.invalid` or `box.revoked`. Reads the store."""
-    who = access.identify(parts.centre, credentials.credentials if credentials else "")
+    who = await parts.desks.identities.ask(credentials.credentials if credentials else "")
     request.state.box_id = who.box_id
     return who
+
+
+def token_of(request: Request) -> str:
+    """The access token of a request, "" without one."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token if scheme.lower() == "bearer" else ""
 
 
 Box = Annotated[BoxIdentity, Depends(box_of)]

@@ -20,7 +20,8 @@ from cloudsync.http.models import (
 )
 from cloudsync.http.strict import StrictRoute
 from cloudsync.refusals import Refused
-from cloudsync.service import access, attempts, box_keys, enrolment
+from cloudsync.service import attempts, box_keys, enrolment
+from cloudsync.service.access import Proof
 
 router = APIRouter(route_class=StrictRoute, tags=["access"], responses=ERROR_RESPONSES)
 
@@ -59,15 +60,13 @@ def key(parts: PartsOf, who: Box, body: KeyBody) -> None:
 
 
 @router.post(wire.PATH_TOKEN_CHALLENGE, response_model=ChallengeAnswer)
-def challenge(parts: PartsOf, body: ChallengeBody) -> dict[str, Any]:
+async def challenge(parts: PartsOf, body: ChallengeBody) -> dict[str, Any]:
     """A nonce to sign; unknown boxes get one too."""
-    return {"nonce": access.make_challenge(parts.centre, body.box_id)}
+    return {"nonce": await parts.desks.challenges.ask(body.box_id)}
 
 
 @router.post(wire.PATH_TOKEN, response_model=TokenAnswer)
-def token(request: Request, parts: PartsOf, body: TokenBody) -> dict[str, Any]:
+async def token(request: Request, parts: PartsOf, body: TokenBody) -> dict[str, Any]:
     """An access token for a signed nonce."""
-    issued, life_s = access.issue_token(
-        parts.centre, body.box_id, body.nonce, body.signature, source(request)
-    )
-    return {"token": issued, "expires_in_s": life_s}
+    proof = Proof(body.box_id, body.nonce, body.signature, source(request))
+    return {"token": await parts.desks.tokens.ask(proof), "expires_in_s": wire.TOKEN_LIFE_S}

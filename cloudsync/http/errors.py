@@ -2,11 +2,11 @@
 
 import errno
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import structlog
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from sqlalchemy.exc import DBAPIError
@@ -36,15 +36,28 @@ class ErrorAnswers:
 
     def install(self, app: FastAPI) -> None:
         """Register every handler."""
-        app.add_exception_handler(Refused, self._refused)
-        app.add_exception_handler(KyusaiError, self._other_of_ours)
-        app.add_exception_handler(WireError, self._wire)
-        app.add_exception_handler(RequestValidationError, self._validation)
-        app.add_exception_handler(HTTPException, self._http)
-        app.add_exception_handler(DBAPIError, self._store)
-        app.add_exception_handler(OSError, self._disk)
-        app.add_exception_handler(ClientDisconnect, self._gone)
+        for kind, handler in self._handlers().items():
+            app.add_exception_handler(kind, handler)
         app.add_exception_handler(Exception, self._bug)
+
+    async def answer(self, request: Request, error: Exception) -> Response:
+        """The answer to an error outside of the framework's routes."""
+        for kind, handler in self._handlers().items():
+            if isinstance(error, kind):
+                return await handler(request, error)
+        return await self._bug(request, error)
+
+    def _handlers(self) -> dict[type[Exception], Callable[[Request, Exception], Awaitable[Response]]]:
+        return {
+            Refused: self._refused,
+            KyusaiError: self._other_of_ours,
+            WireError: self._wire,
+            RequestValidationError: self._validation,
+            HTTPException: self._http,
+            DBAPIError: self._store,
+            OSError: self._disk,
+            ClientDisconnect: self._gone,
+        }
 
     def _answer(
         self,

@@ -1,22 +1,20 @@
-"""Routes: records and heartbeats."""
+"""Route: records."""
 
 from collections import Counter
-from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from cloudsync import wire
 from cloudsync.coding import CODINGS, IDENTITY
-from cloudsync.http.context import Box, Parts, PartsOf, source
+from cloudsync.http.context import Box, Parts, PartsOf
 from cloudsync.http.errors import ERROR_RESPONSES
 from cloudsync.http.limits import BodyRefused
-from cloudsync.http.models import BatchAnswer, BatchBody, HeartbeatAnswer
+from cloudsync.http.models import BatchAnswer, BatchBody
 from cloudsync.http.strict import StrictRoute
 from cloudsync.ingest import encode_results
 from cloudsync.refusals import Refused
 from cloudsync.service import records as record_rules
-from cloudsync.service import telemetry
 from cloudsync.service.access import BoxIdentity
 
 _ACCEPTED = {"Accept-Encoding": ", ".join(CODINGS)}
@@ -68,20 +66,3 @@ def _take(parts: Parts, who: BoxIdentity, body: bytes, coding: str, short: bool)
     for status, count in Counter([result.status for result in results]).items():
         parts.metrics.records.labels(str(status)).inc(count)
     return Response(encode_results(results, short=short), media_type="application/json", headers=_ACCEPTED)
-
-
-@router.post(wire.PATH_HEARTBEAT, response_model=HeartbeatAnswer)
-def heartbeat(
-    request: Request, parts: PartsOf, who: Box, body: Annotated[dict[str, Any], Body()]
-) -> dict[str, Any]:
-    """Keep the newest telemetry of the box."""
-    answer = telemetry.heartbeat(parts.centre, who, body, source(request))
-    return {
-        "server_time_utc": answer.server_time_utc,
-        "revoked": False,
-        "config_version": answer.config_version,
-        "key_id": parts.centre.keys.newest_id,
-        "lease": answer.lease,
-        "cloned": answer.cloned,
-        "rotate_key": answer.rotate_key,
-    }

@@ -48,7 +48,7 @@ def ask_for_new(centre: Centre, box_id: str, actor: str) -> None:
         audit.add(connection, now_utc, actor, "box.key_wanted", box_id)
 
 
-def is_wanted(box: boxes.Box, now: datetime) -> bool:
+def is_wanted(box: boxes.Standing, now: datetime) -> bool:
     """Whether the box is to make a new key."""
     since = box.key_utc or box.enrolled_utc
     return box.key_wanted_utc is not None or now - parse_utc(since) > KEY_LIFE

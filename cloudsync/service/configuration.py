@@ -73,7 +73,8 @@ def report(centre: Centre, who: BoxIdentity, version: int, state: ConfigState, p
     """Keep what became of a version on the box."""
     now_utc = centre.now_utc()
     with centre.database.write() as connection:
-        boxes.configured(connection, who.box_id, version, state, canonical_json(problems), now_utc)
+        told = boxes.Configured(who.box_id, version, state, canonical_json(problems))
+        boxes.configured_all(connection, [told], now_utc)
         audit.add(connection, now_utc, f"box:{who.box_id}", f"config.{state}", who.site_id, version=version)
 
 
@@ -83,10 +84,10 @@ def last_serial(centre: Centre) -> int:
         return configs.last_serial(connection)
 
 
-def sites_since(centre: Centre, serial: int) -> set[str]:
-    """Sites that got a new version after publish number `serial`."""
+def versions_since(centre: Centre, serial: int) -> dict[str, int]:
+    """The newest version of each site that got one after publish number `serial`."""
     with centre.database.read() as connection:
-        return configs.sites_since(connection, serial)
+        return configs.versions_since(connection, serial)
 
 
 def _decode(text: str | bytes) -> Json:

@@ -1,8 +1,9 @@
 """Statements on enrolment codes, challenges and access tokens. Secrets are there as SHA-256 only."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, tuple_, update
 
 from cloudsync.store.tables import access_token, box, challenge, enrolment_code
 
@@ -58,17 +59,25 @@ def use_code(connection: Connection, code_sha256: str, box_id: str, now_utc: str
     return result.rowcount == 1
 
 
-def add_challenge(connection: Connection, nonce_sha256: str, box_id: str, expires_utc: str) -> None:
-    """Remember a challenge."""
+def add_challenges(connection: Connection, nonces: Mapping[str, str], expires_utc: str) -> None:
+    """Remember challenges: box ids by the nonce's hash."""
     connection.execute(
-        insert(challenge).values(nonce_sha256=nonce_sha256, box_id=box_id, expires_utc=expires_utc)
+        insert(challenge),
+        [
+            {"nonce_sha256": nonce_sha256, "box_id": box_id, "expires_utc": expires_utc}
+            for nonce_sha256, box_id in nonces.items()
+        ],
     )
 
 
-def open_challenges(connection: Connection, box_id: str) -> int:
-    """How many challenges of the box wait for an answer."""
-    query = select(func.count()).select_from(challenge).where(challenge.c.box_id == box_id)
-    return connection.execute(query).scalar_one()
+def open_challenges(connection: Connection, box_ids: Collection[str]) -> dict[str, int]:
+    """How many challenges of these boxes wait for an answer; a box without any is left out."""
+    query = (
+        select(challenge.c.box_id, func.count())
+        .where(challenge.c.box_id.in_(box_ids))
+        .group_by(challenge.c.box_id)
+    )
+    return {row[0]: row[1] for row in connection.execute(query)}
 
 
 def drop_challenges(connection: Connection, box_id: str) -> None:
@@ -76,22 +85,28 @@ def drop_challenges(connection: Connection, box_id: str) -> None:
     connection.execute(delete(challenge).where(challenge.c.box_id == box_id))
 
 
-def take_challenge(connection: Connection, nonce_sha256: str, box_id: str, now_utc: str) -> bool:
-    """Use up a challenge; False when it is unknown, another box's, used or too old."""
+def take_challenges(
+    connection: Connection, asked: Collection[tuple[str, str]], now_utc: str
+) -> set[tuple[str, str]]:
+    """Use up challenges: hash of the nonce, and box id. Gives those that were there and not too old."""
     result = connection.execute(
-        delete(challenge).where(
-            challenge.c.nonce_sha256 == nonce_sha256,
-            challenge.c.box_id == box_id,
-            challenge.c.expires_utc > now_utc,
+        delete(challenge)
+        .where(
+            tuple_(challenge.c.nonce_sha256, challenge.c.box_id).in_(asked), challenge.c.expires_utc > now_utc
         )
+        .returning(challenge.c.nonce_sha256, challenge.c.box_id)
     )
-    return result.rowcount == 1
+    return {(row[0], row[1]) for row in result}
 
 
-def add_token(connection: Connection, token_sha256: str, box_id: str, expires_utc: str) -> None:
-    """Remember a fresh token."""
+def add_tokens(connection: Connection, tokens: Mapping[str, str], expires_utc: str) -> None:
+    """Remember fresh tokens: box ids by the token's hash."""
     connection.execute(
-        insert(access_token).values(token_sha256=token_sha256, box_id=box_id, expires_utc=expires_utc)
+        insert(access_token),
+        [
+            {"token_sha256": token_sha256, "box_id": box_id, "expires_utc": expires_utc}
+            for token_sha256, box_id in tokens.items()
+        ],
     )
 
 
@@ -106,11 +121,17 @@ def drop_expired(connection: Connection, now_utc: str) -> None:
     connection.execute(delete(access_token).where(access_token.c.expires_utc <= now_utc))
 
 
-def holder(connection: Connection, token_sha256: str) -> Holder | None:
-    """Whose token it is, expired ones included; None when it is unknown."""
-    row = connection.execute(
-        select(box.c.id, box.c.site_id, box.c.revoked_utc, access_token.c.expires_utc)
+def holders(connection: Connection, token_hashes: Collection[str]) -> dict[str, Holder]:
+    """Whose tokens these are, expired ones included, by the token's hash; unknown ones are left out."""
+    query = (
+        select(
+            access_token.c.token_sha256,
+            box.c.id,
+            box.c.site_id,
+            box.c.revoked_utc.is_not(None),
+            access_token.c.expires_utc,
+        )
         .join(box, box.c.id == access_token.c.box_id)
-        .where(access_token.c.token_sha256 == token_sha256)
-    ).one_or_none()
-    return None if row is None else Holder(row.id, row.site_id, row.revoked_utc is not None, row.expires_utc)
+        .where(access_token.c.token_sha256.in_(token_hashes))
+    )
+    return {token_sha256: Holder(*rest) for token_sha256, *rest in connection.execute(query)}

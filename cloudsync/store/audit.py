@@ -1,5 +1,7 @@
 """The audit trail: who did what to whom, in the transaction that did it. Rows are only ever added."""
 
+from collections.abc import Sequence
+
 from sqlalchemy import Connection, insert, select
 
 from cloudsync.store.tables import audit
@@ -12,6 +14,23 @@ def add(connection: Connection, now_utc: str, actor: str, action: str, subject: 
         insert(audit).values(
             at_utc=now_utc, actor=actor, action=action, subject=subject, detail=canonical_json(detail)
         )
+    )
+
+
+def add_all(connection: Connection, now_utc: str, lines: Sequence[tuple[str, str, str, Json]]) -> None:
+    """Add several: actor, action, subject and detail of each."""
+    connection.execute(
+        insert(audit),
+        [
+            {
+                "at_utc": now_utc,
+                "actor": actor,
+                "action": action,
+                "subject": subject,
+                "detail": canonical_json(detail),
+            }
+            for actor, action, subject, detail in lines
+        ],
     )
 
 

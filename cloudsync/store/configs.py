@@ -1,6 +1,8 @@
 """Statements on published site documents. `serial` counts all publishes, so one look tells whether any is new."""
 
-from sqlalchemy import Connection, func, insert, select, text
+from collections.abc import Collection
+
+from sqlalchemy import Connection, func, insert, select, text, tuple_
 
 from cloudsync.store.tables import box, config_version
 from cloudsync.wire import Envelope
@@ -97,10 +99,37 @@ def last_serial(connection: Connection) -> int:
     return connection.execute(select(func.max(config_version.c.serial))).scalar() or 0
 
 
-def sites_since(connection: Connection, serial: int) -> set[str]:
-    """Sites that got a version after the publish `serial`."""
-    query = select(config_version.c.site_id).where(config_version.c.serial > serial).distinct()
-    return set(connection.execute(query).scalars())
+def versions_since(connection: Connection, serial: int) -> dict[str, int]:
+    """The newest version of each site that got one after the publish `serial`."""
+    query = (
+        select(config_version.c.site_id, func.max(config_version.c.version))
+        .where(config_version.c.serial > serial)
+        .group_by(config_version.c.site_id)
+    )
+    return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def newest_versions(connection: Connection, site_ids: Collection[str]) -> dict[str, int]:
+    """The numbers of the newest versions of these sites; a site without any is left out."""
+    query = (
+        select(config_version.c.site_id, func.max(config_version.c.version))
+        .where(config_version.c.site_id.in_(site_ids))
+        .group_by(config_version.c.site_id)
+    )
+    return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def newest_of(connection: Connection, site_ids: Collection[str]) -> dict[str, Envelope]:
+    """The newest version of each of these sites that has any."""
+    numbers = newest_versions(connection, site_ids)
+    query = select(
+        config_version.c.site_id,
+        config_version.c.document,
+        config_version.c.version,
+        config_version.c.key_id,
+        config_version.c.signature,
+    ).where(tuple_(config_version.c.site_id, config_version.c.version).in_(list(numbers.items())))
+    return {site_id: Envelope(*rest) for site_id, *rest in connection.execute(query)}
 
 
 def version_before(connection: Connection, site_id: str, version: int) -> int:

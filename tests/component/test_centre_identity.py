@@ -24,6 +24,7 @@ from cloudsync.service.centre import Centre
 from cloudsync.service.enrolment import enrol as take_code
 from cloudsync.service.enrolment import make_code
 from cloudsync.service.sites import list_sites, revoke_box
+from cloudsync.store import boxes
 from cloudsync.tls import ServerTls
 from tests.helpers.centre_box import CentreProcess, opened, prepare_site
 
@@ -51,12 +52,15 @@ def beat(centre: Centre, lease: str, source: str, minutes: int) -> telemetry.Hea
     return telemetry.heartbeat(later(centre, timedelta(minutes=minutes)), BOX, told, source)
 
 
-def test_box_away_for_half_a_year_gets_in_by_its_key_alone(centre: Centre) -> None:
-    now = later(centre, timedelta(days=180))
+def token_for(now: Centre) -> str:
     nonce = access.make_challenge(now, BOX.box_id)
     signature = wire.to_base64(KEY.sign(wire.token_signing_bytes(BOX.box_id, nonce)))
-    token, _ = access.issue_token(now, BOX.box_id, nonce, signature, "192.0.2.1")
-    assert access.identify(now, token) == BOX
+    return access.issue_token(now, access.Proof(BOX.box_id, nonce, signature, "192.0.2.1"))
+
+
+def test_box_away_for_half_a_year_gets_in_by_its_key_alone(centre: Centre) -> None:
+    now = later(centre, timedelta(days=180))
+    assert access.identify(now, token_for(now)) == BOX
 
 
 def test_copy_of_a_disk_is_told_with_both_addresses_and_neither_is_refused(centre: Centre) -> None:
@@ -233,3 +237,35 @@ def test_a_key_that_does_not_sign_for_itself_is_not_taken(centre: Centre) -> Non
 def test_a_key_is_asked_for_after_a_year(centre: Centre) -> None:
     assert not telemetry.heartbeat(later(centre, timedelta(days=364)), BOX, {}, "192.0.2.1").rotate_key
     assert telemetry.heartbeat(later(centre, timedelta(days=366)), BOX, {}, "192.0.2.1").rotate_key
+
+
+def test_heartbeats_taken_together_are_each_answered_for_their_own_box(centre: Centre) -> None:
+    token = token_for(centre)
+    beats = [
+        (token, telemetry.Beat('{"n": 1}', {"n": 1, "lease": ""}, "192.0.2.1")),
+        ("no token", telemetry.Beat("{}", {}, "192.0.2.2")),
+        (token, telemetry.Beat('{"n": 2}', {"n": 2, "lease": "a\x00b"}, "192.0.2.1")),
+    ]
+    first, stranger, second = telemetry.heartbeats(centre, beats)
+    assert isinstance(first, telemetry.HeartbeatAnswer)
+    assert isinstance(second, telemetry.HeartbeatAnswer)
+    assert isinstance(stranger, Refused)
+    assert stranger.key == wire.ErrorKey.TOKEN_INVALID
+    assert (first.cloned, second.cloned) == (False, True), "what is no lease is nobody's"
+    with centre.database.read() as connection:
+        box = boxes.find(connection, BOX.box_id)
+    assert box is not None
+    assert (box.telemetry, box.lease_before) == ('{"n": 2}', "?")
+
+
+def test_challenges_taken_together_open_once_each_and_only_for_their_own_box(centre: Centre) -> None:
+    mine, strangers, odd = access.make_challenges(centre, [BOX.box_id, "nobody-1", "a\x00b"])
+
+    def proof(box_id: str, nonce: str) -> access.Proof:
+        signature = wire.to_base64(KEY.sign(wire.token_signing_bytes(box_id, nonce)))
+        return access.Proof(box_id, nonce, signature, "192.0.2.1")
+
+    asked = [(BOX.box_id, strangers), (BOX.box_id, mine), (BOX.box_id, mine), ("a\x00b", odd)]
+    given = access.issue_tokens(centre, [proof(*one) for one in asked])
+    assert [isinstance(one, str) for one in given] == [False, True, False, False]
+    assert access.identify(centre, str(given[1])) == BOX

@@ -172,7 +172,7 @@ def test_publishes_become_visible_in_the_order_of_their_numbers(store: Store) ->
 
     def seen() -> set[str]:
         with database.read() as connection:
-            return configs.sites_since(connection, 0)
+            return set(configs.versions_since(connection, 0))
 
     with ThreadPoolExecutor(2) as pool:
         slow = pool.submit(publish, "a", True)
