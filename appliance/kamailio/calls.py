@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from appliance.kamailio import caller_id, ksr_call, recording_order
 from appliance.kamailio.actions import CallerId, Outcome, Plan, Step, StepKind, advance
 from appliance.kamailio.answer import Answering, Journal
+from appliance.kamailio.call_events import of_message, of_start, of_step, of_step_end
 from appliance.kamailio.call_key import call_key
 from appliance.kamailio.causes import Cause
 from appliance.kamailio.channels import Channels
@@ -20,6 +21,7 @@ from appliance.kamailio.here import Here, peer_of, transport_of, with_user
 from appliance.kamailio.ksr_call import KsrCall, Target
 from appliance.kamailio.media import MediaPath
 from appliance.kamailio.outcome import RETRANSMIT_MS, Ending, limits_of, outcome_of
+from appliance.kamailio.plain_call import PlainCalls
 from appliance.kamailio.plan_codec import decode, encode
 from appliance.kamailio.request import CallFacts, Origin
 from appliance.kamailio.transfer import owner, read_replaces
@@ -66,18 +68,24 @@ class Calls:
         self._parts = parts
         self._ksr = parts.ksr
         self._answering = Answering(parts.ksr, parts.journal, parts.here)
+        self._plain = PlainCalls(parts.ksr, parts.view, parts.journal, parts.media)
 
     # request stage
 
     def begin(self, facts: CallFacts, plan: Plan) -> None:
         """Take a new call in hand and perform its plan. `facts.origin` is proved by now."""
         ksr = self._ksr
+        plain = self._plain.look(facts, plan)
+        if plain is not None:
+            if not self._plain.send(facts, plan, plain):
+                self._walk(plan, 0, Outcome.NO_CONTACT)
+            return
         call = self._call()
         again = facts.origin is Origin.UPSTREAM and bool(ksr.look("pass", call))
         if again and self._parts.media.is_recorded(call):
             plan = replace(plan, record=True)
-        for name in (*caller_id.IDENTITY_HEADERS, "Route") if facts.origin is not Origin.STRANGER else ():
-            ksr.remove(name)
+        if facts.origin is not Origin.STRANGER:
+            ksr.remove_all(caller_id.UNTRUSTED)
         if not ksr.begin():
             return
         if facts.origin is Origin.PHONE:
@@ -104,21 +112,9 @@ class Calls:
             ksr.keepalive("src")
         if facts.origin is Origin.GATEWAY:
             self._parts.channels.enter(facts.origin_id, plan.emergency)
-        data = {
-            "call_id": ksr.pv("$ci"),
-            "from_tag": ksr.pv("$ft"),
-            "origin": facts.origin,
-            "origin_id": facts.origin_id,
-            "caller": facts.caller,
-            "dialled": facts.dialled,
-            "kind": plan.kind,
-            "number": plan.number,
-            "record": plan.record,
-            "recording_refused": recording_refused,
-            "emergency": plan.emergency,
-            "source": f"{ksr.pv('$proto')}:{ksr.pv('$si')}:{ksr.pv('$sp')}",
-            "link": self._link(),
-        }
+        source = f"{ksr.pv('$proto')}:{ksr.pv('$si')}:{ksr.pv('$sp')}"
+        data = of_message(ksr.pv("$ci"), ksr.pv("$ft"), source, self._link())
+        data |= of_start(facts, plan, recording_refused)
         self._parts.journal.put("start", call, data)
         if plan.emergency:
             self._parts.journal.put("emergency", call, {"caller": facts.caller, "dialled": facts.dialled})
@@ -140,13 +136,14 @@ class Calls:
 
     # steps
 
-    def _walk(self, plan: Plan, index: int) -> None:
-        """Begin step `index`; where it cannot even begin, the next, until one is under way or the call is answered."""
+    def _walk(self, plan: Plan, index: int, outcome: Outcome | None = None) -> None:
+        """Begin step `index`; where it cannot even begin, the next, until one is under way or the call is answered. outcome:
+        how that step has ended already."""
         while True:
             if self._ksr.canceled():
                 self._finish(487)
                 return
-            outcome = self._try(plan, index)
+            outcome = outcome or self._try(plan, index)
             if outcome is None:
                 return
             self._step_end(index, outcome, 0)
@@ -155,7 +152,7 @@ class Calls:
                 code, reason = LAST_WORD[outcome]
                 self.refuse(code, reason)
                 return
-            index = later
+            index, outcome = later, None
 
     def _try(self, plan: Plan, index: int) -> Outcome | None:
         """Begin one step. None: it is under way, or the caller is answered."""
@@ -186,6 +183,7 @@ class Calls:
 
     def _send(self, plan: Plan, index: int, targets: list[Target]) -> bool:
         ksr = self._ksr
+        ksr.take_back()
         ksr.put("step", str(index))
         ksr.put("rang", "")
         limits = limits_of(plan, index)
@@ -250,8 +248,8 @@ class Calls:
 
     # branch stage
 
-    def branch_stage(self) -> None:
-        """Write what one target is to see: caller, route, media."""
+    def branch_stage(self) -> bool:
+        """Write what one target is to see: caller, route, media. False: this branch must not be sent."""
         ksr = self._ksr
         plan, index = decode(ksr.get("plan")), int(ksr.get("step"))
         step = plan.steps[index]
@@ -261,9 +259,9 @@ class Calls:
             self._present(step)
         if not self._parts.media.offer_to(step, plan.record):
             ksr.put("media_dead", "1")
-            ksr.set_drop()
-            return
+            return False
         ksr.record_route(self._parts.media.mark())
+        return True
 
     def _present(self, step: Step) -> None:
         policy = self._parts.view.policy
@@ -299,11 +297,13 @@ class Calls:
             self._parts.media.learn()
             self._answering.answered(int(index), step, code)
 
-    def any_reply(self) -> None:
-        """Any reply, before tm looks at it: an answer that comes too late goes no further."""
-        if self._ksr.is_answer() and self._answering.is_late():
-            self._answering.turn_away()
-            self._ksr.set_drop()
+    def is_in_time(self) -> bool:
+        """A 2xx of an INVITE of which some target was passed over, before tm looks at it. False: it is that target's, and was
+        turned away."""
+        if not self._answering.is_late():
+            return True
+        self._answering.turn_away()
+        return False
 
     # failure stage
 
@@ -375,19 +375,11 @@ class Calls:
 
     def _step_begin(self, index: int, step: Step) -> None:
         if not self._ksr.get("again"):
-            data = {
-                "index": index,
-                "kind": step.kind,
-                "target": step.target,
-                "users": list(step.users),
-                "reason": step.reason,
-            }
-            self._parts.journal.put("step", self._ksr.get("call"), data)
+            self._parts.journal.put("step", self._ksr.get("call"), of_step(index, step))
 
     def _step_end(self, index: int, outcome: Outcome, code: int) -> None:
         if not self._ksr.get("again"):
-            data = {"index": index, "outcome": outcome, "code": code}
-            self._parts.journal.put("step_end", self._ksr.get("call"), data)
+            self._parts.journal.put("step_end", self._ksr.get("call"), of_step_end(index, outcome, code))
 
     def _call(self) -> str:
         return call_key(self._ksr.pv("$ci"), self._ksr.pv("$ft"))

@@ -52,12 +52,13 @@ class Dialogs:
         self._near = Allowance(STRANGE_BURST, STRANGE_PER_MINUTE)
         self._far = Allowance(STRANGE_BURST, STRANGE_PER_MINUTE)
 
-    def within(self) -> None:
-        """A request with a To tag. Always answers or passes on, except an ACK that belongs to nobody."""
+    def within(self, routed: bool) -> None:
+        """A request with a To tag. Always answers or passes on, except an ACK that belongs to nobody. routed: it had a Route
+        header of this box, which `loose_route` has taken off (the message still shows it)."""
         ksr = self._ksr
         method = ksr.pv("$rm")
         hops = route_set(ksr.headers("Route"), self._parts.here.own)
-        if not ksr.loose_route() and not self._known_without_route(method):
+        if not routed and not self._known_without_route(method):
             return
         self._leave_as_it_came()
         back = second_pass(hops)

@@ -17,9 +17,8 @@ from _md5 import md5  # type: ignore[import-not-found]
 from _operator import _compare_digest as same
 from _sha256 import sha256  # type: ignore[import-not-found]
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 NONCE_S = 300
 """How long a nonce is good: a phone that registers every few minutes saves a challenge now and then."""
@@ -47,8 +46,7 @@ class Verdict(StrEnum):
     ABSENT = "absent"
 
 
-@dataclass(frozen=True, slots=True)
-class Secrets:
+class Secrets(NamedTuple):
     """What is kept of a user's password; "" where that hash is not kept. number: the extension he owns."""
 
     number: str
@@ -56,8 +54,7 @@ class Secrets:
     ha1_sha256: str
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(NamedTuple):
     """What credentials are judged against. source: the sender's address. now_s: seconds since 1970."""
 
     realm: str

@@ -19,6 +19,8 @@ def user_in(header: str) -> str:
 
 def is_anonymous(privacy: str, from_host: str) -> bool:
     """Whether the caller asks not to be shown (RFC 3323 section 4.1.1.3, RFC 3325 section 9.3)."""
+    if not privacy:
+        return from_host.lower() == "anonymous.invalid"
     words = {word.strip().lower() for word in privacy.split(";")}
     return bool(words & {"id", "user", "header"}) or from_host.lower() == "anonymous.invalid"
 

@@ -1,20 +1,23 @@
-"""The stages of a request's life, as Kamailio calls them: the one place where the parts meet in a SIP worker.
+"""What Kamailio asks of Python: one entry for each `python_exec` of `etc/routes.cfg`, which says when.
 
-    ksr_request_route       REQINIT -> CANCEL -> WITHINDLG -> REGISTER -> OPTIONS -> AUTH -> call
-    ksr_reply_route         every reply, before tm sees it
-    ksr_call_*              branch, reply and failure stage of an INVITE (`calls`, names in `ksr_call`)
+    ksr_admit               request of somebody that no telephone has registered from
+    ksr_register            REGISTER
+    ksr_cancel              CANCEL
+    ksr_within*             request within a call
+    ksr_invite, ksr_other   request outside a call
+    ksr_answer              2xx of a call of which some target was passed over, before tm sees it
+    ksr_call_*              branch, reply and failure stage of an INVITE (`calls`)
     ksr_dialog_*            reply and failure stage of a request within a call (`dialogs`)
     ksr_register_*          reply and failure stage of a REGISTER relayed to the upstream (`relayed_register`)
-    ksr_dialog_event        a dialog has failed or ended (it is told of every other change too)
-    ksr_registrar_event     a binding's time is over
-    ksr_uac_event           reply to a request of the box's own
-    ksr_xhttp_event         HTTP request: a WebSocket handshake, or refused
-    ksr_websocket_event     a WebSocket opened or closed
-    ksr_journal_timer       process "journal": queues to disk
-    ksr_upstream_timer      process "upstream": registrations of the box's own
-    ksr_media_timer         process "media": calls whose audio timed out
+    ksr_dialog_event        a dialog has failed or ended
+    ksr_expired             a binding's time is over
+    ksr_own_reply           reply to a request of the box's own
+    ksr_http                HTTP request: a WebSocket handshake, or refused
+    ksr_journal             process "journal": queues to disk
+    ksr_upstream            process "upstream": registrations of the box's own
+    ksr_media               process "media": calls whose audio timed out
 
-What the parts give: `calls.begin(facts, plan)`, `.branch_stage()`, `.reply_stage()`, `.failure_stage()`, `.any_reply()`;
+What the parts give: `calls.begin(facts, plan)`, `.branch_stage()`, `.reply_stage()`, `.failure_stage()`, `.is_in_time()`;
 `dialogs.within()`, `.reply_stage()`, `.failure_stage()`, `.ended()`; `registrar.register()`. Each reads the current message
 through its own adapter. What they share is in `worker.Worker`, made once per process.
 
@@ -40,11 +43,11 @@ from appliance.kamailio.snapshot_view import SnapshotError
 from appliance.kamailio.sources import Known
 from appliance.kamailio.worker import Worker
 
-CONTINUE = 1
-"""What every entry returns: Kamailio takes anything else, None included, for an error."""
+CONTINUE, NO = 1, -1
+"""What an entry returns: true and false in routes.cfg. (0 would end the script there, None is an error.)"""
 
-ANSWERED_END, UNANSWERED_END = "dialog:end", "dialog:failed"
-"""Events of the dialog module that a call's end comes with; it tells every other change of a dialog too."""
+ANSWERED_END = "dialog:end"
+"""Event of the dialog module for the end of a call that was answered; the other one is "dialog:failed"."""
 
 KNOWN_METHODS = frozenset(
     {"SUBSCRIBE", "NOTIFY", "PUBLISH", "MESSAGE", "REFER", "INFO", "UPDATE", "PRACK", "BYE", "ACK", "CANCEL"}
@@ -97,10 +100,41 @@ class Handler:
 
     # requests
 
-    def ksr_request_route(self, _message: object) -> int:
-        """One SIP request."""
+    def ksr_admit(self, _message: object) -> int:
+        """A request from an address that no telephone has registered from. `NO`: it is answered or passed over."""
+        return self._request("request", self._admit)
+
+    def ksr_register(self, _message: object) -> int:
+        """A REGISTER."""
+        return self._request("register", self._register)
+
+    def ksr_cancel(self, _message: object) -> int:
+        """A CANCEL."""
+        return self._request("cancel", self._cancel)
+
+    def ksr_within(self, _message: object) -> int:
+        """A request within a call whose own Route headers are taken off."""
+        return self._request("within", lambda: self.worker.dialogs.within(routed=True))
+
+    def ksr_within_unrouted(self, _message: object) -> int:
+        """A request with a To tag that has no Route header of this box."""
+        return self._request("within", lambda: self.worker.dialogs.within(routed=False))
+
+    def ksr_invite(self, _message: object) -> int:
+        """A call that begins."""
+        return self._request("invite", self._invite)
+
+    def ksr_other(self, _message: object) -> int:
+        """Any other request outside a call."""
+        return self._request("request", self._other)
+
+    def _request(self, what: str, do: Callable[[], bool | None]) -> int:
+        """One SIP request. `do` gives False for one that goes no further."""
         try:
-            self._request()
+            worker = self.worker
+            worker.parts.ksr.enter()
+            worker.view.refresh()
+            return NO if do() is False else CONTINUE
         except UnicodeDecodeError:
             self._refuse(400, "Bad Request")
         except SnapshotError as error:
@@ -108,50 +142,33 @@ class Handler:
             self._ksr.reply_header(f"Retry-After: {RETRY_AFTER_S}\r\n")
             self._refuse(503, "Service Unavailable")
         except Exception:
-            self._log_bug("request")
+            self._log_bug(what)
             self._refuse(500, "Server Internal Error")
-        return CONTINUE
+        return NO
 
-    def _request(self) -> None:
+    def _admit(self) -> bool:
+        """Peers and the box itself come in; strangers are counted, and what is too much is passed over in silence."""
         ksr, worker = self._ksr, self.worker
-        worker.parts.ksr.enter()
-        worker.view.refresh()
-        method = ksr.method
         source = ksr.source
         known = worker.sources().known(source)
-        if not self._admit(method, source, known):
-            return
-        if method == "REGISTER":
-            self._register(known)
-        elif method == "CANCEL":
-            if ksr.has_transaction():
-                worker.dialogs.cancel()
-            else:
-                ksr.reply(481, "Call/Transaction Does Not Exist")
-        elif method != "ACK" and ksr.retransmission():
-            return
-        elif ksr.to_tag:
-            worker.dialogs.within()
-        elif method == "INVITE":
-            self._invite(known)
-        else:
-            self._other(method)
+        if known.source is Source.PEER:
+            return True
+        if not worker.here.is_own(source):
+            count = ksr.count("strangers", source)
+            if is_dropped(known.source, count, ksr.user_agent):
+                ksr.count("counts", "dropped")
+                return False
+        ksr.force_rport()
+        return True
 
-    def _admit(self, method: str, source: str, known: Known) -> bool:
-        """REQINIT. False: the request is answered or passed over."""
-        ksr = self._ksr
-        if known.source is not Source.PEER:
-            if not ksr.look("phones", source) and not self.worker.here.is_own(source):
-                count = ksr.count("strangers", source)
-                if is_dropped(known.source, count, ksr.user_agent):
-                    ksr.count("counts", "dropped")
-                    return False
-            ksr.force_rport()
-        if not ksr.hops_left():
-            if method != "ACK":
-                ksr.reply(483, "Too Many Hops")
-            return False
-        return ksr.sane()
+    def _known(self) -> Known:
+        return self.worker.sources().known(self._ksr.source)
+
+    def _cancel(self) -> None:
+        if self._ksr.has_transaction():
+            self.worker.dialogs.cancel()
+        else:
+            self._ksr.reply(481, "Call/Transaction Does Not Exist")
 
     def _understood(self) -> bool:
         """Whether the box can do what the sender requires of it (RFC 3261 section 8.2.2.3). False: it was told no."""
@@ -166,14 +183,14 @@ class Handler:
             self._ksr.reply(420, "Bad Extension")
         return not missing
 
-    def _register(self, known: Known) -> None:
-        if known.source is Source.PEER:
+    def _register(self) -> None:
+        if self._known().source is Source.PEER:
             self._not_allowed(405, "Method Not Allowed")
         elif self._understood():
             self.worker.register()
 
-    def _invite(self, known: Known) -> None:
-        worker = self.worker
+    def _invite(self) -> None:
+        worker, known = self.worker, self._known()
         if self._is_self_test():
             self._ksr.reply(*self._self_tested())
             return
@@ -184,7 +201,7 @@ class Handler:
                 return
             origin, origin_id = Origin.PHONE, number
         given = facts.call_facts(origin, origin_id, self._ksr.pv, self._ksr.headers)
-        worker.calls.begin(given, decide(given, worker.view))
+        worker.calls.begin(given, worker.memory.decide(given, worker.view))
 
     def _is_self_test(self) -> bool:
         """Only a sender on this machine has an address of the box."""
@@ -194,9 +211,10 @@ class Handler:
         given = self_test.call_of(self._ksr.header(self_test.HEADER))
         return self_test.UNREADABLE if given is None else self_test.answer(decide(given, self.worker.view))
 
-    def _other(self, method: str) -> None:
+    def _other(self) -> None:
         """Outside a call. Nothing is relayed: whoever asks is answered by the box."""
         ksr = self._ksr
+        method = ksr.method
         if method == "ACK":
             if ksr.has_transaction():
                 ksr.relay()
@@ -230,12 +248,12 @@ class Handler:
 
     # replies and failures
 
-    def ksr_reply_route(self, _message: object) -> int:
-        """One SIP reply, before its transaction sees it."""
-        return self._stage("reply", lambda worker: worker.calls.any_reply())
+    def ksr_answer(self, _message: object) -> int:
+        """A 2xx to an INVITE of which some target was passed over. `NO`: it comes too late and goes no further."""
+        return self._stage("answer", lambda worker: worker.calls.is_in_time())
 
     def ksr_call_branch(self, _message: object) -> int:
-        """One branch of an INVITE is about to be sent."""
+        """One branch of an INVITE is about to be sent. `NO`: it is not."""
         return self._stage("branch", lambda worker: worker.calls.branch_stage())
 
     def ksr_call_reply(self, _message: object) -> int:
@@ -265,22 +283,20 @@ class Handler:
     # events
 
     def ksr_dialog_event(self, _message: object, event: str) -> int:
-        """The dialog module says something of a call."""
-        if event not in (ANSWERED_END, UNANSWERED_END):
-            return CONTINUE
+        """A call has ended."""
         return self._stage(event, lambda worker: worker.dialogs.ended(event == ANSWERED_END))
 
-    def ksr_uac_event(self, _message: object, event: str) -> int:
+    def ksr_own_reply(self, _message: object) -> int:
         """A reply, or none, to a request of the box's own."""
-        return self._guarded(event, lambda: self.worker.own_reply())
+        return self._guarded("own reply", lambda: self.worker.own_reply())
 
-    def ksr_registrar_event(self, _message: object, event: str) -> int:
+    def ksr_expired(self, _message: object) -> int:
         """A binding's time is over."""
-        return self._guarded(event, lambda: self.worker.registrar.expired(self._ksr.expired_number()))
+        return self._guarded("expired", lambda: self.worker.registrar.expired(self._ksr.expired_number()))
 
-    def ksr_xhttp_event(self, _message: object, event: str) -> int:
+    def ksr_http(self, _message: object) -> int:
         """An HTTP request on a SIP socket."""
-        return self._guarded(event, self._http)
+        return self._guarded("http", self._http)
 
     def _http(self) -> None:
         ksr = self._ksr
@@ -289,34 +305,30 @@ class Handler:
         else:
             ksr.http_reply(404, "Not Found")
 
-    def ksr_websocket_event(self, _message: object, _event: str) -> int:
-        """A WebSocket was opened or closed: nothing to do, its contact fails over or expires."""
-        return CONTINUE
-
     # processes of the box's own
 
-    def ksr_journal_timer(self, _message: object, _event: str) -> int:
+    def ksr_journal(self, _message: object) -> int:
         """Every 50 ms in the process "journal"."""
         return self._guarded("journal", lambda: self.worker.write())
 
-    def ksr_upstream_timer(self, _message: object, _event: str) -> int:
-        """Every 50 ms in the process "upstream"."""
+    def ksr_upstream(self, _message: object) -> int:
+        """Every 200 ms in the process "upstream"."""
         return self._guarded("upstream", lambda: self.worker.register_upstream())
 
-    def ksr_media_timer(self, _message: object, _event: str) -> int:
+    def ksr_media(self, _message: object) -> int:
         """Every 2 s in the process "media"."""
         return self._guarded("media", lambda: self.worker.watch_media())
 
     # bugs
 
-    def _stage(self, what: str, do: Callable[[Worker], object], answer: bool = False) -> int:
-        """A stage of a call, with a memory of its own (`KsrCall.enter`)."""
+    def _stage(self, what: str, do: Callable[[Worker], bool | None], answer: bool = False) -> int:
+        """A stage of a call, with a memory of its own (`KsrCall.enter`). `do` gives False for a message that goes no further."""
         try:
             worker = self.worker
             call = worker.parts.ksr
             outer = call.enter()
             try:
-                do(worker)
+                return NO if do(worker) is False else CONTINUE
             finally:
                 call.leave(outer)
         except Exception:

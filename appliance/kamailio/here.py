@@ -46,6 +46,7 @@ class Here:
         return f"{transport}:{host}:{port}"
 
 
+@lru_cache(ADDRESSES_KEPT)
 def transport_of(uri: str) -> str:
     """Transport that a SIP URI asks for: "udp" where it names none."""
     for word in uri.lower().split(";")[1:]:
@@ -54,6 +55,7 @@ def transport_of(uri: str) -> str:
     return "tls" if uri.lower().startswith("sips:") else "udp"
 
 
+@lru_cache(ADDRESSES_KEPT)
 def host_of(uri: str) -> str:
     """Host part of a SIP URI, without brackets; "" when it is none."""
     return host_port(uri).rpartition(":")[0].strip("[]")

@@ -15,6 +15,8 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import closing, suppress
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -63,6 +65,7 @@ class Queues(Protocol):
 
     def put(self, queue: str, key: str, value: str) -> bool: ...
     def take(self, queue: str) -> tuple[str, str] | None: ...
+    def take_all(self, queue: str, most: int) -> Iterable[tuple[str, str]]: ...
 
 
 class Clock(Protocol):
@@ -93,15 +96,44 @@ class Journal:
 
     def put(self, event: str, call: str, data: dict[str, Any]) -> None:
         """Write down that `event` happened to `call` (its key, "" for none) now."""
-        item = f"{event} {self._clock.mono_ms()} {self._clock.wall_ms()} {write(data)}"
+        self.put_text(event, call, write(data))
+
+    def put_text(self, event: str, call: str, text: str) -> None:
+        """The same with data that are JSON already."""
+        item = f"{event} {self._clock.mono_ms()} {self._clock.wall_ms()} {text}"
         # A queue takes no empty key.
         self._queues.put(QUEUE, call or "-", item)
 
 
-def read_item(key: str, value: str, boot_id: str) -> Event:
-    """A queue's item as a row. Raises ValueError for one that `Journal.put` did not write."""
-    event, mono_ms, wall_ms, data = value.split(" ", 3)
-    return ("" if key == "-" else key, event, int(mono_ms), int(wall_ms), boot_id, data)
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The time between two looks at the queue, in milliseconds of both clocks: what is found was written within it."""
+
+    since_mono: int
+    since_wall: int
+    until_mono: int
+    until_wall: int
+
+    def mono_ms(self, wall_ms: int) -> int:
+        """Monotonic time of an event of which only the wall clock is known. The wall clock may have been set within the
+        span: then the reading counts that falls within it, by the clock as it was before or as it is now."""
+        before = self.since_mono + wall_ms - self.since_wall
+        now = self.until_mono + wall_ms - self.until_wall
+        for mono in (now, before):
+            if self.since_mono <= mono <= self.until_mono:
+                return mono
+        return min(max(now, self.since_mono), self.until_mono)
+
+
+def read_item(key: str, value: str, boot_id: str, span: Span) -> Event:
+    """A queue's item as a row. Raises ValueError for one that neither `Journal.put` nor routes.cfg wrote: the latter writes
+    "-" for the monotonic clock, which it cannot read, and the wall clock as seconds with a fraction."""
+    event, mono, wall, data = value.split(" ", 3)
+    call = "" if key == "-" else key
+    if mono == "-":
+        wall_ms = int(float(wall) * 1000)
+        return (call, event, span.mono_ms(wall_ms), wall_ms, boot_id, data)
+    return (call, event, int(mono), int(wall), boot_id, data)
 
 
 def boot_id() -> str:
@@ -184,6 +216,7 @@ class Writer:
         self._boot = boot
         self._database: sqlite3.Connection | None = None
         self._pending: deque[Event] = deque(maxlen=PENDING_MAX)
+        self._looked = clock.mono_ms(), clock.wall_ms()
         self._retry_ms = 0
         self._warn_ms = 0
         self._prune_ms = 0
@@ -217,15 +250,17 @@ class Writer:
         return written
 
     def _fill(self) -> None:
-        for _ in range(BATCH_MAX):
-            item = self._queues.take(QUEUE)
-            if item is None:
-                return
+        mono, wall = self._clock.mono_ms(), self._clock.wall_ms()
+        span, taken = Span(*self._looked, mono, wall), 0
+        for key, value in self._queues.take_all(QUEUE, BATCH_MAX):
+            taken += 1
             try:
-                self._add(read_item(*item, self._boot))
+                self._add(read_item(key, value, self._boot, span))
             except (ValueError, TypeError) as error:
                 self.lost += 1
                 self._warn(f"journal: an item is not an event and is passed over: {error}")
+        if taken < BATCH_MAX:
+            self._looked = mono, wall
 
     def _add(self, event: Event) -> None:
         if len(self._pending) == PENDING_MAX:
@@ -238,7 +273,7 @@ class Writer:
         if self._database is None:
             self._database = connect(self._path)
             self._database.execute(SCHEMA)
-        batch = [self._pending[place] for place in range(min(len(self._pending), BATCH_MAX))]
+        batch = list(islice(self._pending, BATCH_MAX))
         self._database.execute("BEGIN IMMEDIATE")
         try:
             self._database.executemany(_INSERT, batch)

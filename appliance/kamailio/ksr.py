@@ -7,6 +7,7 @@ No method blocks on anything but Kamailio's own locks.
 """
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,13 +15,6 @@ from appliance.kamailio.ksr_result import KsrMisuse, number, yes
 
 NATED, PINGED = 6, 7
 """Branch flags FLB_NATB and FLB_NATSIPPING of kamailio.cfg."""
-
-SANITY_MESSAGE, SANITY_URIS = 17895 + 512, 7
-"""Checks of Kamailio's own default configuration (version, scheme, required headers, CSeq, Content-Length, Expires, URIs), and
-Proxy-Require."""
-
-HOPS_MAX = 70
-"""Max-Forwards given to a request that has none (RFC 3261 section 16.6)."""
 
 NO_REPLY = 2
 """Flag of `save`: the script answers."""
@@ -129,24 +123,7 @@ class Ksr:
         """User-Agent, "" when there is none."""
         return str(self.raw.kx.gete_ua() or "")
 
-    @property
-    def to_tag(self) -> bool:
-        """Whether the request has a To tag."""
-        return yes(self.raw.siputils.has_totag(), "siputils.has_totag")
-
     # REQINIT
-
-    def hops_left(self) -> bool:
-        """Count Max-Forwards down. False: none is left."""
-        return yes(self.raw.maxfwd.process_maxfwd(HOPS_MAX), "maxfwd.process_maxfwd")
-
-    def sane(self) -> bool:
-        """Check the message. False: it is broken, and Kamailio has answered it where that was possible."""
-        return yes(self.raw.sanity.sanity_check(SANITY_MESSAGE, SANITY_URIS), "sanity.sanity_check")
-
-    def to_self(self) -> bool:
-        """Whether the Request-URI names this box."""
-        return self.raw.is_myself_ruri() is True
 
     def force_rport(self) -> None:
         """Answer to the port that the request came from (RFC 3581), asked or not."""
@@ -206,10 +183,6 @@ class Ksr:
         """In the failure stage: whether the far side said anything. tm marks a branch as replied only after its first reply is
         dealt with, so the reply itself is looked for too."""
         return yes(self.raw.tm.t_branch_replied(), "tm.t_branch_replied") or bool(self.pv("$T_rpl($rs)"))
-
-    def drop(self) -> None:
-        """In the reply stage: this reply goes no further."""
-        self.raw.set_drop()
 
     def send_to(self, uri: str, sock: str) -> None:
         """Next hop and socket of what is relayed."""
@@ -306,11 +279,17 @@ class Ksr:
 
     def take(self, queue: str) -> tuple[str, str] | None:
         """Take the oldest item, None when the queue is empty."""
-        if not yes(self.raw.mqueue.mq_fetch(queue), "mqueue.mq_fetch"):
-            return None
-        item = str(self.raw.mqueue.mqk_gete(queue)), str(self.raw.mqueue.mqv_gete(queue))
-        self.raw.mqueue.mq_pv_free(queue)
-        return item
+        return next(self.take_all(queue, 1), None)
+
+    def take_all(self, queue: str, most: int) -> Iterator[tuple[str, str]]:
+        """Take items, the oldest first, until the queue is empty or `most` are taken. The item itself is freed by the fetch
+        that follows it."""
+        module = self.raw.mqueue
+        fetch, key, value = module.mq_fetch, module.mqk_gete, module.mqv_gete
+        for _ in range(most):
+            if not yes(fetch(queue), "mqueue.mq_fetch"):
+                return
+            yield key(queue), value(queue)
 
     # requests of the box's own
 

@@ -7,15 +7,16 @@ argument; only this module and `ksr` compare such results. Nothing here blocks, 
 """
 
 import json
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable
+from functools import cache
+from typing import Any, NamedTuple
 
 from appliance.kamailio.compact_json import read, write
 from appliance.kamailio.ksr_result import number, yes
 
-FAILURE, BRANCH, REPLY = "ksr_call_failure", "ksr_call_branch", "ksr_call_reply"
-IN_DIALOG_FAILURE, IN_DIALOG_REPLY = "ksr_dialog_failure", "ksr_dialog_reply"
-"""Names under which the script registers the stages of a call."""
+FAILURE, BRANCH, REPLY = "CALL_FAILURE", "CALL_BRANCH", "CALL_REPLY"
+IN_DIALOG_FAILURE, IN_DIALOG_REPLY = "DIALOG_FAILURE", "DIALOG_REPLY"
+"""Names of the stages of a call in routes.cfg."""
 
 CONTACTS_MAX = 12
 """Bindings rung at once: Kamailio's `max_branches` is 12 by default, and each of them costs a transaction branch."""
@@ -28,8 +29,16 @@ STORE = "$avp(ky)"
 """Beside a transaction: what its stages tell each other, as one text. One value is written and read once in a stage; each of
 them by itself would cost as much again as what is done with it."""
 
-LARGE = {"plan": "$avp(ky_plan)", "offer": "$avp(ky_offer)"}
-"""Values too long to be written again whenever another one changes: each by itself."""
+APART = {
+    "plan": "$avp(ky_plan)",
+    "offer": "$avp(ky_offer)",
+    "rang": "$avp(ky_rang)",
+    "codec": "$avp(ky_codec)",
+}
+"""Values each by itself: too long to be written again whenever another one changes, or written by routes.cfg too."""
+
+PLAIN = "plain"
+"""Beside a dialog: that routes.cfg carries it, see `KsrCall.hand_over`."""
 
 FIXED = frozenset(
     {
@@ -45,14 +54,25 @@ FIXED = frozenset(
         "$Ri",
         "$Rp",
         "$T_branch_idx",
-        *LARGE.values(),
+        *APART.values(),
     }
 )
 """What stays the same for the whole of a stage: asked of Kamailio once."""
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Plain(NamedTuple):
+    """What routes.cfg needs to carry a call by itself. user, caller: extensions. spoken: the kind of RTP. display, uri: caller
+    that the telephone is shown. bye_life_ms: time for a sign of life from whom a BYE goes to."""
+
+    user: str
+    caller: str
+    spoken: str
+    display: str
+    uri: str
+    bye_life_ms: int
+
+
+class Target(NamedTuple):
     """One place to send a branch. uri: Request-URI. dst: next hop when it differs from the URI. sock: the box's socket as
     Kamailio names it ("udp:192.0.2.10:5060"). user: the extension or number it belongs to."""
 
@@ -120,22 +140,30 @@ class KsrCall:
 
     def get(self, name: str) -> str:
         """A value kept with the transaction, "" when it is not set."""
-        if name in LARGE:
-            return self.pv(LARGE[name])
+        if name in APART:
+            return self.pv(APART[name])
         kept = self._stage.kept
         return (self._load() if kept is None else kept).get(name, "")
 
     def put(self, name: str, value: str) -> None:
         """Keep a value with the transaction; "" forgets it. Other stages see it when this one is over, or relays."""
         stage = self._stage
-        if name in LARGE:
-            stage.seen[LARGE[name]] = value
-            self._set_avp(LARGE[name], value)
+        if name in APART:
+            stage.seen[APART[name]] = value
+            self._set_avp(APART[name], value)
             return
         kept = self._load() if stage.kept is None else stage.kept
         if kept.get(name, "") != value:
             kept[name] = value
             stage.changed = True
+
+    def put_all(self, kept: dict[str, str], *, plan: str, offer: str) -> None:
+        """Keep all of this with a transaction that has nothing yet."""
+        stage, sets = self._stage, self.ksr.pv.sets
+        stage.kept, stage.changed = kept, True
+        sets(APART["plan"], plan)
+        if offer:
+            sets(APART["offer"], offer)
 
     def _load(self) -> dict[str, str]:
         text = self._pv_get(STORE)
@@ -145,10 +173,6 @@ class KsrCall:
     def status(self) -> int:
         """Code of the current reply."""
         return int(self.pv("$rs") or 0)
-
-    def is_answer(self) -> bool:
-        """Whether the message is a 2xx to an INVITE."""
-        return 200 <= (self._pv_get("$rs") or 0) < 300 and self._pv_get("$rm") == "INVITE"
 
     def header(self, name: str) -> str:
         """The first header of that name, "" when there is none."""
@@ -162,6 +186,12 @@ class KsrCall:
     def remove(self, name: str) -> None:
         """Take every header of that name out of what is sent on."""
         self.ksr.hdr.remove(name)
+
+    def remove_all(self, names: Iterable[str]) -> None:
+        """The same for several names."""
+        remove = self.ksr.hdr.remove
+        for name in names:
+            remove(name)
 
     def append(self, line: str) -> None:
         """Add a header line (without the line's end)."""
@@ -234,20 +264,34 @@ class KsrCall:
         """Index of the current branch, -1 when there is none."""
         return int(self.pv("$T_branch_idx") or -1)
 
-    def set_drop(self) -> None:
-        """In the branch stage: do not send this branch. In the reply stage: do not pass this reply on."""
-        self.ksr.set_drop()
-
     def cancel_call(self, call_id: str, cseq: str) -> None:
         """Give up a call that is still being set up."""
         self.ksr.tmx.t_cancel_callid(call_id, cseq, 0)
+
+    # calls that routes.cfg carries
+
+    def hand_over(self, plain: Plain) -> None:
+        """Leave branches, replies and the dialog of this call to routes.cfg, as long as nothing fails."""
+        sets = self.ksr.pv.sets
+        sets("$avp(ky_caller)", plain.caller)
+        sets("$avp(ky_spoken)", plain.spoken)
+        sets("$avp(ky_display)", plain.display)
+        sets("$avp(ky_uri)", plain.uri)
+        sets("$avp(ky_plain)", plain.user)
+        self.note(PLAIN, str(plain.bye_life_ms))
+
+    def take_back(self) -> None:
+        """From here on the stages of this call are Python's."""
+        if self._pv_get("$avp(ky_plain)"):
+            self.ksr.pv.unset("$avp(ky_plain)")
+            self.note(PLAIN, "")
 
     # where a branch goes
 
     def aim(self, targets: list[Target]) -> None:
         """Make `targets` the destinations of the next `relay`, all at once."""
         first, *others = targets
-        users = {f"{target.uri} {target.dst}": target.user for target in targets}
+        users = {f"{target.uri} {target.dst}": target.user for target in targets} if others else {}
         self.put("aim", write(users) if others else first.user)
         self._set(first)
         for index, target in enumerate(others):
@@ -284,15 +328,13 @@ class KsrCall:
             "reg_fetch_contacts",
         ):
             return []
-        found = [self._contact(user, index) for index in range(int(self.pv("$(ulc(callee=>count))") or 0))]
+        get, found = self._pv_get, []
+        for index in range(get("$(ulc(callee=>count))") or 0):
+            uri, received, socket = [get(name) for name in _contact_fields(index)]
+            if uri:
+                found.append(Target(uri, user, received or "", socket or ""))
         self.ksr.registrar.reg_free_contacts("callee")
-        return [target for target in found if target.uri]
-
-    def _contact(self, user: str, index: int) -> Target:
-        def field(name: str) -> str:
-            return self.pv(f"$(ulc(callee=>{name})[{index}])")
-
-        return Target(field("addr"), user, field("received"), field("socket"))
+        return found
 
     # dialogs
 
@@ -380,12 +422,8 @@ class KsrCall:
         """Whether the Request-URI names this box."""
         return self.ksr.is_myself_ruri() is True
 
-    def loose_route(self) -> bool:
-        """Take the box's own Route headers off. False: none was there."""
-        return yes(self.ksr.rr.loose_route(), "rr.loose_route")
-
     def upstream(self) -> bool:
-        """Whether a request goes towards the first caller. Only after `loose_route`."""
+        """Whether a request goes towards the first caller. Only where the box's own Route headers were taken off."""
         return yes(self.ksr.rr.is_direction("upstream"), "rr.is_direction")
 
     def reset_next_hop(self) -> None:
@@ -453,3 +491,13 @@ class KsrCall:
     def send(self, uri: str, sock: str, data: str) -> None:
         """Send text as it is, outside any transaction."""
         self.ksr.corex.sendx(uri, sock, data)
+
+
+@cache
+def _contact_fields(index: int) -> tuple[str, str, str]:
+    """Pseudo-variables of a fetched contact: address, where it is reached, socket."""
+    return (
+        f"$(ulc(callee=>addr)[{index}])",
+        f"$(ulc(callee=>received)[{index}])",
+        f"$(ulc(callee=>socket)[{index}])",
+    )

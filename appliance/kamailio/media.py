@@ -10,18 +10,20 @@ call goes on without it unless its sides cannot talk directly.
 import json
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 from appliance.kamailio import here as places
 from appliance.kamailio.actions import Step, StepKind
 from appliance.kamailio.call_key import sdp_key
 from appliance.kamailio.codec import agreed_codec
-from appliance.kamailio.ksr_call import KsrCall
+from appliance.kamailio.ksr_call import KsrCall, Target
 from appliance.kamailio.media_anchor import (
     Anchor,
     Rtp,
     Side,
     anchor,
     answer_flags,
+    is_direct,
     mark,
     media_address,
     offer_flags,
@@ -30,7 +32,7 @@ from appliance.kamailio.media_anchor import (
 )
 from appliance.kamailio.request import CallFacts, Origin
 from appliance.kamailio.spoken import NOT_SPOKEN, first_guess, second_guess
-from appliance.kamailio.view import Policy, View
+from appliance.kamailio.view import View
 
 SDP_MAX_BYTES = 8_000
 """An SDP kept between two passes: a web phone's offer has some 3 kB; what is longer is anchored on both passes."""
@@ -45,6 +47,15 @@ SILENT_S = 5.0
 """After rtpengine did not answer, a worker tries it again only after this time: each try holds the worker up."""
 
 
+class Talk(NamedTuple):
+    """What both sides of a call speak to each other directly. side: the caller's, as it lies beside the transaction. sdp: his
+    offer, "" for none."""
+
+    side: str
+    rtp: Rtp
+    sdp: str
+
+
 class MediaPath:
     """Media of the current message's call."""
 
@@ -56,6 +67,21 @@ class MediaPath:
         self._silent_until_s = 0.0
 
     # request stage
+
+    def direct(self, facts: CallFacts, targets: list[Target]) -> Talk | None:
+        """What is spoken, if every one of a telephone's contacts can be offered the caller's SDP as it is. Changes nothing."""
+        sdp = self._body()
+        caller = self._caller_side(facts, sdp)
+        for target in targets:
+            callee = self._phone_side(target.uri, target.dst, target.user, caller.rtp)
+            if not is_direct(caller, callee):
+                return None
+        return Talk(_write(caller), caller.rtp, sdp)
+
+    def remember(self, facts: CallFacts, talk: Talk) -> None:
+        """What a telephone speaks that calls: next time it is offered that at once."""
+        if talk.sdp:
+            self._ksr.keep(SPOKEN, _phone(facts.origin_id, self._ksr.pv("$si")), talk.rtp)
 
     def caller(self, facts: CallFacts) -> None:
         """Note what the calling side speaks, from where, and its offer. On the second pass: what the first one noted."""
@@ -220,15 +246,17 @@ class MediaPath:
         if step.kind is not StepKind.CONTACTS:
             peer = places.peer_of(step.target, policy)
             return Side(peer.network if peer else "lan")
-        return self._phone_side(self._ksr.pv("$ru"), self._ksr.pv("$du"), policy)
+        ksr = self._ksr
+        caller, otherwise = _read(ksr.get("side")).rtp, bool(ksr.get("otherwise"))
+        return self._phone_side(ksr.pv("$ru"), ksr.pv("$du"), ksr.aimed_at(), caller, otherwise)
 
-    def _phone_side(self, uri: str, received: str, policy: Policy) -> Side:
+    def _phone_side(self, uri: str, received: str, user: str, caller: Rtp, otherwise: bool = False) -> Side:
+        policy = self._view.policy
         where = received or uri
         network = places.network_of(places.host_of(where), policy)
-        transport = places.transport_of(where)
-        known = self._ksr.look(SPOKEN, _phone(self._ksr.aimed_at(), places.host_of(where)))
-        rtp = first_guess(transport, _read(self._ksr.get("side")).rtp, known)
-        if self._ksr.get("otherwise"):
+        known = self._ksr.look(SPOKEN, _phone(user, places.host_of(where)))
+        rtp = first_guess(places.transport_of(where), caller, known)
+        if otherwise:
             rtp = second_guess(rtp)
         behind = bool(received) and places.host_of(received) != places.host_of(uri)
         return Side(network, rtp, behind and rtp is not Rtp.WEBRTC)

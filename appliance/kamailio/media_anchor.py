@@ -45,6 +45,12 @@ class Anchor:
         return self.caller.rtp != self.callee.rtp or self.caller.nat or self.callee.nat
 
 
+def is_direct(caller: Side, callee: Side) -> bool:
+    """Whether two sides talk directly in a call that is not recorded: `anchor` would give None."""
+    same = caller.network == callee.network and caller.rtp == callee.rtp
+    return same and not caller.nat and not callee.nat
+
+
 def anchor(caller: Side, callee: Side, record: bool) -> Anchor | None:
     """How rtpengine takes part in a call between these sides; None: not at all."""
     through = Anchor(caller, callee, record)

@@ -6,8 +6,7 @@ Nothing here waits for a disk or a peer.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from appliance.kamailio import bindings, digest, upstream_sender
 from appliance.kamailio.digest import Question, Secrets, Verdict
@@ -34,8 +33,7 @@ class Journal(Protocol):
     def put(self, event: str, call: str, data: dict[str, Any]) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Proof:
+class Proof(NamedTuple):
     """What came of a request's credentials. secrets: whose they are; None unless the verdict is GOOD."""
 
     verdict: Verdict

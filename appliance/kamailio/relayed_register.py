@@ -21,7 +21,7 @@ from appliance.kamailio.upstream_sender import own_address
 from appliance.kamailio.view import Peer
 from appliance.model import LinkState
 
-REPLY, FAILURE = "ksr_register_reply", "ksr_register_failure"
+REPLY, FAILURE = "REGISTER_REPLY", "REGISTER_FAILURE"
 """Names under which the handler registers the stages."""
 
 NOTE = "$avp(ky_register)"

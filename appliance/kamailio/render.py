@@ -1,7 +1,7 @@
 """Box and layout become what Kamailio reads: the top-level kamailio.cfg, tls.cfg, the KEMI script's copy.
 
-The texts are pure functions; `write` is the only one that touches the disk. What is the same on every box is in
-`etc/kamailio.cfg`, which the rendered file includes. Every path is absolute. Values are checked before they are
+The texts are pure functions; `write` is the only one that touches the disk. What is the same on every box is in the folder
+`etc`, which the rendered file includes. Every path is absolute. Values are checked before they are
 written into a configuration language, whose strings know no escape for a quotation mark.
 """
 
@@ -17,6 +17,7 @@ from appliance.layout import Layout
 
 PACKAGE_DIR = Path(__file__).resolve().parent
 STATIC_CFG = PACKAGE_DIR / "etc" / "kamailio.cfg"
+ROUTES_CFG = PACKAGE_DIR / "etc" / "routes.cfg"
 ENTRY_TEMPLATE = PACKAGE_DIR / "script" / "kemi_entry.py"
 INSTALL_ROOT = PACKAGE_DIR.parents[1]
 """The folder that holds the package `appliance`: a checkout, or a site-packages."""
@@ -106,6 +107,7 @@ def kamailio_cfg(box: Box, layout: Layout) -> str:
         *(f"#!define {name} {value}" for name, value in defines.items()),
         *listen_lines(box),
         f"include_file {_quoted(STATIC_CFG)}",
+        f"include_file {_quoted(ROUTES_CFG)}",
     ]
     return "\n".join(lines) + "\n"
 

@@ -21,6 +21,7 @@ from appliance.kamailio.ksr_call import KsrCall
 from appliance.kamailio.media import MediaPath
 from appliance.kamailio.media_loss import Look
 from appliance.kamailio.media_watch import MediaWatch
+from appliance.kamailio.memory import Memory
 from appliance.kamailio.registrar import Doorkeeper, Registrar
 from appliance.kamailio.relayed_register import RelayedRegister
 from appliance.kamailio.snapshot_view import SnapshotError, SnapshotView
@@ -69,6 +70,7 @@ class Worker:
         call = KsrCall(raw)
         live = Live(self.ksr, call)
         self.view = SnapshotView(settings["snapshot"], live)
+        self.memory = Memory()
         self.parts = Parts(call, self.view, self.here, self.journal, live, MediaPath(call, self.view))
         self.doorkeeper = Doorkeeper(self.ksr, self.view, key, now_s)
         self.registrar = Registrar(self.ksr, self.doorkeeper, self.journal, now_s)

@@ -324,6 +324,10 @@ class Queue:
     def take(self, _queue: str) -> tuple[str, str] | None:
         return self.items.pop(0) if self.items else None
 
+    def take_all(self, _queue: str, most: int) -> list[tuple[str, str]]:
+        taken, self.items = self.items[:most], self.items[most:]
+        return taken
+
 
 def test_what_kamailio_writes_is_what_the_agent_reads_and_old_rows_go(tmp_path: Path, spool: Spool) -> None:
     path, queue, clock = tmp_path / "journal.sqlite", Queue(), journal_writer.SystemClock()

@@ -141,6 +141,23 @@ async def test_call_between_two_telephones_is_answered_ended_and_journalled() ->
         assert answered == {"index": 0, "code": 200, "user": "202", "codec": "PCMU"}
 
 
+async def test_callee_who_ends_the_call_is_named_and_a_callers_telephone_that_is_gone_delays_nobody() -> None:
+    held: list[Incoming] = []
+
+    def take(incoming: Incoming) -> None:
+        held.append(incoming)
+        answer()(incoming)
+
+    async with bare_box(call_control="local") as box, phones(box, x201=None, x202=take) as (a, b):
+        call = await a.invite(f"sip:202@{box.addresses.box_lan}")
+        assert (await call.wait()).code == 200
+        await a.__aexit__()
+        began = time.monotonic()
+        assert (await b.bye(held[0].dialog())).code == 200
+        assert time.monotonic() - began < 4 * LIFE_S
+        assert await end(box) == {"cause": "normal_clearing", "code": 200, "by": "callee"}
+
+
 async def test_black_hole_is_passed_over_within_the_call_in_its_life_time() -> None:
     async with (
         bare_box() as box,
