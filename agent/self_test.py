@@ -33,9 +33,11 @@ Answers = Mapping[str, int]
 
 def cases(site: Site) -> dict[str, str]:
     """The calls to place: name -> value of the header. The first extensions call the next one, the first an emergency
-    number. Extensions that are not to be disturbed prove nothing and are left out."""
-    numbers = sorted(one.number for one in site.extensions if not one.do_not_disturb)[: PAIRS_MAX + 1]
-    numbers = numbers or sorted(one.number for one in site.extensions)[:1]
+    number. Extensions that are not to be disturbed prove nothing and are left out, unless all are: a site at which nobody
+    can be called is no site."""
+    everybody = sorted(one.number for one in site.extensions)
+    callable_ = sorted(one.number for one in site.extensions if not one.do_not_disturb)
+    numbers = (callable_ or everybody)[: PAIRS_MAX + 1]
     found = {f"{caller}>{called}": f"{caller};{called}" for caller, called in itertools.pairwise(numbers)}
     if numbers and site.policy.emergency_numbers:
         dialled = sorted(site.policy.emergency_numbers)[0]
