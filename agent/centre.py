@@ -28,6 +28,7 @@ from agent.recording_table import RecordingTable
 from agent.recording_upload import RecordingSender
 from agent.senders import Report, Switches, run_journal, run_pick_up, run_recordings, run_records
 from agent.spool import Spool
+from agent.spool_desk import reasons
 from agent.status import SpoolStatus, Status
 from agent.supervisor import Work
 from agent.upload import RecordSender
@@ -249,7 +250,9 @@ class Centre:
             self._acknowledged, self._synced_s = sender.counters.acknowledged, self._now_s()
         standing = self._receipts.standing if self._receipts else Standing()
         receipt = standing.receipt
+        parked = depth.parked or (recordings.parked if recordings else 0)
         return SpoolStatus(
+            parked_reasons=reasons(spool) if parked else {},
             numbered=depth.next_seq - 1,
             receipt_seq=receipt.seq if receipt else 0,
             receipt_count=receipt.count if receipt else 0,

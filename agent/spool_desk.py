@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.spool import BUSY_MS, DAMAGED_REASON
+from agent.spool import BUSY_MS, DAMAGED_REASON, Spool
 from agent.spool_errors import spool_error
 from appliance.errors import KyusaiError
 
@@ -29,6 +29,20 @@ class Parked:
     kind: str
     reason: str
     created_utc: str
+
+
+REASONS_MAX = 5
+"""Of parked items, in the status; the list has all."""
+
+_REASONS = """SELECT reason, count(*) FROM (
+    SELECT reason FROM record WHERE state = 'parked' UNION ALL SELECT reason FROM recording WHERE state = 'parked'
+    ) GROUP BY reason ORDER BY 2 DESC, 1 LIMIT ?"""
+
+
+def reasons(spool: Spool) -> dict[str, int]:
+    """Why records and recordings are parked, the most frequent first. Blocks on disk. Raises SpoolError."""
+    with spool.reading() as db:
+        return dict(db.execute(_REASONS, (REASONS_MAX,)).fetchall())
 
 
 @contextmanager

@@ -81,7 +81,7 @@ class ConfigStatus:
 class SpoolStatus:
     """What waits for the centre. oldest_age_s: of the oldest waiting record, 0 when none waits. numbered: records that this
     site ever had. receipt_*: the centre's latest signed word, "of receipt_seq I hold receipt_count"; receipt_problem: "" or
-    missing, other_chain, unsigned, other_site."""
+    missing, other_chain, unsigned, other_site. parked_reasons: why records and recordings are parked, and how many of each."""
 
     waiting: int = 0
     parked: int = 0
@@ -97,6 +97,7 @@ class SpoolStatus:
     receipt_count: int = 0
     receipt_utc: str = ""
     receipt_problem: str = ""
+    parked_reasons: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,6 +136,7 @@ def _troubles(status: Json, lang: Lang) -> list[RenderableType]:
     spool = status["spool"]
     if spool["parked"] or spool.get("recordings_parked"):
         lines.append(text("agent.status.look_at_parked", lang))
+        lines += [f"  {count} × {reason}" for reason, count in spool.get("parked_reasons", {}).items()]
     if spool.get("receipt_problem"):
         lines.append(text(f"agent.status.receipt_{spool['receipt_problem']}", lang))
     config = status["config"]

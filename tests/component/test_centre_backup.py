@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from appliance.errors import KyusaiError
+from cloudsync.service import audit_log
 from cloudsync.service.backup import backup, restore
 from cloudsync.service.configuration import publish
 from cloudsync.service.listening import fetch
@@ -28,6 +29,7 @@ def test_restored_centre_holds_what_was_backed_up(tmp_path: Path, source: str, t
     with opened(tmp_path / "b") as centre:
         assert contents(centre) == held
         assert (centre.keys.public(), centre.tls.ca_certificate()) == keys
+        assert audit_log.check(centre).faults == (), "the audit trail's chain holds"
         assert fetch(centre, "rec-1", "", tmp_path / "audio", "admin:test").sha256_fits
         send(centre, chain(2, begin=1201, prev_hash=records[-1].hash))  # and it goes on
         assert len(contents(centre)["record"]) == 1202

@@ -1,5 +1,6 @@
 """A person's hand in the spool while the agent has it open: what is parked is shown, and waits again by command."""
 
+import io
 import json
 import os
 import subprocess
@@ -8,12 +9,15 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from agent.journal_events import Moment
 from agent.records import NewRecord, Settlement
 from agent.spool import DAMAGED_REASON, Spool
-from agent.spool_desk import Parked, parked, retry
+from agent.spool_desk import Parked, parked, reasons, retry
 from agent.spool_files import open_spool
+from agent.status import SpoolStatus, Status
+from agent.status_view import view
 from appliance.errors import KyusaiError
 
 BOX = """[box]
@@ -42,6 +46,19 @@ def test_parked_records_are_listed_and_wait_again_while_the_agent_runs(tmp_path:
         assert listed[0] == Parked("record", "a", "cdr", "seq_conflict", listed[0].created_utc)
         assert retry(tmp_path / "spool.sqlite") == 1, "what the disk spoilt no try makes whole"
         assert [record.id for record in opened.spool.waiting(9)] == ["a", "c"]
+
+
+def test_status_says_why_things_are_parked(tmp_path: Path) -> None:
+    with closing(open_spool(tmp_path / "spool.sqlite", NOW)) as opened:
+        fill(opened.spool)
+        opened.spool.append([NewRecord("d", "cdr", 1, NOW.wall_ms, "boot-a", {})])
+        opened.spool.settle(Settlement((), {"d": "seq_conflict"}))
+        assert reasons(opened.spool) == {"seq_conflict": 2, DAMAGED_REASON: 1}
+        spool = SpoolStatus(parked=3, parked_reasons=reasons(opened.spool))
+    shown = Console(width=200, record=True, file=io.StringIO())
+    status = Status("tokyo-1-a", "tokyo-1", "Tokyo", "0", "now", 1.0, False, spool=spool)
+    shown.print(view(json.loads(json.dumps(status.as_json())), "en"))
+    assert "2 × seq_conflict" in shown.export_text()
 
 
 def test_only_named_ones_wait_again(tmp_path: Path) -> None:

@@ -1,13 +1,16 @@
 """A centre with something of everything in it, and what it holds as plain values, to compare two of them."""
 
 import hashlib
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from pathlib import Path
 from typing import Any
 
 import pyrage
 
+from appliance.local_change import Change
 from cloudsync import wire
+from cloudsync.clocks import Step
+from cloudsync.service import audit_log
 from cloudsync.service import recordings as recording_rules
 from cloudsync.service.access import BoxIdentity
 from cloudsync.service.attempts import failed
@@ -16,7 +19,7 @@ from cloudsync.service.configuration import publish
 from cloudsync.service.enrolment import make_code
 from cloudsync.service.records import take
 from cloudsync.service.sites import add_site
-from cloudsync.store import copying, sites
+from cloudsync.store import changes, clocks, copying, sites
 from tests.helpers.centre_box import ROOT, chain, random_bytes
 
 WHO = BoxIdentity("tokyo-1", "tokyo-1-a")
@@ -34,7 +37,21 @@ def fill(centre: Centre, records: int = 1200, recordings: int = 2) -> list[wire.
     send(centre, chain(3, prefix="x"))
     for number in range(recordings):
         store_recording(centre, f"rec-{number}")
+    keep_beside(centre)
     return sent
+
+
+def keep_beside(centre: Centre) -> None:
+    """What the centre keeps beside records: a change made at a box, a clock that was set, a time that was corrected, seals."""
+    change = Change(
+        "5f0c3a19", "extensions[201].do_not_disturb", True, False, "sato", "line cut", "2026-11-21", 1, 1
+    )
+    told = clocks.Told(1, "2026-11", "cdr", "1970-01-01T00:02:00.000Z", centre.now_utc())
+    with centre.database.write() as connection:
+        changes.note(connection, *astuple(WHO), change, 9, centre.now_utc())
+        clocks.add_step(connection, *astuple(WHO), "boot-1", Step(9, 2_000, 1_000, None))
+        clocks.put(connection, WHO.site_id, [told], [clocks.Corrected(told, centre.now_utc(), "set")])
+    audit_log.seal(centre)
 
 
 def send(centre: Centre, records: list[wire.Record]) -> None:
