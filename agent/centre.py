@@ -5,6 +5,7 @@ Wires `cloud_client`, `config`, `call_records` and `senders`. A centre that is a
 """
 
 import asyncio
+import random
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -37,6 +38,8 @@ from appliance.errors import KyusaiError
 from appliance.layout import Layout
 from cloudsync.wire import HEARTBEAT_INTERVAL_S, ConfigKey
 
+HEARTBEAT_JITTER = 0.9, 1.1
+"""Shares of the interval between which it varies: boxes that began together, as when the power returns, drift apart."""
 ENROLMENT_LOOK_S = 2.0
 """A box that is not enrolled looks this often whether somebody has run `kyusai enrol`."""
 
@@ -239,7 +242,7 @@ class Centre:
                 if isinstance(version, int):
                     self._config.heard_of(version)
                 await self._learn_newer(str(answer.get("key_id") or ""))
-            await asyncio.sleep(HEARTBEAT_INTERVAL_S)
+            await asyncio.sleep(HEARTBEAT_INTERVAL_S * random.uniform(*HEARTBEAT_JITTER))  # noqa: S311
 
     def read_figures(self, spool: Spool) -> SpoolStatus:
         """What waits for the centre. Blocks on disk. Raises `SpoolError`."""

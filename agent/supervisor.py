@@ -4,14 +4,17 @@ Knows asyncio and nothing of what the tasks do.
 """
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 BACKOFF_FIRST_S = 0.5
-"""Wait before the first restart."""
+"""The longest wait before the first restart. Waits are between a tenth of their limit and the limit: thousands of boxes
+whose polls were cut in the same moment must not come back in the same moment."""
+JITTER_LEAST = 0.1
 
 BACKOFF_CAP_S = 60.0
-"""Longest wait: a fault that lasts is tried once a minute."""
+"""Longest wait: a fault that lasts is tried about once in half a minute."""
 
 SETTLED_S = 60.0
 """A task that ran for so long begins at the first wait again."""
@@ -29,10 +32,16 @@ class TaskFigures:
 
 
 class Supervisor:
-    """Starts, restarts and stops named tasks. failed: called with name, exception and the wait before the restart."""
+    """Starts, restarts and stops named tasks. failed: called with name, exception and the wait before the restart.
+    jitter: a new number from 0 to 1 with each call."""
 
-    def __init__(self, failed: Callable[[str, BaseException, float], None]) -> None:
+    def __init__(
+        self,
+        failed: Callable[[str, BaseException, float], None],
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
         self._failed = failed
+        self._jitter = jitter
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self.figures: dict[str, TaskFigures] = {}
 
@@ -54,7 +63,7 @@ class Supervisor:
     async def _keep(self, name: str, work: Work) -> None:
         figures = self.figures[name]
         loop = asyncio.get_running_loop()
-        wait_s = BACKOFF_FIRST_S
+        limit_s = BACKOFF_FIRST_S
         while True:
             began_s = loop.time()
             figures.running = True
@@ -66,7 +75,8 @@ class Supervisor:
             figures.running = False
             figures.restarts += 1
             figures.last_error = f"{type(error).__name__}: {error}"
-            wait_s = BACKOFF_FIRST_S if loop.time() - began_s > SETTLED_S else wait_s
+            limit_s = BACKOFF_FIRST_S if loop.time() - began_s > SETTLED_S else limit_s
+            wait_s = limit_s * (JITTER_LEAST + (1 - JITTER_LEAST) * self._jitter())
             self._failed(name, error, wait_s)
             await asyncio.sleep(wait_s)
-            wait_s = min(BACKOFF_CAP_S, wait_s * 2)
+            limit_s = min(BACKOFF_CAP_S, limit_s * 2)

@@ -25,7 +25,7 @@ async def test_a_failing_task_is_started_again_with_growing_waits_while_others_r
         well_runs.set()
         await asyncio.Event().wait()
 
-    keeper = Supervisor(lambda name, error, wait_s: told.append((name, str(error), wait_s)))
+    keeper = Supervisor(lambda name, error, wait_s: told.append((name, str(error), wait_s)), lambda: 1.0)
     keeper.start("ill", ill)
     keeper.start("well", well)
     async with asyncio.timeout(5):
@@ -37,6 +37,21 @@ async def test_a_failing_task_is_started_again_with_growing_waits_while_others_r
     assert keeper.figures["ill"].last_error == "OSError: no"
     await keeper.stop()
     assert keeper.figures == {}
+
+
+async def test_boxes_that_failed_in_the_same_moment_wait_for_different_times() -> None:
+    waits: list[float] = []
+
+    async def ill() -> None:
+        raise OSError("no")
+
+    for number in (0.0, 0.5, 1.0):
+        keeper = Supervisor(lambda _name, _error, wait_s: waits.append(wait_s), lambda number=number: number)  # type: ignore[misc]
+        keeper.start("ill", ill)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        await keeper.stop()
+    assert waits == pytest.approx([0.0001, 0.00055, 0.001])
 
 
 async def test_a_task_that_ends_by_itself_counts_as_failed() -> None:
