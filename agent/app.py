@@ -12,6 +12,7 @@ from importlib import metadata
 from typing import Any
 
 from agent import clock, notify, series
+from agent.applications import Applications
 from agent.capture_sync import CaptureSync
 from agent.cdr_fields import event_id
 from agent.centre import Centre
@@ -20,7 +21,7 @@ from agent.change_reports import LOOK_S as CHANGES_S
 from agent.change_reports import ChangeReports
 from agent.clock_steps import LOOK_S, ClockSteps
 from agent.config import ConfigKeeper
-from agent.config_store import ConfigStore
+from agent.config_store import RENDERERS, ConfigStore
 from agent.disk import DiskState, Use, allows
 from agent.disk_watch import DiskWatch, Room
 from agent.evidence import Sighting
@@ -103,8 +104,10 @@ class Agent:
             memory=self._layout.run_dir / "links.json",
             hold_down=hold_down,
         )
+        self._applications = Applications(box, self._layout, log)
+        store = ConfigStore(self._layout, (*RENDERERS, self._applications.lay_down))
         self._config = ConfigKeeper(
-            ConfigStore(self._layout), look=self._vitals, activate=self._activate, clock=self._now_s, log=log
+            store, look=self._vitals, activate=self._activate, clock=self._now_s, log=log
         )
         self._centre = Centre(box, self._layout, self._config, self.status, log, self._now_s)
         self._spool_status = SpoolStatus()
@@ -306,6 +309,7 @@ class Agent:
     async def _activate(self, site: Site) -> None:
         await self._links.watch(site.policy.upstreams)
         self._changed.set()
+        await self._applications.tell()
 
     async def _vitals(self, extensions: int) -> Vitals:
         figures = await read_figures(self._rpc)

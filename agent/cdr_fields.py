@@ -114,8 +114,8 @@ def _timed(wall_ms: int, digest: str) -> str:
 
 def direction(doc: CallDoc) -> str:
     """internal, out, in (from a gateway or a stranger) or in_cloud, from who called and what was dialled."""
-    if doc.origin == "phone":
-        inside = doc.kind in (NumberKind.EXTENSION, NumberKind.GROUP)
+    if doc.origin in ("phone", "media"):
+        inside = doc.kind in (NumberKind.EXTENSION, NumberKind.GROUP, NumberKind.APPLICATION)
         return "internal" if inside else "out"
     return "in_cloud" if doc.origin == "upstream" else "in"
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from agent import change_command, config_command, receipt_command, spool_command
+from agent import change_command, config_command, flow_command, receipt_command, spool_command
 from agent.command import LANG, AsJson, BoxFile, box_of, own_box, told
 from appliance.errors import KyusaiError
 from appliance.layout import Layout
@@ -16,6 +16,7 @@ from appliance.text import text
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 app.add_typer(config_command.app, name="config")
 app.add_typer(change_command.app, name="change")
+app.add_typer(flow_command.app, name="flow")
 app.add_typer(spool_command.app, name="spool")
 app.add_typer(receipt_command.app, name="receipt")
 

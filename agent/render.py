@@ -7,6 +7,7 @@ from agent import certificate
 from agent.config_store import write_durably
 from appliance.box import Box
 from appliance.errors import KyusaiError
+from appliance.freeswitch import render as freeswitch
 from appliance.kamailio import render as kamailio
 from appliance.layout import Layout
 from appliance.media import rtpengine
@@ -51,6 +52,7 @@ def render(box: Box) -> tuple[Path, ...]:
         for folder in layout.folders():
             folder.mkdir(parents=True, exist_ok=True)
         kamailio.write(box, layout)
+        freeswitch.write(box, layout)
         if box.sip.lan_tls_port and not box.sip.tls_certificate:
             certificate.ensure(
                 *kamailio.tls_files(box, layout), tuple(dict.fromkeys((box.sip.lan, box.sip.wan)))
@@ -71,5 +73,6 @@ def render(box: Box) -> tuple[Path, ...]:
         layout.kemi_entry,
         layout.kamailio_tls_cfg,
         layout.rtpengine_conf,
+        layout.freeswitch_xml,
     )
     return tuple(path for path in files if path.exists())

@@ -6,17 +6,18 @@ business (`appliance.site`).
 
 import tomllib
 from collections.abc import Mapping
+from ipaddress import ip_address
 from pathlib import Path
 
 from appliance import addresses
-from appliance.box_model import AGENT_LISTEN, NG_LISTEN, Agent, Box, Centre, Rtp, Sip
+from appliance.box_model import AGENT_LISTEN, NG_LISTEN, Agent, Box, Centre, FreeSwitch, Rtp, Sip
 from appliance.box_rules import BOX_TEMPLATES
 from appliance.errors import KyusaiError
 from appliance.problems import DocumentError, Problem, Problems, shown
 from appliance.reader import REQUIRED, Document, Table
 from appliance.words import ABSOLUTE_PATH, ID, ID_MAX_CHARS
 
-__all__ = ["Agent", "Box", "BoxInvalid", "Centre", "Rtp", "Sip", "box_path", "load", "parse"]
+__all__ = ["Agent", "Box", "BoxInvalid", "Centre", "FreeSwitch", "Rtp", "Sip", "box_path", "load", "parse"]
 
 BOX_PATH = Path("/etc/kyusai/box.toml")
 """Where the settings lie unless `BOX_VARIABLE` says otherwise."""
@@ -97,8 +98,9 @@ def _read(root: Table) -> Box:
     agent_table = root.table("agent", required=False)
     agent = Agent(_endpoint(agent_table, "listen", AGENT_LISTEN))
     agent_table.finish()
+    freeswitch = _freeswitch(root.table("freeswitch", required=False), rtp)
     root.finish()
-    return Box(box_id, Path(state_dir), Path(run_dir), centre, sip, rtp, agent)
+    return Box(box_id, Path(state_dir), Path(run_dir), centre, sip, rtp, agent, freeswitch)
 
 
 def _centre(table: Table) -> Centre:
@@ -170,6 +172,42 @@ def _rtp(table: Table, sip: Sip) -> Rtp:
         )
     table.finish()
     return rtp
+
+
+def _freeswitch(table: Table, rtp: Rtp) -> FreeSwitch:
+    found = FreeSwitch(
+        address=_loopback(table, "address"),
+        sip_port=_port(table, "sip_port", 5090, low=1024),
+        kamailio_port=_port(table, "kamailio_port", 5092, low=1024),
+        esl_port=_port(table, "esl_port", 8021, low=1024),
+        rtp_min=_port(table, "rtp_min", 20000, low=1024),
+        rtp_max=_port(table, "rtp_max", 29999, low=1024),
+    )
+    ports = (
+        ("sip_port", found.sip_port),
+        ("kamailio_port", found.kamailio_port),
+        ("esl_port", found.esl_port),
+    )
+    taken: dict[int, str] = {}
+    for name, port in ports:
+        if port in taken:
+            table.problem(name, "box.port_clash", value=port, other=taken[port])
+        taken.setdefault(port, name)
+    count = found.rtp_max - found.rtp_min + 1
+    if count < PORTS_MIN:
+        values = {"low": found.rtp_min, "high": found.rtp_max, "count": max(count, 0), "least": PORTS_MIN}
+        table.problem("rtp_max", "box.ports_few", **values)
+    elif found.address and found.rtp_min <= rtp.port_max and rtp.port_min <= found.rtp_max:
+        table.problem("rtp_min", "box.ports_shared", low=found.rtp_min, high=found.rtp_max)
+    table.finish()
+    return found
+
+
+def _loopback(table: Table, name: str) -> str:
+    address = _literal(table, name, "")
+    if address and not ip_address(address.strip("[]")).is_loopback:
+        table.problem(name, "box.not_loopback", value=shown(address))
+    return address
 
 
 def _port(table: Table, name: str, default: int, *, low: int = 0) -> int:

@@ -58,6 +58,21 @@ class Agent:
 
 
 @dataclass(frozen=True, slots=True)
+class FreeSwitch:
+    """FreeSWITCH's sockets, all at one loopback address; "" for a box without media applications.
+
+    kamailio_port: Kamailio's own socket at that address, to which FreeSWITCH alone sends.
+    """
+
+    address: str = ""
+    sip_port: int = 5090
+    kamailio_port: int = 5092
+    esl_port: int = 8021
+    rtp_min: int = 20000
+    rtp_max: int = 29999
+
+
+@dataclass(frozen=True, slots=True)
 class Box:
     """The settings of one box. id: unique in the site. state_dir, run_dir: absolute folders."""
 
@@ -68,3 +83,4 @@ class Box:
     sip: Sip
     rtp: Rtp
     agent: Agent
+    freeswitch: FreeSwitch = FreeSwitch()

@@ -19,6 +19,14 @@ BOX_TEMPLATES: dict[str, tuple[str, str]] = FIELD_TEMPLATES | {
         "tls_certificate and tls_key must be given together",
         "Give both, or neither: the box then makes a certificate of its own.",
     ),
+    "box.ports_shared": (
+        "{low} to {high} overlap with rtpengine's ports",
+        "Give the two ranges of their own: both bind ports at the same address.",
+    ),
+    "box.not_loopback": (
+        "{value} is not a loopback address; FreeSWITCH must not be reachable from outside the box",
+        "Write 127.0.0.1, or leave it out for a box without media applications.",
+    ),
     "box.run_dir_long": (
         "the path has {length} bytes; at most {most} are allowed",
         "Choose a shorter folder: a Unix socket's path may have no more than 107 bytes.",

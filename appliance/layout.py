@@ -176,6 +176,43 @@ class Layout:
         """Rendered rtpengine.conf."""
         return self.rtpengine_dir / "rtpengine.conf"
 
+    # FreeSWITCH
+
+    @property
+    def freeswitch_dir(self) -> Path:
+        """FreeSWITCH's own folder: its rendered main file, its password, its databases."""
+        return self.state_dir / "freeswitch"
+
+    @property
+    def freeswitch_xml(self) -> Path:
+        """Rendered main file; includes what the current version's folder says."""
+        return self.freeswitch_dir / "freeswitch.xml"
+
+    @property
+    def event_socket_password(self) -> Path:
+        """Password of FreeSWITCH's event socket, made once for each box; mode 0600."""
+        return self.freeswitch_dir / "event-socket.secret"
+
+    @property
+    def freeswitch_db_dir(self) -> Path:
+        """Databases that FreeSWITCH keeps: what feature codes set, voicemail's list."""
+        return self.freeswitch_dir / "db"
+
+    @property
+    def freeswitch_log_dir(self) -> Path:
+        """Its log, rotated by itself."""
+        return self.freeswitch_dir / "log"
+
+    @property
+    def prompts_dir(self) -> Path:
+        """Audio of prompts, named by what they say; a folder for each language."""
+        return self.state_dir / "prompts"
+
+    @property
+    def current_freeswitch_dir(self) -> Path:
+        """The current version's dialplan and directory, through `current`."""
+        return self.current / "freeswitch"
+
     # run_dir
 
     @property
@@ -209,4 +246,8 @@ class Layout:
             self.tls_dir,
             self.kamailio_dir,
             self.rtpengine_dir,
+            self.freeswitch_dir,
+            self.freeswitch_db_dir,
+            self.freeswitch_log_dir,
+            self.prompts_dir,
         )

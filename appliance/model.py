@@ -33,6 +33,7 @@ class NumberKind(StrEnum):
     EXTENSION = "extension"
     GROUP = "group"
     REMOTE_EXTENSION = "remote_extension"
+    APPLICATION = "application"
     EMERGENCY = "emergency"
     TOLL_FREE = "toll_free"
     LOCAL = "local"

@@ -6,12 +6,15 @@ fault is refused with all of its faults, and the running version stays.
 
 import json
 
+from appliance import site_media_checks
 from appliance.digest import digest_ha1
 from appliance.field_rules import FIELD_TEMPLATES
+from appliance.freeswitch.flow import Kind as NodeKind
 from appliance.problems import DocumentError, Problem, Problems
 from appliance.reader import Asked, Document, Table
 from appliance.site_checks import check
 from appliance.site_fields import read
+from appliance.site_media_rules import MEDIA_TEMPLATES
 from appliance.site_model import Credential, RemoteExtension, Site
 from appliance.site_rules import SITE_TEMPLATES, TEXT_TEMPLATES
 
@@ -34,7 +37,7 @@ DOCUMENT_MAX_BYTES = 32 * 1024 * 1024
 
 SiteProblem = Problem
 
-ALL_TEMPLATES = FIELD_TEMPLATES | SITE_TEMPLATES | TEXT_TEMPLATES
+ALL_TEMPLATES = FIELD_TEMPLATES | SITE_TEMPLATES | MEDIA_TEMPLATES | TEXT_TEMPLATES
 """Every rule that a site document can break."""
 
 
@@ -69,9 +72,11 @@ def validate(document: object) -> tuple[SiteProblem, ...]:
 
 def fields() -> dict[str, Asked]:
     """Every field of the format: path with [] for an index -> type and default. For the documentation."""
-    lists = ("extensions", "groups", "remote_extensions", "upstreams", "gateways")
+    lists = ("extensions", "groups", "remote_extensions", "upstreams", "gateways", "applications", "prompts")
+    nodes = [{"do": kind, "keys": [{}], "cases": [{}]} for kind in NodeKind]
+    media = {"flows": [{"nodes": nodes}], "schedules": [{"hours": [{}]}]}
     record = Document(Problems(ALL_TEMPLATES))
-    read(Table({name: [{}] for name in lists}, "$", record))
+    read(Table({name: [{}] for name in lists} | media, "$", record))
     return record.asked
 
 
@@ -79,6 +84,7 @@ def _examine(document: object) -> tuple[Site, tuple[SiteProblem, ...]]:
     problems = Problems(ALL_TEMPLATES)
     site = read(Table(document, "$", Document(problems)))
     check(site, problems)
+    site_media_checks.check(site.media, problems)
     return site.with_warnings(tuple(problems.warnings)), problems.listed()
 
 

@@ -52,6 +52,8 @@ def _own_numbers(site: Site) -> Iterator[tuple[str, str]]:
         yield f"$.groups[{index}].number", group.number
     for index, remote in enumerate(site.remote_extensions):
         yield f"$.remote_extensions[{index}].number", remote.number
+    for index, application in enumerate(site.media.applications):
+        yield f"$.applications[{index}].number", application.number
 
 
 def _numbers(site: Site, problems: Problems) -> None:
@@ -83,6 +85,9 @@ def _public_paths(site: Site) -> Iterator[tuple[str, str]]:
     for index, e164 in enumerate(site.group_public_numbers):
         if e164:
             yield f"$.groups[{index}].public_number", e164
+    for index, application in enumerate(site.media.applications):
+        if application.public_number:
+            yield f"$.applications[{index}].public_number", application.public_number
 
 
 def _credentials(site: Site, problems: Problems) -> None:

@@ -3,9 +3,12 @@
 Every field with its meaning and default is described in `docs/site-document.md`; a test keeps the two in step.
 """
 
-from appliance import addresses, words
+from dataclasses import replace
+
+from appliance import addresses, site_media, words
 from appliance.bech32 import is_age_recipient
 from appliance.digest import MD5_DIGITS, SHA256_DIGITS
+from appliance.kamailio.dialplan import INTERNAL
 from appliance.kamailio.view import Extension, Group, Peer, Policy
 from appliance.model import UPSTREAM_LIFE_MS, CallControl, NumberKind, UpstreamAuth
 from appliance.reader import Table
@@ -45,9 +48,7 @@ LIFE_MAX_MS = 5_000
 """Below 500 ms one lost packet (SIP's T1) looks like a dead line; a satellite link needs three times 0.7 s."""
 
 OUTSIDE_KINDS = tuple(
-    kind.value
-    for kind in NumberKind
-    if kind not in (NumberKind.EXTENSION, NumberKind.GROUP, NumberKind.REMOTE_EXTENSION, NumberKind.UNKNOWN)
+    kind.value for kind in NumberKind if kind not in INTERNAL and kind is not NumberKind.UNKNOWN
 )
 """What a gateway can carry."""
 
@@ -84,6 +85,10 @@ def read(root: Table) -> Site:
         for name in ("merged", "refused")
     )
     settled.finish()
+    media = site_media.read(root, time_zone, policy.domain)
+    policy = replace(
+        policy, applications=site_media.answered(media), application_calls=site_media.called(media)
+    )
     root.finish()
     return Site(
         version=version,
@@ -100,6 +105,7 @@ def read(root: Table) -> Site:
         recipients=recipients,
         merged_changes=merged,
         refused_changes=refused,
+        media=media,
     )
 
 

@@ -6,6 +6,8 @@ colleagues forward to each other when they do not answer is common, and ends whe
 
 from collections.abc import Iterator
 
+from appliance.freeswitch.flow import FlowNode
+from appliance.freeswitch.flow import Kind as NodeKind
 from appliance.kamailio.dialplan import UNPREFIXED_DIGITS_MIN
 from appliance.kamailio.view import Policy
 from appliance.problems import Problems, shown
@@ -41,6 +43,15 @@ def _forwardings(site: Site) -> Iterator[tuple[str, str, str, bool]]:
         yield f"{path}.forward_no_answer", extension.number, extension.forward_no_answer, False
     for index, group in enumerate(site.groups):
         yield f"$.groups[{index}].overflow", group.number, group.overflow, True
+    for index, application in enumerate(site.media.applications):
+        yield f"$.applications[{index}].fallback", application.number, application.fallback, True
+    for index, flow in enumerate(site.media.flows):
+        for position, node in enumerate(flow.nodes):
+            yield f"$.flows[{index}].nodes[{position}].number", flow.id, _called(node), False
+
+
+def _called(node: FlowNode) -> str:
+    return node.number if node.kind is NodeKind.TRANSFER else ""
 
 
 class _Inside:
@@ -49,6 +60,7 @@ class _Inside:
     def __init__(self, site: Site) -> None:
         self._policy = site.policy
         self._own = {one.number for one in site.extensions} | {one.number for one in site.groups}
+        self._own |= {one.number for one in site.media.applications}
         self._remote = {one.number for one in site.remote_extensions}
         self._public = dict(site.public_numbers)
         self.longest = max((len(number) for number in self._own | self._remote), default=0)

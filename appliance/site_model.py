@@ -1,7 +1,8 @@
 """What a valid site document says, as values. Owns no behaviour."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
+from appliance.freeswitch.applications import MediaPlan
 from appliance.kamailio.view import Extension, Group, Policy
 from appliance.problems import Problem
 
@@ -31,7 +32,7 @@ class Site:
 
     group_public_numbers: E.164 or "", in the order of `groups`. recipients: age recipients of recordings.
     merged_changes, refused_changes: ids of changes made at boxes that the centre has decided on.
-    warnings: what the operator should know although the document is usable.
+    warnings: what the operator should know although the document is usable. media: what FreeSWITCH answers.
     """
 
     version: int
@@ -49,15 +50,17 @@ class Site:
     merged_changes: tuple[str, ...] = ()
     refused_changes: tuple[str, ...] = ()
     warnings: tuple[Problem, ...] = ()
+    media: MediaPlan = field(default_factory=MediaPlan)
 
     @property
     def public_numbers(self) -> tuple[tuple[str, str], ...]:
-        """(E.164, extension or group number) of every number that the site answers from outside."""
+        """(E.164, number inside) of every number that the site answers from outside."""
         extensions = ((one.public_number, one.number) for one in self.extensions)
         groups = (
             (e164, group.number) for e164, group in zip(self.group_public_numbers, self.groups, strict=True)
         )
-        return tuple(pair for pair in (*extensions, *groups) if pair[0])
+        applications = ((one.public_number, one.number) for one in self.media.applications)
+        return tuple(pair for pair in (*extensions, *groups, *applications) if pair[0])
 
     def with_warnings(self, warnings: tuple[Problem, ...]) -> "Site":
         """The same site with what its document's reading remarked."""

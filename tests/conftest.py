@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-SECOND_GO = frozenset({"component", "system"})
+SECOND_GO = frozenset({"component", "system", "freeswitch"})
 """Suites, by their folder's name."""
 
 

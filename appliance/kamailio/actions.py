@@ -34,8 +34,8 @@ class Outcome(StrEnum):
 PASS_OVER = frozenset({Outcome.NO_LIFE, Outcome.OVERLOADED, Outcome.FULL})
 """Outcomes that say something about the target, not about the callee: try the next one."""
 
-HERE = frozenset({NumberKind.EXTENSION, NumberKind.GROUP})
-"""Kinds of number whose telephones register at the box: it knows better than a cloud whether they can be reached."""
+HERE = frozenset({NumberKind.EXTENSION, NumberKind.GROUP, NumberKind.APPLICATION})
+"""Kinds of number that are answered at the box: it knows better than a cloud whether they can be reached."""
 
 PEERS = frozenset({StepKind.CLOUD, StepKind.GATEWAY})
 """Kinds of step whose answer about the callee (busy, declined, unknown) is the call's own answer."""

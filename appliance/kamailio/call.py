@@ -18,6 +18,7 @@ MAY_REACH: dict[Origin, frozenset[StepKind]] = {
     Origin.PHONE: frozenset({StepKind.CLOUD, StepKind.GATEWAY}),
     Origin.UPSTREAM: frozenset({StepKind.GATEWAY}),
     Origin.GATEWAY: frozenset({StepKind.CLOUD}),
+    Origin.MEDIA: frozenset({StepKind.CLOUD, StepKind.GATEWAY}),
     Origin.STRANGER: frozenset(),
 }
 """Peers that a call of each origin may leave by: never back to where it came from, never from gateway to gateway."""

@@ -10,7 +10,7 @@ Nothing here waits. Every path ends in a step under way or in a reply.
 from dataclasses import dataclass, replace
 
 from appliance.kamailio import caller_id, ksr_call, recording_order
-from appliance.kamailio.actions import CallerId, Outcome, Plan, Step, StepKind, advance
+from appliance.kamailio.actions import HERE, CallerId, Outcome, Plan, Step, StepKind, advance
 from appliance.kamailio.answer import Answering, Journal
 from appliance.kamailio.call_events import of_message, of_start, of_step, of_step_end
 from appliance.kamailio.call_key import call_key
@@ -26,10 +26,13 @@ from appliance.kamailio.plan_codec import decode, encode
 from appliance.kamailio.request import CallFacts, Origin
 from appliance.kamailio.transfer import owner, read_replaces
 from appliance.kamailio.view import View
-from appliance.model import NumberKind
+from appliance.model import LinkState, NumberKind
 
-INSIDE = frozenset({NumberKind.EXTENSION, NumberKind.GROUP, NumberKind.REMOTE_EXTENSION})
+INSIDE = HERE | {NumberKind.REMOTE_EXTENSION}
 """Kinds of number whose calls do not count as calls with the outside."""
+
+LINK_HEADER = "X-Kyusai-Link"
+"""Tells FreeSWITCH how the line to the cloud was when the call came; flows branch on it."""
 
 LAST_WORD = {
     Outcome.NO_LIFE: (503, "Service Unavailable"),
@@ -174,12 +177,18 @@ class Calls:
             found = [target for user in step.users for target in self._ksr.contacts(user, policy.domain)]
             return found[: ksr_call.CONTACTS_MAX]
         if step.kind is StepKind.MEDIA:
-            return [Target(with_user(policy.media, step.users[0]), step.target)] if policy.media else []
+            return self._media_targets(step)
         peer = peer_of(step.target, policy)
         if peer is None:
             return []
         sock = self._parts.here.sock(peer.network, transport_of(peer.uri))
         return [Target(with_user(peer.uri, step.users[0]), step.users[0], sock=sock)]
+
+    def _media_targets(self, step: Step) -> list[Target]:
+        """FreeSWITCH, where the box has one."""
+        here = self._parts.here
+        uri = with_user(f"sip:{here.media}", step.users[0])
+        return [Target(uri, step.users[0], sock=here.sock("media"))] if here.media else []
 
     def _send(self, plan: Plan, index: int, targets: list[Target]) -> bool:
         ksr = self._ksr
@@ -257,6 +266,9 @@ class Calls:
         ksr.put(f"who{ksr.branch()}", ksr.aimed_at())
         if step.caller is not None:
             self._present(step)
+        if step.kind is StepKind.MEDIA:
+            ksr.remove(LINK_HEADER)
+            ksr.append(f"{LINK_HEADER}: {self._link() or LinkState.UNKNOWN}")
         if not self._parts.media.offer_to(step, plan.record):
             ksr.put("media_dead", "1")
             return False

@@ -21,6 +21,12 @@ from appliance.model import NumberKind
 CONTACT_LIFE_MS = 4_000
 """First sign of life from a telephone: three retransmissions (0.5, 1.5, 3.5 s), which a sleeping wireless phone needs."""
 
+MEDIA_LIFE_MS = 500
+"""First sign of life from FreeSWITCH, which is on this machine and says 100 within milliseconds; with a retransmission."""
+
+MEDIA_ANSWER_S = 10
+"""Applications answer at once; one that does not hangs."""
+
 RING_S = 120
 """How long a telephone rings when nothing follows."""
 
@@ -161,6 +167,30 @@ def remote_extension(call: Call, number: Number) -> Route:
     return route.ending(by_network.refusal, by_network.left)
 
 
+def application(call: Call, number: Number) -> Route:
+    """A number that FreeSWITCH answers; while it does not, the number that the site document names instead."""
+    found = call.policy.application(number.extension)
+    if found is None:
+        return refused(no.UNKNOWN_NUMBER)
+    if found.number in call.forwards:
+        return refused(no.FORWARD_LOOP)
+    answered = one(
+        Step(
+            StepKind.MEDIA,
+            found.kind,
+            (found.number,),
+            call.reason(Reason.APPLICATION),
+            caller=presentation.on_phone(call),
+            life_ms=MEDIA_LIFE_MS,
+            ring_s=MEDIA_ANSWER_S,
+        )
+    )
+    if not found.fallback:
+        return answered.ending(no.NO_APPLICATIONS, EVERY)
+    away = _passed_on(call.forwarded(found.number, Reason.APPLICATION_AWAY, None), found.fallback)
+    return then(answered, away, EVERY).ending(away.refusal, EVERY)
+
+
 def nowhere(call: Call, number: Number) -> Route:
     """A number that means nothing here."""
     return refused(no.INCOMPLETE_NUMBER if number.incomplete else no.UNKNOWN_NUMBER)
@@ -172,6 +202,7 @@ _DESTINATIONS: dict[NumberKind, Callable[[Call, Number], Route]] = {
     NumberKind.EXTENSION: extension,
     NumberKind.GROUP: group,
     NumberKind.REMOTE_EXTENSION: remote_extension,
+    NumberKind.APPLICATION: application,
     NumberKind.UNKNOWN: nowhere,
 }
 """Kinds that are not listed are outside numbers."""

@@ -24,7 +24,9 @@ UNPREFIXED_DIGITS_MIN = 9
 """Where outside calls need a prefix, a number without it is read as an outside number from this length on, so that a
 caller's number can be called back from the phone's list. Shorter strings stay inside the company."""
 
-INTERNAL = frozenset({NumberKind.EXTENSION, NumberKind.GROUP, NumberKind.REMOTE_EXTENSION})
+INTERNAL = frozenset(
+    {NumberKind.EXTENSION, NumberKind.GROUP, NumberKind.REMOTE_EXTENSION, NumberKind.APPLICATION}
+)
 
 _SEPARATORS = str.maketrans("", "", "-.() ")
 """RFC 3966 section 5.1.1: visual separators mean nothing."""
@@ -147,6 +149,8 @@ def _internal(digits: str, view: View) -> Number | None:
         return Number(NumberKind.EXTENSION, dialled=digits, extension=digits, e164=extension.public_number)
     if view.group(digits) is not None:
         return Number(NumberKind.GROUP, dialled=digits, extension=digits)
+    if view.policy.application(digits) is not None:
+        return Number(NumberKind.APPLICATION, dialled=digits, extension=digits)
     e164 = view.remote_extension(digits)
     if e164 is not None:
         return Number(NumberKind.REMOTE_EXTENSION, dialled=digits, extension=digits, e164=e164)
@@ -190,4 +194,6 @@ def _of_this_site(number: Number, view: View) -> Number:
         return replace(number, kind=NumberKind.EXTENSION, extension=own)
     if view.group(own) is not None:
         return replace(number, kind=NumberKind.GROUP, extension=own)
+    if view.policy.application(own) is not None:
+        return replace(number, kind=NumberKind.APPLICATION, extension=own)
     return number

@@ -8,6 +8,9 @@ from appliance.kamailio.request import CallFacts, Origin
 FORWARDS_MAX = 10
 """Diversion entries read: twice what a plan allows before it gives up."""
 
+TRUSTED = frozenset({Origin.UPSTREAM, Origin.GATEWAY, Origin.MEDIA})
+"""Who may say on whose behalf it calls."""
+
 _URI_USER = re.compile(r"<?\s*(?:sips?|tel):([^@;>?\s]+)", re.IGNORECASE)
 
 
@@ -32,7 +35,7 @@ def call_facts(
 
     A trusted peer says who calls in P-Asserted-Identity (RFC 3325); what a phone writes there is not looked at.
     """
-    identity = headers("P-Asserted-Identity") if origin in (Origin.UPSTREAM, Origin.GATEWAY) else []
+    identity = headers("P-Asserted-Identity") if origin in TRUSTED else []
     caller = user_in(identity[0]) if identity else pv("$fU")
     diversions = [entry for value in headers("Diversion") for entry in value.split(",")]
     forwards = tuple(reversed([user for entry in diversions[:FORWARDS_MAX] if (user := user_in(entry))]))

@@ -16,7 +16,8 @@ ADDRESSES_KEPT = 4_096
 
 @dataclass(frozen=True, slots=True)
 class Here:
-    """Addresses of the box's SIP sockets. wan_advertise: "address:port" that upstreams see, or "". own: "host:port" of every
+    """Addresses of the box's SIP sockets. wan_advertise: "address:port" that upstreams see, or "". media: FreeSWITCH's
+    "address:port", "" where there is none; media_port: the box's socket beside it. own: "host:port" of every
     socket, as Route headers may name them."""
 
     lan: str
@@ -26,20 +27,30 @@ class Here:
     wan_advertise: str = ""
     lan_tls_port: int = 0
     lan_ws_port: int = 0
+    media: str = ""
+    media_port: int = 0
     own: frozenset[str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         ports = (self.lan_port, self.lan_tls_port, self.lan_ws_port)
         named = {f"{self.lan}:{port}" for port in ports if port}
-        own = frozenset({*named, f"{self.wan}:{self.wan_port}", self.wan_advertise} - {""})
+        beside = f"{self.media_host}:{self.media_port}" if self.media else ""
+        own = frozenset({*named, f"{self.wan}:{self.wan_port}", self.wan_advertise, beside} - {""})
         object.__setattr__(self, "own", own)
 
     def is_own(self, address: str) -> bool:
         """Whether a literal address, with or without brackets, is one of the box's own."""
         return address.strip("[]") in (self.lan.strip("[]"), self.wan.strip("[]"))
 
+    @property
+    def media_host(self) -> str:
+        """Address that FreeSWITCH shares with a socket of the box."""
+        return self.media.rpartition(":")[0]
+
     def sock(self, network: str, transport: str = "udp") -> str:
-        """The socket to send from on "lan" or "wan", as Kamailio names it."""
+        """The socket to send from on "lan", "wan" or "media", as Kamailio names it."""
+        if network == "media":
+            return f"udp:{self.media_host}:{self.media_port}"
         host, port = (self.wan, self.wan_port) if network == "wan" else (self.lan, self.lan_port)
         if transport == "tls" and network == "lan" and self.lan_tls_port:
             port = self.lan_tls_port

@@ -235,6 +235,8 @@ class MediaPath:
         if facts.origin in (Origin.UPSTREAM, Origin.GATEWAY):
             peer = places.peer_of(facts.origin_id, policy)
             return Side(peer.network if peer else "wan", rtp_of(sdp, websocket=False))
+        if facts.origin is Origin.MEDIA:
+            return Side("media")
         source = self._ksr.pv("$si")
         rtp = rtp_of(sdp, websocket=self._ksr.pv("$proto") in ("ws", "wss"))
         address = media_address(sdp)
@@ -243,6 +245,8 @@ class MediaPath:
 
     def _callee_side(self, step: Step) -> Side:
         policy = self._view.policy
+        if step.kind is StepKind.MEDIA:
+            return Side("media")
         if step.kind is not StepKind.CONTACTS:
             peer = places.peer_of(step.target, policy)
             return Side(peer.network if peer else "lan")

@@ -24,7 +24,8 @@ class Rtp(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One side of a call. network: "lan" or "wan". nat: its SDP names an address that it cannot be reached at."""
+    """One side of a call. network: "lan", "wan", or "media" (FreeSWITCH, on loopback). nat: its SDP names an address that it
+    cannot be reached at."""
 
     network: str
     rtp: Rtp = Rtp.PLAIN
@@ -42,7 +43,8 @@ class Anchor:
     @property
     def needed(self) -> bool:
         """Whether the sides could not talk to each other without rtpengine. A call to be recorded could."""
-        return self.caller.rtp != self.callee.rtp or self.caller.nat or self.callee.nat
+        here = "media" in (self.caller.network, self.callee.network)
+        return here or self.caller.rtp != self.callee.rtp or self.caller.nat or self.callee.nat
 
 
 def is_direct(caller: Side, callee: Side) -> bool:
@@ -104,7 +106,7 @@ def media_address(sdp: str) -> str:
 
 
 _CONNECTION = re.compile(r"^c=IN IP[46] (\S+)", re.MULTILINE)
-_MARK = re.compile(r";ky=a([lw][psw][dn])([lw][psw][dn])([rn])")
+_MARK = re.compile(r";ky=a([lwm][psw][dn])([lwm][psw][dn])([rn])")
 _WRITE = {
     Rtp.PLAIN: ("RTP/AVP", "ICE=remove", "rtcp-mux-demux"),
     Rtp.SDES: ("RTP/SAVP", "ICE=remove", "rtcp-mux-demux"),
@@ -131,4 +133,4 @@ def _side(side: Side) -> str:
 
 
 def _read_side(text: str) -> Side:
-    return Side({"l": "lan", "w": "wan"}[text[0]], Rtp(text[1]), text[2] == "n")
+    return Side({"l": "lan", "w": "wan", "m": "media"}[text[0]], Rtp(text[1]), text[2] == "n")

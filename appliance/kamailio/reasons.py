@@ -15,6 +15,8 @@ class Reason(StrEnum):
     CLOUD_LAST_RESORT = "cloud_last_resort"  # the link looks down, nothing else is left
     EXTENSION = "extension"
     FROM_CLOUD = "from_cloud"  # the cloud asked for this extension: ring it, no features
+    APPLICATION = "application"  # the box's FreeSWITCH answers
+    APPLICATION_AWAY = "application_away"  # it does not: the number that the site document names instead
     GROUP_ALL = "group_all"
     GROUP_TURN = "group_turn"
     GATEWAY = "gateway"
@@ -52,5 +54,6 @@ DO_NOT_DISTURB = Refusal(480, "do_not_disturb")
 TOO_MANY_FORWARDS = Refusal(480, "too_many_forwards")
 FORWARD_LOOP = Refusal(482, "forward_loop")
 NOBODY_AVAILABLE = Refusal(480, "nobody_available", final=False)
+NO_APPLICATIONS = Refusal(480, "applications_out_of_order", final=False)
 NO_GATEWAY = Refusal(503, "no_gateway", final=False)
 NO_EMERGENCY_ROUTE = Refusal(503, "no_emergency_route", final=False)

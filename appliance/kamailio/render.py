@@ -22,7 +22,7 @@ ENTRY_TEMPLATE = PACKAGE_DIR / "script" / "kemi_entry.py"
 INSTALL_ROOT = PACKAGE_DIR.parents[1]
 """The folder that holds the package `appliance`: a checkout, or a site-packages."""
 
-LAN, WAN = "lan", "wan"
+LAN, WAN, MEDIA = "lan", "wan", "media"
 """Names of the box's sockets, as `Peer.network` and the handler use them."""
 
 PRIVATE_MODE = 0o600
@@ -41,7 +41,7 @@ def load_file(layout: Layout) -> Path:
 
 def settings(box: Box, layout: Layout) -> dict[str, Any]:
     """What the handler has to know of the box; written into the KEMI script as JSON. Keys of `here`: fields of `Here`."""
-    sip = box.sip
+    sip, fs = box.sip, box.freeswitch
     return {
         "box": box.id,
         "snapshot": str(layout.current_route_snapshot),
@@ -57,12 +57,14 @@ def settings(box: Box, layout: Layout) -> dict[str, Any]:
             "wan_advertise": sip.wan_advertise,
             "lan_tls_port": sip.lan_tls_port,
             "lan_ws_port": sip.lan_ws_port,
+            "media": f"{bracketed(fs.address)}:{fs.sip_port}" if fs.address else "",
+            "media_port": fs.kamailio_port,
         },
     }
 
 
 def listen_lines(box: Box) -> list[str]:
-    """The sockets. Phones use "lan" (UDP and TCP), "lan_tls", "lan_ws"; upstreams use "wan"."""
+    """The sockets. Phones use "lan" (UDP and TCP), "lan_tls", "lan_ws"; upstreams use "wan", FreeSWITCH "media"."""
     sip = box.sip
     lan, wan = bracketed(sip.lan), bracketed(sip.wan)
     advertise = f" advertise {sip.wan_advertise}" if sip.wan_advertise else ""
@@ -78,6 +80,10 @@ def listen_lines(box: Box) -> list[str]:
     if not wan_shares_lan(box):
         lines.append(f'listen=udp:{wan}:{sip.wan_port}{advertise} name "{WAN}"')
         lines.append(f'listen=tcp:{wan}:{sip.wan_port}{advertise} name "{WAN}_tcp"')
+    if box.freeswitch.address:
+        lines.append(
+            f'listen=udp:{bracketed(box.freeswitch.address)}:{box.freeswitch.kamailio_port} name "{MEDIA}"'
+        )
     return lines
 
 

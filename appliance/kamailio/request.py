@@ -5,11 +5,12 @@ from enum import StrEnum
 
 
 class Origin(StrEnum):
-    """Who sent the request, as proved by digest or by the address that the snapshot lists."""
+    """Who sent the request, as proved by digest or by the address that the snapshot lists. MEDIA is the box's FreeSWITCH."""
 
     PHONE = "phone"
     UPSTREAM = "upstream"
     GATEWAY = "gateway"
+    MEDIA = "media"
     STRANGER = "stranger"
 
 

@@ -95,6 +95,16 @@ def _from_gateway(call: Call, number: Number) -> Route:
     return refused(no.NOT_OF_THIS_SITE)
 
 
+def _from_media(call: Call, number: Number) -> Route:
+    """What an application calls: numbers of this site, other sites' extensions, and those outside that the site document's
+    flows name. The caller chose none of them freely, so class of service does not apply."""
+    if number.kind in INTERNAL:
+        return route_to(call, number)
+    if number.dialled in call.policy.application_calls:
+        return route_to(replace(call, listed=True), number)
+    return refused(no.UNKNOWN_NUMBER if number.kind is NumberKind.UNKNOWN else no.NO_RELAY)
+
+
 def _own_numbers(call: Call) -> frozenset[str]:
     policy = call.policy
     return frozenset({policy.emergency_caller, *(peer.caller for peer in policy.gateways)})
@@ -169,9 +179,11 @@ _READ: dict[Origin, Callable[[str, View], Number]] = {
     Origin.PHONE: read_dialled,
     Origin.UPSTREAM: read_inbound,
     Origin.GATEWAY: read_inbound,
+    Origin.MEDIA: read_dialled,
 }
 _ORIGINS: dict[Origin, Callable[[Call, Number], Route]] = {
     Origin.PHONE: _from_phone,
     Origin.UPSTREAM: _from_upstream,
     Origin.GATEWAY: _from_gateway,
+    Origin.MEDIA: _from_media,
 }

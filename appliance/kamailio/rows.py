@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from appliance.kamailio.view import Extension, Group, Peer, Policy
+from appliance.kamailio.view import Application, Extension, Group, Peer, Policy
 from appliance.model import CallControl, UpstreamAuth
 
 FORMAT = 1
@@ -58,8 +58,15 @@ def policy(doc: str) -> Policy:
     """The policy in its row; raises as `extension` does."""
     known = _known(json.loads(doc), Policy)
     lists = ("emergency_numbers", "emergency_gateways", "lan_networks")
+    later = {
+        "applications": tuple(
+            Application(**_known(one, Application)) for one in known.get("applications", ())
+        ),
+        "application_calls": tuple(known.get("application_calls", ())),
+    }
     return Policy(
         **known
+        | later
         | {name: tuple(known[name]) for name in lists}
         | {name: tuple(_peer(one) for one in known[name]) for name in ("upstreams", "gateways")}
         | {

@@ -25,10 +25,12 @@ class Known:
 class Sources:
     """The addresses of one version of the site document.
 
-    Peers are known by address alone: their requests may come from any port (TCP, or a gateway behind its own NAT).
+    media: address of FreeSWITCH, "" where there is none. Peers are known by address alone: their requests may come from any
+    port (TCP, or a gateway behind its own NAT).
     """
 
     policy: Policy
+    media: str = ""
     _peers: dict[str, Known] = field(init=False)
     _networks: list[IPv4Network | IPv6Network] = field(init=False)
     _kept: dict[str, Known] = field(default_factory=dict)
@@ -40,7 +42,8 @@ class Sources:
         upstreams = {
             host_of(peer.uri): Known(Source.PEER, Origin.UPSTREAM, peer.id) for peer in self.policy.upstreams
         }
-        self._peers = gateways | upstreams
+        media = {self.media.strip("[]"): Known(Source.PEER, Origin.MEDIA, "media")} if self.media else {}
+        self._peers = gateways | upstreams | media
         self._networks = [ip_network(network) for network in self.policy.lan_networks]
 
     def known(self, address: str) -> Known:

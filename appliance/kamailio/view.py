@@ -58,8 +58,19 @@ class Peer:
 
 
 @dataclass(frozen=True, slots=True)
+class Application:
+    """A number that the box's FreeSWITCH answers. kind: "flow", "announcement", "conference", "voicemail".
+    fallback: number that takes the call while FreeSWITCH is out of order, or ""."""
+
+    number: str
+    kind: str
+    fallback: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
-    """What holds for the whole site. See `docs/site-document.md` for each field's meaning and default."""
+    """What holds for the whole site. See `docs/site-document.md` for each field's meaning and default.
+    application_calls: outside numbers, as dialled, that the site's flows call; FreeSWITCH may call no others."""
 
     site_id: str
     version: int
@@ -80,8 +91,16 @@ class Policy:
     offline_international: bool = False
     offline_outside_calls_max: int = 0
     upstream_life_ms: int = 600
-    media: str = ""
     lan_networks: tuple[str, ...] = field(default=())
+    applications: tuple[Application, ...] = ()
+    application_calls: tuple[str, ...] = ()
+
+    def application(self, number: str) -> Application | None:
+        """The application of that number. There are a few dozen at most, so they are gone through."""
+        for one in self.applications:
+            if one.number == number:
+                return one
+        return None
 
 
 class View(Protocol):

@@ -99,7 +99,7 @@ class Worker:
         """Who addresses are, by the version of the site document that is in use."""
         policy = self.view.policy
         if self._sources is None or self._sources.policy is not policy:
-            self._sources = Sources(policy)
+            self._sources = Sources(policy, self.here.media_host)
         return self._sources
 
     @property

@@ -24,9 +24,10 @@ EXPEDITED_FORWARDING_TOS = 184
 def configuration(box: Box, layout: Layout) -> str:
     """Text of rtpengine.conf: user space only, both networks, capture of single calls, control on loopback."""
     wan = f"{box.rtp.wan}!{box.rtp.wan_advertise}" if box.rtp.wan_advertise else box.rtp.wan
+    media = f";media/{box.freeswitch.address}" if box.freeswitch.address else ""
     return f"""[rtpengine]
 table = -1
-interface = lan/{box.rtp.lan};wan/{wan}
+interface = lan/{box.rtp.lan};wan/{wan}{media}
 listen-ng = {box.rtp.ng}
 port-min = {box.rtp.port_min}
 port-max = {box.rtp.port_max}

@@ -45,6 +45,11 @@ class Addresses:
         return self.host(11)
 
     @property
+    def freeswitch(self) -> str:
+        """The box's FreeSWITCH, and Kamailio's socket beside it: 127.0.0.1 on a real box."""
+        return self.host(12)
+
+    @property
     def cloud(self) -> str:
         """The cloud's own end of the line."""
         return self.host(20)

@@ -15,6 +15,7 @@ from appliance import site, snapshot
 from appliance.kamailio import render as kamailio_render
 from appliance.layout import Layout
 from tests.lab.addresses import CENTRE_PORT, Addresses
+from tests.lab.freeswitch import FreeSwitch
 from tests.lab.kamailio import Kamailio, Rpc, RtpEngine
 from tests.lab.link import Ports
 from tests.lab.processes import Process, wait_until
@@ -52,6 +53,12 @@ listen = "{a.box_lan}:{metrics_port}"
 """
 
 
+FREESWITCH = """\
+[freeswitch]
+address = "{a.freeswitch}"
+"""
+
+
 class CommandFailed(RuntimeError):
     """A command of the product ended with an error."""
 
@@ -79,7 +86,9 @@ async def kyusai(*words: str | Path, env: dict[str, str] | None = None) -> str:
 class Box:
     """One box. Its programs: ``rtpengine``, ``kamailio``, ``agent``, ``media`` (see ``programs``)."""
 
-    def __init__(self, addresses: Addresses, folder: Path, ports: Ports | None = None) -> None:
+    def __init__(
+        self, addresses: Addresses, folder: Path, ports: Ports | None = None, *, freeswitch: bool = False
+    ) -> None:
         """Writes box.toml. Nothing is started or rendered yet."""
         a, ports = addresses, ports or Ports()
         self.addresses = a
@@ -100,7 +109,7 @@ class Box:
             certificate=tls[0],
             key=tls[1],
         )
-        self.toml.write_text(text)
+        self.toml.write_text(text + (FREESWITCH.format(a=a) if freeswitch else ""))
         self.settings = box_settings.load(self.toml)
         self.layout = Layout.of(self.settings)
         ng = f"{a.box_lan}:{NG_PORT}"
@@ -116,6 +125,7 @@ class Box:
             self.layout.kamailio_rpc,
             env={"PYTHONPATH": str(REBOOT), "KYUSAI_LAB_BOOT": str(self._boot)},
         )
+        self.freeswitch = FreeSwitch(self.settings, self.layout, folder) if freeswitch else None
         self.agent = self._own_process("agent", "--hold-s", "1", "--hold-cap-s", "10")
         self.media = self._own_process("media")
 
@@ -134,6 +144,7 @@ class Box:
         return {
             "rtpengine": self.rtpengine.process,
             "kamailio": self.kamailio.process,
+            **({"freeswitch": self.freeswitch.process} if self.freeswitch else {}),
             "agent": self.agent,
             "media": self.media,
         }
@@ -150,6 +161,8 @@ class Box:
         self.layout.version_dir(version).mkdir(parents=True, exist_ok=True)
         self.layout.document(version).write_text(text)
         snapshot.write(parsed, self.layout.route_snapshot(version))
+        if self.freeswitch is not None:
+            self.freeswitch.lay_down(parsed.media, self.layout.version_dir(version))
         fresh = self.layout.current.with_name("current.new")
         fresh.unlink(missing_ok=True)
         fresh.symlink_to(Path("versions") / str(version))
@@ -157,8 +170,11 @@ class Box:
 
     async def start(self, *names: str) -> None:
         """Start programs by name; Kamailio and rtpengine when none is named."""
-        for name in names or ("rtpengine", "kamailio"):
-            if name == "rtpengine":
+        media = ("freeswitch",) if self.freeswitch else ()
+        for name in names or ("rtpengine", "kamailio", *media):
+            if name == "freeswitch" and self.freeswitch is not None:
+                await self.freeswitch.start()
+            elif name == "rtpengine":
                 await self.rtpengine.start()
             elif name == "kamailio":
                 await self.kamailio.start()
@@ -184,8 +200,9 @@ class Box:
 
     async def stop(self, *names: str) -> None:
         """End programs in order, all of them when none is named; the agent last, so that it sees the last calls."""
-        for name in names or ("kamailio", "rtpengine", "media", "agent"):
-            await self.programs()[name].stop()
+        for name in names or ("kamailio", "freeswitch", "rtpengine", "media", "agent"):
+            if name in self.programs():
+                await self.programs()[name].stop()
 
     async def status(self) -> dict[str, Any]:
         """What ``kyusai status --json`` says."""

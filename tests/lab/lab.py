@@ -41,6 +41,7 @@ class Parts:
     centre: bool = False
     agent: bool = False
     media: bool = False
+    freeswitch: bool = False
     register: bool = True
     """register the phones at the start"""
 
@@ -65,7 +66,7 @@ class Lab:
         a, parts = self.addresses, self.parts
         self.link = Link(a, self.folder, self.ports)
         self.cloud = Cloud(a, self.folder, self.ports)
-        self.box = Box(a, self.folder, self.ports)
+        self.box = Box(a, self.folder, self.ports, freeswitch=parts.freeswitch)
         self.centre = Centre(a, self.folder)
         self.gateway = Gateway("gw1", a.gateway, self.folder, tones.assigned(GATEWAY_TONE))
         self.carrier = Gateway("carrier", a.carrier, self.folder, tones.assigned(CARRIER_TONE))

@@ -1,12 +1,14 @@
 """One call as its phone sees it, with what can be done in it. The phone's events keep it up to date (``apply``)."""
 
+import base64
 import itertools
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
-from tests.lab import tones
+from tests.lab import prompts, tones
 from tests.lab.identity import Identity
 from tests.lab.processes import wait_until
 from tests.lab.worker import OrderRefused
@@ -164,6 +166,26 @@ class PhoneCall:
             f"{self.phone.name}: digits {digits!r} (has {self.digits!r})",
             timeout_s,
         )
+
+    async def recorded(self, last_s: float = 30.0) -> tuple[int, tones.Samples]:
+        """Rate and samples of what arrived in the last ``last_s`` seconds (30 at most)."""
+        rate_hz, text = await self.phone.ask("recorded", call=self.handle, last_s=last_s)
+        return rate_hz, tones.from_pcm16(base64.b64decode(text))
+
+    async def wait_hears_prompt(self, path: Path, timeout_s: float = 15.0) -> None:
+        """Wait until the whole of a prompt's audio file has been heard."""
+        best = 0.0
+
+        async def heard() -> bool:
+            nonlocal best
+            rate_hz, samples = await self.recorded()
+            best = max(best, prompts.likeness(samples, rate_hz, path))
+            return best >= prompts.HEARD
+
+        try:
+            await wait_until(heard, f"{self.phone.name} hears {path.name}", timeout_s, prompts.LOOK_S)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; likeness {best:.2f}") from None
 
     async def timeline(self) -> list[tuple[float, list[float]]]:
         """What was heard every 100 ms since the call began: (monotonic seconds, frequencies)."""

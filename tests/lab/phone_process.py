@@ -5,6 +5,7 @@ value}`` or ``{"id": n, "error": text}``. Events are ``{"event": NAME, "call": h
 """
 
 import asyncio
+import base64
 import contextlib
 import json
 import logging
@@ -25,6 +26,9 @@ AHEAD_S = 0.08
 
 KEPT_S = 0.5
 TIMELINE_STEP_S = 0.1
+RECORDED_S = 30.0
+"""How much of what arrived is kept for a closer look."""
+
 READ_BYTES = 1 << 16
 
 EVENTS = {
@@ -49,6 +53,7 @@ class Media:
         self._tone_hz = tone_hz
         self._sent = 0
         self._recent: deque[tuple[float, tones.Samples]] = deque()
+        self._recorded: deque[tuple[float, bytes]] = deque()
         self._rate_hz = 8000
         self.timeline: list[tuple[float, list[float]]] = []
 
@@ -73,6 +78,11 @@ class Media:
             return []
         return tones.heard(np.concatenate(pieces), self._rate_hz)
 
+    def recorded(self, last_s: float) -> tuple[int, bytes]:
+        """Rate and 16-bit samples of what arrived in the last ``last_s`` seconds."""
+        since = time.monotonic() - last_s
+        return self._rate_hz, b"".join(data for at, data in self._recorded if at >= since)
+
     def _send(self) -> None:
         info = self._call.audio.info()
         if not info.tx_ready or not self._tone_hz:
@@ -91,7 +101,11 @@ class Media:
         self._rate_hz = info.rx_sample_rate
         now = time.monotonic()
         if data := self._call.audio.read(READ_BYTES):
-            self._recent.append((now, tones.from_pcm16(data, info.rx_channels)))
+            heard = tones.from_pcm16(data, info.rx_channels)
+            self._recent.append((now, heard))
+            self._recorded.append((now, tones.pcm16(heard)))
+        while self._recorded and self._recorded[0][0] < now - RECORDED_S:
+            self._recorded.popleft()
         while self._recent and self._recent[0][0] < now - KEPT_S:
             self._recent.popleft()
 
@@ -194,6 +208,12 @@ class PhoneProcess:
         """Frequencies and levels heard right now."""
         media = self._media.get(call)
         return [(tone.hz, tone.level_db) for tone in media.hear()] if media else []
+
+    async def do_recorded(self, call: int, last_s: float) -> tuple[int, str]:
+        """What arrived in the last seconds: rate, and 16-bit samples in base64."""
+        media = self._media.get(call)
+        rate_hz, samples = media.recorded(last_s) if media else (8000, b"")
+        return rate_hz, base64.b64encode(samples).decode()
 
     async def do_timeline(self, call: int) -> list[tuple[float, list[float]]]:
         """What was heard, every ``TIMELINE_STEP_S``, since the call began."""

@@ -37,9 +37,12 @@ class StateNotReached(AssertionError):
 
 
 async def wait_until(
-    condition: Callable[[], object] | Callable[[], Awaitable[object]], what: str, timeout_s: float = 5.0
+    condition: Callable[[], object] | Callable[[], Awaitable[object]],
+    what: str,
+    timeout_s: float = 5.0,
+    pause_s: float = POLL_S,
 ) -> object:
-    """Wait until ``condition`` (plain or async) returns something true, and return that.
+    """Wait until ``condition`` (plain or async) returns something true, and return that. Looks every ``pause_s``.
 
     Raises ``StateNotReached`` naming ``what`` after ``timeout_s``.
     """
@@ -52,7 +55,7 @@ async def wait_until(
             return value
         if time.monotonic() >= end:
             raise StateNotReached(f"{what}: not within {timeout_s:g} s")
-        await asyncio.sleep(POLL_S)
+        await asyncio.sleep(pause_s)
 
 
 class Process:

@@ -1,0 +1,65 @@
+"""What the agent does for the box's FreeSWITCH: dialplan and prompts of each version, and the word that they have changed."""
+
+from pathlib import Path
+
+from agent.logs import Logger
+from appliance.box import Box
+from appliance.freeswitch import prompt_texts, render, speech
+from appliance.freeswitch.applications import MediaPlan
+from appliance.freeswitch.ask import Address, FreeSwitchSilent, ask
+from appliance.layout import Layout
+from appliance.site import Site
+
+FOLDER = "freeswitch"
+"""Of a version: its dialplan and directory."""
+
+
+class Applications:
+    """The box's media applications, as far as configuration goes."""
+
+    def __init__(self, box: Box, layout: Layout, log: Logger) -> None:
+        self._box = box
+        self._layout = layout
+        self._log = log
+
+    @property
+    def wanted(self) -> bool:
+        """Whether the box has a FreeSWITCH."""
+        return bool(self._box.freeswitch.address)
+
+    def lay_down(self, of: Site, folder: Path) -> None:
+        """Write a version's part into its folder; makes the prompts that are not there yet, some four a second. A prompt that
+        cannot be made is told and replaced by a sign: a box without a synthesiser still answers."""
+        if not self.wanted:
+            return
+        made = speech.ensure(_used(of.media), self._layout.prompts_dir)
+        for failed in made.failed:
+            self._log.warning("prompt_not_made", reason=failed)
+        render.write_site(of.media, folder / FOLDER, self._layout.prompts_dir)
+
+    async def tell(self) -> None:
+        """After a switch: FreeSWITCH reads its files again. Calls that are up go on as they began. One that is not there
+        reads them when it starts."""
+        if not self.wanted:
+            return
+        settings = self._box.freeswitch
+        address = Address(settings.address, settings.esl_port, render.password(self._layout))
+        try:
+            answer = await ask(address, "reloadxml")
+        except FreeSwitchSilent as silent:
+            self._log.warning("freeswitch_not_told", about=silent.key, reason=silent.message)
+            return
+        if not answer.startswith("+OK"):
+            self._log.error("freeswitch_refused", reason=answer.strip()[:200])
+
+
+def _used(plan: MediaPlan) -> list[prompt_texts.Spoken]:
+    """What the site's applications say, and what the box says by itself."""
+    named = {prompt for flow in plan.flows for node in flow.nodes for prompt in (*node.prompts, *node.again)}
+    named |= {prompt for one in plan.applications for prompt in one.prompts}
+    spoken = {flow.language for flow in plan.flows} | {one.language for one in plan.applications}
+    return [
+        one
+        for one in prompt_texts.catalogue(plan.prompts)
+        if one.language in spoken and (one.prompt in named or one.prompt in prompt_texts.GENERAL)
+    ]

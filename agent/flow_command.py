@@ -1,0 +1,150 @@
+"""`kyusai flow`: a site document's call flows checked, walked through and drawn at the terminal. Reads a file, no more.
+
+The walk is `appliance.freeswitch.flow_walk`, the code that the compiled dialplan is tested against.
+"""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+import typer
+
+from agent.command import LANG, told
+from appliance import site
+from appliance.errors import KyusaiError
+from appliance.freeswitch import flow_draw, flow_walk, prompt_texts
+from appliance.freeswitch.applications import MediaPlan
+from appliance.freeswitch.flow import Flow, Kind
+from appliance.freeswitch.flow_walk import Walk, World
+from appliance.text import explain, text
+
+app = typer.Typer(no_args_is_help=True, help=text("agent.help.flow", LANG))
+
+Document = Annotated[
+    Path, typer.Argument(help=text("agent.help.flow.document", LANG), exists=True, dir_okay=False)
+]
+FlowId = Annotated[str, typer.Argument(help=text("agent.help.flow.id", LANG))]
+
+
+@app.command(help=text("agent.help.flow.check", LANG))
+def check(document: Document) -> None:
+    """Exit code 1 when the document has faults; warnings change nothing."""
+    try:
+        found = site.loads(document.read_bytes())
+    except site.SiteInvalid as invalid:
+        for problem in invalid.problems:
+            _say(problem)
+        raise typer.Exit(1) from None
+    for warning in found.warnings:
+        _say(warning)
+    typer.echo(text("agent.flow.good", LANG, count=len(found.media.flows)))
+
+
+@app.command(help=text("agent.help.flow.draw", LANG))
+def draw(
+    document: Document,
+    flow: FlowId,
+    svg: Annotated[Path | None, typer.Option(help=text("agent.help.flow.svg", LANG))] = None,
+) -> None:
+    """As text, or as a picture in a file."""
+    with told():
+        found = _flow(_plan(document), flow)
+    if svg is None:
+        typer.echo("\n".join(flow_draw.lines(found)))
+    else:
+        svg.write_text(flow_draw.svg(found), "utf-8")
+        typer.echo(str(svg))
+
+
+@app.command(help=text("agent.help.flow.walk", LANG))
+def walk(
+    document: Document,
+    flow: FlowId,
+    caller: Annotated[str, typer.Option(help=text("agent.help.flow.caller", LANG))] = "0312345678",
+    link: Annotated[str, typer.Option(help=text("agent.help.flow.link", LANG))] = "UP",
+    at: Annotated[str, typer.Option(help=text("agent.help.flow.at", LANG))] = "",
+) -> None:
+    """Until the call is over, or input ends."""
+    with told():
+        plan = _plan(document)
+        found = _flow(plan, flow)
+        moment = _moment(at, plan.time_zone)
+    world = World(
+        caller=caller,
+        dialled=next((one.number for one in plan.applications if one.flow == flow), ""),
+        moment=moment,
+        link=link,
+        schedules={one.id: one for one in plan.schedules},
+    )
+    said = {(one.prompt, one.language): one.text for one in prompt_texts.catalogue(plan.prompts)}
+    typer.echo(text("agent.flow.keys", LANG))
+    step = flow_walk.begin(found, world)
+    heard = _tell(step, 0, said)
+    while not step.over:
+        try:
+            given = input("> ").strip()
+        except EOFError:
+            break
+        step = _next(step, given)
+        heard = _tell(step, heard, said)
+
+
+def _next(step: Walk, given: str) -> Walk:
+    if step.at.kind is Kind.TRANSFER:
+        return flow_walk.answered(step) if given == "a" else flow_walk.wait(step)
+    return flow_walk.press(step, given) if given else flow_walk.wait(step)
+
+
+def _tell(step: Walk, heard: int, said: dict[tuple[str, str], str]) -> int:
+    """Print what is new: prompts, and what was done; returns how much has been printed."""
+    for prompt in step.heard[heard:]:
+        typer.echo(f"  ♪ {said.get((prompt, step.flow.language), prompt)}")
+    if step.over:
+        typer.echo(f"  ■ {' '.join(filter(None, step.did[-1])) if step.did else ''}")
+    elif step.at.kind is Kind.TRANSFER:
+        typer.echo(f"  ☎ {step.did[-1][1]}")
+    else:
+        typer.echo(f"  [{step.node}]")
+    return len(step.heard)
+
+
+def _plan(document: Path) -> MediaPlan:
+    return site.loads(document.read_bytes()).media
+
+
+def _flow(plan: MediaPlan, flow_id: str) -> Flow:
+    found = plan.flow(flow_id)
+    if found is None:
+        known = ", ".join(flow.id for flow in plan.flows) or "none"
+        raise KyusaiError(
+            "agent.flow.unknown",
+            f"{flow_id!r} is not a flow of this document; known are {known}",
+            value=flow_id,
+            known=known,
+        )
+    return found
+
+
+def _moment(given: str, time_zone: str) -> datetime:
+    if not given:
+        return datetime.now(ZoneInfo(time_zone))
+    try:
+        return replace_zone(datetime.fromisoformat(given), time_zone)
+    except ValueError:
+        raise KyusaiError(
+            "agent.flow.moment",
+            f"{given!r} is not a moment",
+            "Write it as 2026-05-03T10:00, in the site's local time.",
+            value=given,
+        ) from None
+
+
+def replace_zone(moment: datetime, time_zone: str) -> datetime:
+    """A moment without zone as the site's local time."""
+    return moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(time_zone))
+
+
+def _say(problem: site.SiteProblem) -> None:
+    message, hint = explain(problem, LANG)
+    typer.echo(f"{problem.path}: {message}" + (f"\n    {hint}" if hint else ""), err=True)

@@ -1,0 +1,1 @@
+"""The box's media applications: what FreeSWITCH is told, and what is done with it while it runs."""

@@ -1,0 +1,66 @@
+"""Numbers of a site that an application answers, and the prompts that applications speak. Values only; pure."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from appliance.freeswitch.flow import Flow
+from appliance.freeswitch.schedule import Schedule
+
+
+class Kind(StrEnum):
+    """What answers a number."""
+
+    FLOW = "flow"
+    ANNOUNCEMENT = "announcement"
+    CONFERENCE = "conference"
+    VOICEMAIL = "voicemail"
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """One number. flow: id (FLOW). prompts, language: what is spoken (ANNOUNCEMENT). access_code: digits that open a
+    conference, or "". fallback: number that takes the call while applications are out of order, or ""."""
+
+    number: str
+    name: str
+    kind: Kind
+    flow: str = ""
+    prompts: tuple[str, ...] = ()
+    language: str = "ja"
+    access_code: str = ""
+    public_number: str = ""
+    fallback: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A prompt of the site's own: what is said, by language."""
+
+    id: str
+    texts: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Mailbox:
+    """A voicemail box. number: its extension. code_md5: of "number:domain:PIN". greeting: prompt id or ""."""
+
+    number: str
+    code_md5: str
+    language: str = "ja"
+
+
+@dataclass(frozen=True, slots=True)
+class MediaPlan:
+    """All that a site document says of applications. time_zone: IANA name."""
+
+    time_zone: str = "Asia/Tokyo"
+    domain: str = ""
+    applications: tuple[Application, ...] = ()
+    flows: tuple[Flow, ...] = ()
+    schedules: tuple[Schedule, ...] = ()
+    prompts: tuple[Prompt, ...] = ()
+    mailboxes: tuple[Mailbox, ...] = ()
+
+    def flow(self, flow_id: str) -> Flow | None:
+        """The flow of that id."""
+        return next((flow for flow in self.flows if flow.id == flow_id), None)

@@ -1,0 +1,45 @@
+"""Names that FreeSWITCH's configuration and those who talk to it have to agree on. Pure."""
+
+PROFILE = "box"
+"""The SIP profile towards Kamailio."""
+
+ENTRY = "box"
+"""Dialplan context of calls that Kamailio sends."""
+
+SCHEDULES = "schedules"
+"""Dialplan context with one entry for each schedule; leaves its answer in `SCHEDULE_STATE`."""
+
+SCHEDULE_STATE = "ky_schedule"
+OVERRIDE = "ky_override_"
+"""Global variable of a schedule's manual state; absent: the schedule decides."""
+
+VARIABLE = "kyf_"
+"""Before the name of every variable that a flow sets, so that none can be one of FreeSWITCH's own."""
+
+DIGITS = "ky_digits"
+"""What a caller pressed last."""
+
+LINK_HEADER = "sip_h_X-Kyusai-Link"
+"""Kamailio's word on the line to the cloud when the call came."""
+
+CALL_HEADER = "X-Kyusai-Call"
+"""Names the call that an outgoing leg belongs to: its Call-ID as Kamailio knows it."""
+
+KAMAILIO = "ky_kamailio"
+"""Global variable: "address:port" of Kamailio's socket for applications."""
+
+DOMAIN = "ky_domain"
+"""Global variable: domain of voicemail boxes."""
+
+MEDIA_USER = "kyusai"
+"""User part of addresses that stand for the applications themselves."""
+
+
+def flow_context(flow_id: str) -> str:
+    """Dialplan context of a flow."""
+    return f"flow-{flow_id}"
+
+
+def override(schedule_id: str) -> str:
+    """Global variable that holds a schedule's manual state."""
+    return OVERRIDE + schedule_id

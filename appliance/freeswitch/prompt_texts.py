@@ -1,0 +1,57 @@
+"""Which audio file says what: prompts of the box and of the site, by language. Pure.
+
+A file is named by what is said, so that the same text is synthesised once and a changed one never plays the old words.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import PurePath
+
+from appliance.freeswitch.applications import MediaPlan, Prompt
+from appliance.freeswitch.prompt_catalogue import BUILT_IN
+
+LANGUAGES = ("en", "ja")
+
+VOICE_EDITION = 1
+"""Part of every file's name: grows when a synthesiser's settings change, so that all prompts are made anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """One text in one language. file: name of its audio below the folder of prompts."""
+
+    prompt: str
+    language: str
+    text: str
+
+    @property
+    def file(self) -> str:
+        """ "ja/0123456789abcdef.wav"."""
+        said = f"{VOICE_EDITION}\0{self.language}\0{self.text}"
+        return f"{self.language}/{hashlib.sha256(said.encode()).hexdigest()[:16]}.wav"
+
+
+def catalogue(own: Iterable[Prompt]) -> tuple[Spoken, ...]:
+    """Everything that can be said at a site: its own prompts before those of every box with the same id and language."""
+    said: dict[tuple[str, str], str] = {}
+    for prompt in (*BUILT_IN, *own):
+        said |= {(prompt.id, language): text for language, text in prompt.texts}
+    return tuple(Spoken(name, language, text) for (name, language), text in sorted(said.items()))
+
+
+def languages(spoken: Iterable[Spoken]) -> Mapping[str, frozenset[str]]:
+    """Prompt id -> languages that it can be heard in."""
+    found: dict[str, set[str]] = {}
+    for one in spoken:
+        found.setdefault(one.prompt, set()).add(one.language)
+    return {name: frozenset(spoken_in) for name, spoken_in in found.items()}
+
+
+def paths(plan: MediaPlan, folder: PurePath) -> dict[tuple[str, str], str]:
+    """(prompt, language) -> path of its audio below `folder`, for all that the site's applications may say."""
+    return {(one.prompt, one.language): str(folder / one.file) for one in catalogue(plan.prompts)}
+
+
+GENERAL = frozenset({"enter_code", "wrong_code", "set_open", "set_closed", "set_automatic", "no_such_number"})
+"""Said by applications of the box's own, whatever the site's flows name."""

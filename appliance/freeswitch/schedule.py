@@ -1,0 +1,105 @@
+"""When a site is open: weekly hours, holidays, exceptions, and what somebody said by hand. Pure.
+
+The same rules are compiled into FreeSWITCH's dialplan (`schedule_xml`), so that calls need no Python; this module says what
+that dialplan must do, and the simulator and the tests ask it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+
+from appliance.freeswitch import holidays_jp
+
+DAY_MINUTES = 24 * 60
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+"""In the order of `date.weekday()`."""
+
+PUBLIC: dict[str, Callable[[int], dict[date, str]]] = {"jp": holidays_jp.holidays}
+"""Public holidays that are built in, by country."""
+
+
+class State(StrEnum):
+    """What a schedule says of a moment; each is an outcome of a flow's schedule node."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+    HOLIDAY = "holiday"
+
+
+@dataclass(frozen=True, slots=True)
+class Hours:
+    """Open on these days from the minute `begin` to the minute `end` (excluded), both counted from midnight.
+
+    days: numbers as `date.weekday()` gives them.
+    """
+
+    days: tuple[int, ...]
+    begin: int
+    end: int
+
+    def holds(self, moment: datetime) -> bool:
+        """Whether `moment`, the site's local time, lies in them."""
+        return moment.weekday() in self.days and self.begin <= moment.hour * 60 + moment.minute < self.end
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """A date of one year, or (year 0) of every year."""
+
+    month: int
+    day: int
+    year: int = 0
+
+    def is_on(self, moment: date) -> bool:
+        """Whether `moment` is that day."""
+        return (self.month, self.day) == (moment.month, moment.day) and self.year in (0, moment.year)
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """One schedule. public_holidays: a key of `PUBLIC`, or "". closed_days: further days that count as holidays.
+    open_days: days that are ordinary ones whatever the calendar says."""
+
+    id: str
+    hours: tuple[Hours, ...]
+    public_holidays: str = ""
+    closed_days: tuple[Day, ...] = ()
+    open_days: tuple[Day, ...] = ()
+
+
+def state(schedule: Schedule, moment: datetime, override: str = "") -> State:
+    """What the schedule says of `moment`, the site's local time. override: "open", "closed", "holiday" by hand, or "": the
+    schedule decides."""
+    if override:
+        return State(override)
+    if is_holiday(schedule, moment.date()):
+        return State.HOLIDAY
+    return State.OPEN if any(hours.holds(moment) for hours in schedule.hours) else State.CLOSED
+
+
+def is_holiday(schedule: Schedule, day: date) -> bool:
+    """Whether the schedule counts a day as a holiday."""
+    if any(one.is_on(day) for one in schedule.open_days):
+        return False
+    if any(one.is_on(day) for one in schedule.closed_days):
+        return True
+    return bool(schedule.public_holidays) and day in PUBLIC[schedule.public_holidays](day.year)
+
+
+def holidays(schedule: Schedule, year: int) -> tuple[date, ...]:
+    """All days of a year that the schedule counts as holidays, in order."""
+    public = PUBLIC[schedule.public_holidays](year) if schedule.public_holidays else {}
+    own = {found for one in schedule.closed_days if (found := _in(one, year))}
+    exempt = {found for one in schedule.open_days if (found := _in(one, year))}
+    return tuple(sorted(({*public} | own) - exempt))
+
+
+def _in(day: Day, year: int) -> date | None:
+    """The day in a year; None where it does not exist there (29 February, another year)."""
+    if day.year not in (0, year):
+        return None
+    try:
+        return date(year, day.month, day.day)
+    except ValueError:
+        return None

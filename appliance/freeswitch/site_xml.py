@@ -1,0 +1,130 @@
+"""The site document's part of FreeSWITCH's configuration: dialplan, directory, time zone, as file texts. Pure."""
+
+from collections.abc import Callable
+
+from appliance.freeswitch import flow_xml, names, schedule_xml
+from appliance.freeswitch.applications import Application, Kind, MediaPlan
+from appliance.freeswitch.flow_xml import Prompts
+from appliance.freeswitch.quoting import word
+from appliance.freeswitch.xml import Element, Global, action, element, text
+
+JITTER_BUFFER_MS = "60:200:20"
+"""Begins with 60 ms and grows to 200: what a wireless telephone needs."""
+
+TRIES = 3
+CODE_WAIT_MS = 8_000
+"""For a code that a caller has to look up."""
+
+
+def files(plan: MediaPlan, prompts: Prompts, posix_zone: str, this_year: int) -> dict[str, str]:
+    """File name -> text. prompts: see `flow_xml.Prompts`. posix_zone: rule of the site's time zone, such as "JST-9"."""
+    contexts = [
+        entry_context(plan, prompts),
+        *(flow_xml.context(flow, prompts) for flow in plan.flows),
+        schedule_xml.context(plan.schedules, plan.time_zone, this_year),
+    ]
+    return {
+        "globals.xml": text(Global(names.DOMAIN, plan.domain or "box.invalid")),
+        "dialplan.xml": text(*contexts),
+        "configuration.xml": text(schedule_xml.time_zones(plan.time_zone, posix_zone)),
+        "directory.xml": text(_directory(plan)),
+    }
+
+
+def entry_context(plan: MediaPlan, prompts: Prompts) -> Element:
+    """Where Kamailio's calls come in: one extension an application. Nothing else can be reached from outside."""
+    applications = [
+        element(
+            "extension",
+            element(
+                "condition",
+                *_KINDS[one.kind](plan, one, prompts),
+                field="destination_number",
+                expression=f"^{_literal(one.number)}$",
+            ),
+            name=one.name or one.number,
+        )
+        for one in plan.applications
+    ]
+    nobody = element(
+        "extension",
+        element(
+            "condition", action("hangup", "UNALLOCATED_NUMBER"), field="destination_number", expression="^"
+        ),
+        name="nobody",
+    )
+    return element("context", _arrival(), _clean_names(), *applications, nobody, name=names.ENTRY)
+
+
+def _arrival() -> Element:
+    """What holds for every call. A jitter buffer for the caller's side alone: FreeSWITCH complains in its log when it gives
+    one to a leg that it places itself."""
+    smooth = action("set", f"jitterbuffer_msec={JITTER_BUFFER_MS}", inline="true")
+    always = element("condition", smooth, field="destination_number", expression="^")
+    return element("extension", always, name="arrival", continue_="true")
+
+
+def _clean_names() -> Element:
+    """A caller's name that FreeSWITCH would read as an instruction, if any application ever named it, is taken away."""
+    odd = element(
+        "condition",
+        action("set_profile_var", "caller_id_name=", inline="true"),
+        field="caller_id_name",
+        expression="[$%\\\\{}\\x00-\\x1f]",
+    )
+    return element("extension", odd, name="clean-names", continue_="true")
+
+
+def _literal(number: str) -> str:
+    return word(number).replace("*", "[*]")
+
+
+def _flow(plan: MediaPlan, one: Application, prompts: Prompts) -> tuple[Element, ...]:
+    flow = plan.flow(one.flow)
+    return flow_xml.entry(flow) if flow else (action("hangup", "UNALLOCATED_NUMBER"),)
+
+
+def _announcement(plan: MediaPlan, one: Application, prompts: Prompts) -> tuple[Element, ...]:
+    spoken = [action("playback", word(prompts[name, one.language])) for name in one.prompts]
+    return (action("answer"), *spoken, *flow_xml.goodbye())
+
+
+def _conference(plan: MediaPlan, one: Application, prompts: Prompts) -> tuple[Element, ...]:
+    """The code is asked for before the room opens; after three wrong ones the call ends."""
+    join = action("conference", f"room-{word(one.number)}@default")
+    if not one.access_code:
+        return (action("answer"), join)
+    spoken = [word(prompts[name, one.language]) for name in ("enter_code", "wrong_code")]
+    code = word(one.access_code)
+    asked = (
+        f"{len(code)} {len(code)} {TRIES} {CODE_WAIT_MS} # {spoken[0]} {spoken[1]} {names.DIGITS} ^{code}$"
+    )
+    return (
+        action("answer"),
+        action("play_and_get_digits", f"{asked} {flow_xml.NEXT_KEY_MS} hang-up XML {names.ENTRY}"),
+        join,
+    )
+
+
+def _voicemail(plan: MediaPlan, one: Application, prompts: Prompts) -> tuple[Element, ...]:
+    return (action("answer"), action("voicemail", f"check default ${{{names.DOMAIN}}}"))
+
+
+def _directory(plan: MediaPlan) -> Element:
+    users = [
+        element(
+            "user",
+            element("params", element("param", name="vm-a1-hash", value=box.code_md5)),
+            id=box.number,
+        )
+        for box in plan.mailboxes
+    ]
+    return element("domain", *users, name=plan.domain or "box.invalid")
+
+
+_KINDS: dict[Kind, Callable[[MediaPlan, Application, Prompts], tuple[Element, ...]]] = {
+    Kind.FLOW: _flow,
+    Kind.ANNOUNCEMENT: _announcement,
+    Kind.CONFERENCE: _conference,
+    Kind.VOICEMAIL: _voicemail,
+}

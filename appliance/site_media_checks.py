@@ -1,0 +1,59 @@
+"""What the site document's applications, flows, schedules and prompts must say together. Pure."""
+
+from appliance.freeswitch import flow_check
+from appliance.freeswitch.applications import Application, Kind, MediaPlan
+from appliance.freeswitch.flow_check import Known
+from appliance.freeswitch.prompt_texts import catalogue, languages
+from appliance.problems import Problems, shown
+
+
+def check(plan: MediaPlan, problems: Problems) -> None:
+    """Note every fault."""
+    for name, ids in (
+        ("flows", [flow.id for flow in plan.flows]),
+        ("schedules", [schedule.id for schedule in plan.schedules]),
+        ("prompts", [prompt.id for prompt in plan.prompts]),
+    ):
+        _ids(name, ids, problems)
+    spoken = languages(catalogue(plan.prompts))
+    known = Known(
+        prompts=dict(spoken),
+        schedules=frozenset(schedule.id for schedule in plan.schedules),
+        mailboxes=frozenset(box.number for box in plan.mailboxes),
+    )
+    for index, flow in enumerate(plan.flows):
+        for fault in flow_check.check(flow, known):
+            problems.add(f"$.flows[{index}].{fault.where}", fault.key, **fault.values)
+    for index, application in enumerate(plan.applications):
+        _application(f"$.applications[{index}]", application, plan, known, problems)
+    used = {application.flow for application in plan.applications}
+    for index, flow in enumerate(plan.flows):
+        if flow.id and flow.id not in used:
+            problems.warn(f"$.flows[{index}]", "media.flow_unused", value=shown(flow.id))
+
+
+def _ids(name: str, ids: list[str], problems: Problems) -> None:
+    taken: dict[str, str] = {}
+    for index, one in enumerate(ids):
+        path = f"$.{name}[{index}].id"
+        if one and one in taken:
+            problems.add(path, "media.id_taken", value=shown(one), other=taken[one])
+        taken.setdefault(one, path.removesuffix(".id"))
+
+
+def _application(path: str, one: Application, plan: MediaPlan, known: Known, problems: Problems) -> None:
+    if one.kind is Kind.FLOW and not one.flow:
+        problems.add(f"{path}.flow", "media.flow_missing")
+    elif one.kind is Kind.FLOW and plan.flow(one.flow) is None:
+        names = ", ".join(flow.id for flow in plan.flows[:20]) or "none"
+        problems.add(f"{path}.flow", "media.flow_unknown", value=shown(one.flow), known=names)
+    if one.kind is Kind.ANNOUNCEMENT and not one.prompts:
+        problems.add(f"{path}.prompts", "media.no_prompt")
+    for index, prompt in enumerate(one.prompts):
+        spoken = known.prompts.get(prompt)
+        where = f"{path}.prompts[{index}]"
+        if prompt and spoken is None:
+            problems.add(where, "flow.prompt_missing", node=one.number, value=shown(prompt))
+        elif spoken is not None and one.language not in spoken:
+            values = {"node": one.number, "value": shown(prompt), "language": one.language}
+            problems.add(where, "flow.prompt_language", **values)

@@ -1,0 +1,150 @@
+"""Telephones that call applications: they listen, press keys and are led on."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from appliance import site
+from appliance.freeswitch.applications import MediaPlan
+from tests.lab.lab import Lab, Parts
+from tests.lab.phone import PhoneCall
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module")]
+
+RECEPTION = {
+    "id": "reception",
+    "language": "en",
+    "nodes": [
+        {
+            "id": "main",
+            "do": "menu",
+            "prompts": ["welcome"],
+            "again": ["invalid"],
+            "tries": 2,
+            "wait_s": 1,
+            "keys": [{"key": "1", "then": "sales"}, {"key": "2", "then": "ask"}, {"key": "*", "then": "bye"}],
+            "timeout": "nobody",
+            "invalid": "bye",
+        },
+        {"id": "sales", "do": "transfer", "number": "202", "unanswered": "nobody"},
+        {
+            "id": "ask",
+            "do": "collect",
+            "prompts": ["enter_extension"],
+            "variable": "who",
+            "least": 3,
+            "most": 3,
+            "pattern": "20[0-9]",
+            "tries": 1,
+            "wait_s": 2,
+            "next": "dial",
+            "failed": "bye",
+        },
+        {"id": "dial", "do": "transfer", "variable": "who", "unanswered": "nobody"},
+        {"id": "nobody", "do": "hangup", "prompts": ["nobody"]},
+        {"id": "bye", "do": "hangup", "prompts": ["goodbye"]},
+    ],
+}
+DOCUMENT = {
+    "applications": [
+        {"number": "700", "kind": "flow", "flow": "reception"},
+        {"number": "701", "kind": "announcement", "prompts": ["closed"], "language": "en"},
+        {"number": "702", "kind": "flow", "flow": "reception", "fallback": "203"},
+    ],
+    "flows": [RECEPTION],
+}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def lab() -> AsyncIterator[Lab]:
+    parts = Parts(phones=3, cloud_phones=0, cloud=False, gateway=False, carrier=False, freeswitch=True)
+    async with Lab(parts, {"call_control": "local", **DOCUMENT}) as lab:
+        yield lab
+
+
+def plan(lab: Lab) -> MediaPlan:
+    return site.loads(lab.box.layout.document(lab.version).read_bytes()).media
+
+
+async def hears(lab: Lab, call: PhoneCall, prompt: str, language: str = "en") -> None:
+    assert lab.box.freeswitch is not None
+    await call.wait_hears_prompt(lab.box.freeswitch.prompt(plan(lab), prompt, language))
+
+
+async def test_an_announcement_is_heard_and_ends_the_call(lab: Lab) -> None:
+    call = await lab.phones["201"].call("701")
+    await hears(lab, call, "closed")
+    await call.wait("closed", 10)
+
+
+async def test_a_key_of_the_menu_leads_to_the_telephone_that_it_stands_for(lab: Lab) -> None:
+    call = await lab.phones["201"].call("700")
+    await hears(lab, call, "welcome")
+    await call.dtmf("1")
+    met = await lab.phones["202"].wait_incoming()
+    await met.wait("established", 10)
+    await call.wait_hears(lab.phones["202"].tone_hz)
+    await met.wait_hears(lab.phones["201"].tone_hz)
+    assert met.peer.startswith("sip:201@")
+    await met.hangup()
+    await call.wait("closed", 10)
+
+
+async def test_a_wrong_key_is_said_to_be_wrong_and_the_menu_is_told_again(lab: Lab) -> None:
+    call = await lab.phones["201"].call("700")
+    await hears(lab, call, "welcome")
+    await call.dtmf("7")
+    await hears(lab, call, "invalid")
+    await call.dtmf("7")
+    await hears(lab, call, "goodbye")
+    await call.wait("closed", 10)
+
+
+async def test_a_caller_who_presses_nothing_is_led_on_and_nobody_waits_for_ever(lab: Lab) -> None:
+    call = await lab.phones["201"].call("700")
+    await hears(lab, call, "nobody")
+    await call.wait("closed", 10)
+
+
+async def test_digits_are_collected_and_the_extension_that_they_name_is_called(lab: Lab) -> None:
+    call = await lab.phones["201"].call("700")
+    await call.dtmf("2")
+    await hears(lab, call, "enter_extension")
+    await call.dtmf("203")
+    met = await lab.phones["203"].wait_incoming()
+    await met.wait("established", 10)
+    await call.wait_hears(lab.phones["203"].tone_hz)
+    await call.hangup()
+    await met.wait("closed", 10)
+
+
+async def test_half_a_number_and_then_silence_is_no_number(lab: Lab) -> None:
+    call = await lab.phones["201"].call("700")
+    await call.dtmf("2")
+    await hears(lab, call, "enter_extension")
+    await call.dtmf("20")
+    await hears(lab, call, "goodbye")
+    await call.wait("closed", 15)
+    assert not [one for one in lab.phones["202"].calls if one.state != "closed"]
+
+
+async def test_without_freeswitch_calls_pass_over_it_within_a_second_and_come_back_to_it(lab: Lab) -> None:
+    assert lab.box.freeswitch is not None
+    await lab.box.kill("freeswitch")
+    refused = await lab.phones["201"].dial("700")
+    await refused.wait("closed", 5)
+    assert (refused.code, refused.times["closed"] - refused.times["invite"] < 1.5) == (480, True)
+    call = await lab.phones["201"].call("702")
+    met = lab.phones["203"].current()
+    await call.wait_hears(lab.phones["203"].tone_hz)
+    assert call.post_dial_delay_s < 1.5
+    await met.hangup()
+    await lab.box.start("freeswitch")
+    again = await lab.phones["201"].call("701")
+    await hears(lab, again, "closed")
+
+
+async def test_nothing_of_all_this_was_a_fault_in_freeswitch_s_log(lab: Lab) -> None:
+    assert lab.box.freeswitch is not None
+    assert lab.box.freeswitch.faults() == []
