@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from appliance.freeswitch import render
+from appliance.layout import Layout
+
 ROOT = Path(__file__).resolve().parents[2]
 UNITS = ROOT / "appliance" / "systemd"
 CENTRE = ROOT / "cloudsync" / "systemd"
@@ -30,7 +33,7 @@ def installed(tmp_path: Path) -> Path:
     """The units with programs that exist here in place of /opt/kyusai's, which the checker looks for."""
     for path in (*UNITS.iterdir(), *CENTRE.iterdir()):
         text = path.read_text("utf-8").replace("/opt/kyusai/venv/bin/kyusai", "/bin/true")
-        for program in ("/usr/sbin/kamailio", "/usr/bin/rtpengine"):
+        for program in ("/usr/sbin/kamailio", "/usr/bin/rtpengine", "/usr/bin/freeswitch"):
             if not Path(program).exists():
                 text = text.replace(program, "/bin/true")
         (tmp_path / path.name).write_text(text)
@@ -66,9 +69,10 @@ def test_every_service_is_hardened(installed: Path, name: str) -> None:
     assert done.returncode == 0, done.stdout[-400:]
 
 
-def test_the_four_services_come_back_by_themselves_whatever_happens() -> None:
+def test_the_five_services_come_back_by_themselves_whatever_happens() -> None:
     assert SERVICES == [
         "kyusai-agent.service",
+        "kyusai-freeswitch.service",
         "kyusai-kamailio.service",
         "kyusai-media.service",
         "kyusai-rtpengine.service",
@@ -81,7 +85,7 @@ def test_the_four_services_come_back_by_themselves_whatever_happens() -> None:
 
 
 def test_calls_require_nothing_that_runs_beside_them() -> None:
-    for name in ("kyusai-kamailio.service", "kyusai-rtpengine.service"):
+    for name in ("kyusai-kamailio.service", "kyusai-rtpengine.service", "kyusai-freeswitch.service"):
         unit = read(name)
         words = " ".join(value for key, value in unit["Unit"].items() if key != "Description")
         assert "agent" not in words
@@ -125,3 +129,16 @@ def test_no_service_may_write_outside_its_own_folders() -> None:
         assert (service["ProtectSystem"], service["NoNewPrivileges"]) == ("strict", "yes")
         assert "ReadWritePaths" not in service
         assert service["User"] in {"kyusai", "kyusai-centre"}
+
+
+def test_freeswitch_is_ended_before_the_calls_that_do_not_need_it() -> None:
+    freeswitch, kamailio = (read(f"kyusai-{name}.service")["Service"] for name in ("freeswitch", "kamailio"))
+    assert int(kamailio["OOMScoreAdjust"]) < int(freeswitch["OOMScoreAdjust"]) < 0
+    assert int(kamailio["Nice"]) < int(freeswitch["Nice"]) < 0
+    assert (freeswitch["IPAddressDeny"], freeswitch["IPAddressAllow"]) == ("any", "localhost")
+
+
+def test_freeswitch_is_started_as_the_box_s_own_command_says() -> None:
+    layout = Layout(Path("/var/lib/kyusai"), Path("/run/kyusai"))
+    started = read("kyusai-freeswitch.service")["Service"]["ExecStart"]
+    assert started == "/usr/bin/" + " ".join(render.command(layout))
