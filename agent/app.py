@@ -109,7 +109,9 @@ class Agent:
         self._config = ConfigKeeper(
             store, look=self._vitals, activate=self._activate, clock=self._now_s, log=log
         )
-        self._centre = Centre(box, self._layout, self._config, self.status, log, self._now_s)
+        self._centre = Centre(
+            box, self._layout, self._config, self.status, log, self._now_s, monitor=self._links.line
+        )
         self._spool_status = SpoolStatus()
         self._disk = DiskWatch(box.state_dir, self._rpc, NgClient(box.rtp.ng), log, self._disk_changed)
 

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from agent import clock, lease
+from agent.bulk_line import BulkLine
 from agent.call_media import CallMedia
 from agent.call_records import CallRecords
 from agent.cloud_client import CloudClient
@@ -24,10 +25,21 @@ from agent.identity import Enrolled, load_enrolled, load_or_make, save_enrolled
 from agent.key_chain import document_keys, extended
 from agent.key_rotation import rotate
 from agent.logs import Logger
+from agent.pacer import Monitor, Pacer, no_monitor
 from agent.receipts import Receipts, Standing
 from agent.recording_table import RecordingTable
-from agent.recording_upload import RecordingSender
-from agent.senders import Report, Switches, run_journal, run_pick_up, run_recordings, run_records
+from agent.recording_upload import CONNECTIONS, RecordingSender
+from agent.retain import GivenUp, Retention, run_retention
+from agent.retention import Reason
+from agent.senders import (
+    UPLOADS_AT_ONCE,
+    Report,
+    Switches,
+    run_journal,
+    run_pick_up,
+    run_recordings,
+    run_records,
+)
 from agent.spool import Spool
 from agent.spool_desk import reasons
 from agent.status import SpoolStatus, Status
@@ -36,6 +48,7 @@ from agent.upload import RecordSender
 from appliance.box import Box
 from appliance.errors import KyusaiError
 from appliance.layout import Layout
+from appliance.site_model import Keeping
 from cloudsync.wire import HEARTBEAT_INTERVAL_S, ConfigKey
 
 HEARTBEAT_JITTER = 0.9, 1.1
@@ -55,6 +68,8 @@ class Centre:
         status: Callable[[], Status],
         log: Logger,
         now_s: Callable[[], float],
+        *,
+        monitor: Monitor = no_monitor,
     ) -> None:
         self._box = box
         self._layout = layout
@@ -68,6 +83,11 @@ class Centre:
         self._sender: RecordSender | None = None
         self._receipts: Receipts | None = None
         self._table: RecordingTable | None = None
+        self._recordings: RecordingSender | None = None
+        self._retention: Retention | None = None
+        self._bulk: CloudClient | None = None
+        self._line = BulkLine()
+        self._pacer = Pacer(lambda: config.site, self._calls_up, self._line, monitor)
         self._acknowledged = 0
         self._synced_s: float | None = None
         self.contact = Contact()
@@ -92,6 +112,17 @@ class Centre:
             )
         return self._client
 
+    async def _open_bulk(self) -> CloudClient:
+        """Connections of their own for recordings: marked as such, and slowed down without slowing anything else."""
+        enrolled = await self.enrolled()
+        url = self._box.centre.url or enrolled.url
+        most = CONNECTIONS + UPLOADS_AT_ONCE  # an offer waits for no piece
+        transport = Transport(url, pinned(enrolled.ca_pem), connections=most, bulk=self._line)
+        return CloudClient(transport, enrolled.enrolment.box_id, self._sign, observe=self._observe)
+
+    def _calls_up(self) -> int:
+        return self._calls.open_calls if self._calls else 0
+
     def _sign(self, message: bytes) -> bytes:
         """With the key as it is now: enrolling again may have made a new one. Once an hour."""
         return load_or_make(self._layout.key).sign(message)
@@ -103,8 +134,9 @@ class Centre:
 
     async def close(self) -> None:
         """Close the connections."""
-        if self._client is not None:
-            await self._client.close()
+        for client in (self._client, self._bulk):
+            if client is not None:
+                await client.close()
 
     def tasks(self, spool: Spool, kamailio_alive: Callable[[], bool]) -> dict[str, Work]:
         """Name and work of each task that talks to the centre, or prepares what is told to it."""
@@ -123,6 +155,8 @@ class Centre:
                 made=self._upload.nudge.set,
             ),
             "recordings": lambda: self._keep_recordings(table),
+            "pace": self._pacer.run,
+            "retention": lambda: self._keep_retention(spool),
         }
 
     def nudge(self) -> None:
@@ -154,8 +188,26 @@ class Centre:
 
     async def _keep_recordings(self, table: RecordingTable) -> None:
         enrolled = (await self.enrolled()).enrolment
-        sender = RecordingSender(table, await self.client(), enrolled.site_id, self._keys)
-        await run_recordings(sender, self._upload, self._report("recordings"))
+        self._bulk = self._bulk or await self._open_bulk()
+        self._recordings = RecordingSender(table, self._bulk, enrolled.site_id, self._keys, pace=self._pacer)
+        await run_recordings(self._recordings, self._upload, self._report("recordings"))
+
+    async def _keep_retention(self, spool: Spool) -> None:
+        enrolled = (await self.enrolled()).enrolment
+
+        def busy() -> frozenset[str]:
+            return self._recordings.busy if self._recordings else frozenset()
+
+        def keeping() -> Keeping:
+            return self._config.site.keeping if self._config.site else Keeping()
+
+        def gone(recording_id: str, why: Reason) -> None:
+            self._log.warning("recording_given_up", recording=recording_id, why=why.value)
+            self._send.nudge.set()
+
+        self._retention = self._retention or Retention(spool, enrolled.site_id, enrolled.box_id, busy)
+        report = self._report("retention")
+        await run_retention(self._retention, keeping, clock.now, Switches(self._upload.stop), report, gone)
 
     def _keys(self) -> tuple[ConfigKey, ...]:
         return self.enrolment.enrolment.config_keys if self.enrolment else ()
@@ -254,8 +306,13 @@ class Centre:
         standing = self._receipts.standing if self._receipts else Standing()
         receipt = standing.receipt
         parked = depth.parked or (recordings.parked if recordings else 0)
+        lost = self._retention.count if self._retention else GivenUp()
         return SpoolStatus(
             parked_reasons=reasons(spool) if parked else {},
+            recordings_given_up={Reason.AGE.value: lost.age, Reason.SIZE.value: lost.size},
+            upload_kbit_s=_kbit_s(self._pacer.rate_bytes_s),
+            upload_limit_kbit_s=_kbit_s(self._pacer.limit_bytes_s),
+            upload_queue_ms=round(self._pacer.queue_ms, 1),
             numbered=depth.next_seq - 1,
             receipt_seq=receipt.seq if receipt else 0,
             receipt_count=receipt.count if receipt else 0,
@@ -269,12 +326,16 @@ class Centre:
             sync_age_s=None if self._synced_s is None else round(self._now_s() - self._synced_s, 3),
             recordings_waiting=recordings.waiting if recordings else 0,
             recordings_waiting_bytes=recordings.bytes if recordings else 0,
-            open_calls=self._calls.open_calls if self._calls else 0,
+            open_calls=self._calls_up(),
         )
 
 
 def _trust(enrolled: Enrolled) -> Trust:
     return Trust(enrolled.enrolment.site_id, document_keys(enrolled.enrolment.config_keys))
+
+
+def _kbit_s(bytes_s: float | None) -> float | None:
+    return None if bytes_s is None else round(bytes_s * 8 / 1000, 1)
 
 
 def _age_s(utc: str) -> float:

@@ -13,6 +13,7 @@ from agent import batch_coding
 from agent.cloud_errors import CloudError, CloudRefused, confused
 from agent.cloud_transport import ANSWER_BYTES_MAX, DEADLINE_S, Answer, Method, Transport, json_of
 from agent.identity import Signer
+from agent.slices import NoLimit, Pace, Sliced
 from cloudsync.wire import (
     CODING_GZIP,
     DOCUMENT_BYTES_MAX,
@@ -63,6 +64,7 @@ POLL_SLACK_S = 20.0
 """How much longer than the agreed wait a configuration poll may take on a slow line."""
 PIECE_DEADLINE_S = 300.0
 """A piece counts wholly or not at all, and shares the line with seven others: they are through at 60 kbit/s."""
+UNPACED = NoLimit()
 REVOKED_PAUSE_S = 60.0
 """A box that was shut out asks this often whether it was let in again, and says nothing else to the centre."""
 Given = TypeVar("Given")
@@ -188,13 +190,13 @@ class CloudClient:
             value = json_of(await self._post(PATH_RECORDINGS, as_json(offer)), self.url)
             return self._parsed(upload_stands_from, value)
 
-    async def put_piece(self, offer: RecordingOffer, begin: int, data: bytes) -> None:
-        """Send the piece that begins at a byte; it is on the centre's disk afterwards."""
+    async def put_piece(self, offer: RecordingOffer, begin: int, data: bytes, pace: Pace = UNPACED) -> None:
+        """Send the piece that begins at a byte, as fast as `pace` allows; it is on the centre's disk afterwards."""
         with self._told("recordings"):
             await self._call(
                 "PUT",
                 piece_path(offer.id, begin),
-                content=data,
+                content=Sliced(data, pace),
                 headers={
                     "Content-Type": "application/octet-stream",
                     PIECE_DIGEST_HEADER: piece_digest(data),
@@ -257,7 +259,7 @@ class CloudClient:
         method: Method,
         path: str,
         *,
-        content: bytes | None = None,
+        content: bytes | Sliced | None = None,
         headers: dict[str, str] | None = None,
         deadline_s: float = DEADLINE_S,
         limit_bytes: int = ANSWER_BYTES_MAX,
@@ -280,7 +282,7 @@ class CloudClient:
         self,
         method: Method,
         path: str,
-        content: bytes | None,
+        content: bytes | Sliced | None,
         headers: dict[str, str],
         deadline_s: float,
         limit_bytes: int,

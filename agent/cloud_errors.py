@@ -26,7 +26,7 @@ class CloudConfused(CloudError):
 
 
 class CloudBusy(CloudError):
-    """The centre is there but cannot serve (429, 5xx): nothing was taken, try again later."""
+    """The centre is there but cannot serve (408, 429, 5xx): nothing was taken, try again later."""
 
 
 class CloudRefused(CloudError):

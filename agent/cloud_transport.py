@@ -12,7 +12,9 @@ from typing import Any, Literal
 
 import httpx
 
+from agent.bulk_line import BulkLine, options
 from agent.cloud_errors import CloudError, CloudRefused, busy, confused, unreachable, untrusted
+from agent.slices import Sliced
 from cloudsync.wire import JSON_BYTES_MAX, WireError, parse_json
 
 CONNECT_S = 5.0
@@ -60,17 +62,26 @@ def unverified() -> ssl.SSLContext:
 
 
 class Transport:
-    """Keep-alive connections to one centre. url: `https://` and a literal address. connections: at once, at most."""
+    """Keep-alive connections to one centre. url: `https://` and a literal address. connections: at once, at most.
 
-    def __init__(self, url: str, context: ssl.SSLContext, *, connections: int = 8) -> None:
+    bulk: for connections that carry recordings; learns of each, and they are opened as `bulk_line` says."""
+
+    def __init__(
+        self, url: str, context: ssl.SSLContext, *, connections: int = 8, bulk: BulkLine | None = None
+    ) -> None:
         self.url = url.rstrip("/")
         limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
+        self._extensions = {"trace": bulk.trace} if bulk else {}
         self._client = httpx.AsyncClient(
             base_url=self.url,
-            verify=context,
+            transport=httpx.AsyncHTTPTransport(
+                verify=context,
+                trust_env=False,
+                limits=limits,
+                socket_options=options(self.url) if bulk else None,
+            ),
             trust_env=False,
             follow_redirects=False,
-            limits=limits,
             timeout=httpx.Timeout(DEADLINE_S, connect=CONNECT_S, pool=None),
             headers={"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "kyusai"},
         )
@@ -84,13 +95,17 @@ class Transport:
         method: Method,
         path: str,
         *,
-        content: bytes | None = None,
+        content: bytes | Sliced | None = None,
         headers: dict[str, str] | None = None,
         deadline_s: float = DEADLINE_S,
         limit_bytes: int = ANSWER_BYTES_MAX,
     ) -> Answer:
-        """The centre's 2xx answer. Raises CloudUnreachable, CloudUntrusted, CloudConfused, CloudBusy, CloudRefused."""
+        """The centre's 2xx answer. A `Sliced` body is sent as its pace allows.
+
+        Raises CloudUnreachable, CloudUntrusted, CloudConfused, CloudBusy, CloudRefused."""
         try:
+            if isinstance(content, Sliced):
+                headers = {**(headers or {}), "Content-Length": str(len(content))}
             async with (
                 asyncio.timeout(deadline_s),
                 self._client.stream(
@@ -99,6 +114,7 @@ class Transport:
                     content=content,
                     headers=headers,
                     timeout=httpx.Timeout(deadline_s, connect=CONNECT_S, pool=deadline_s),
+                    extensions=self._extensions,
                 ) as response,
             ):
                 body = await self._body(response, limit_bytes)
@@ -146,7 +162,7 @@ def json_of(answer: Answer, url: str) -> Any:
 
 
 def _error(url: str, status: int, headers: dict[str, str], body: bytes) -> CloudError:
-    if status == 429 or status >= 500:
+    if status in (408, 429) or status >= 500:
         return busy(url, status, _retry_after_s(headers))
     offset = _whole_number(headers.get("upload-offset", ""))
     try:

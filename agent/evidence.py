@@ -20,6 +20,10 @@ ROUND_TRIPS_KEPT = 256
 """Round trips that median and 99th percentile are taken of: 51 s at the usual five probes a second."""
 
 
+NEWEST_S = 2.0
+"""A round trip older than this says nothing of the line now."""
+
+
 class Sighting(StrEnum):
     """One thing seen of an upstream. PROBE_* come from the box's own OPTIONS, CALL_* from real transactions."""
 
@@ -56,6 +60,7 @@ class Evidence:
         self.probes = 0
         self.answers = 0
         self.last_s: float | None = None
+        self._answered_s: float | None = None
 
     def add(self, sighting: Sighting, now_s: float, rtt_ms: float | None = None) -> bool:
         """Count one sighting; returns whether it was good. rtt_ms: of an answered probe; over the limit it is bad."""
@@ -63,6 +68,7 @@ class Evidence:
         self.last_s = now_s
         if rtt_ms is not None:
             self._round_trips_ms.append(rtt_ms)
+            self._answered_s = now_s
         if sighting in CALLS:
             self.failed_calls = 0 if good else self.failed_calls + 1
         else:
@@ -86,6 +92,12 @@ class Evidence:
         self._window.clear()
         self._bad = 0
         self.failed_calls = 0
+
+    def newest_round_trip_ms(self, now_s: float) -> float | None:
+        """The last probe's round trip, None when it is older than `NEWEST_S`."""
+        if self._answered_s is None or now_s - self._answered_s > NEWEST_S:
+            return None
+        return self._round_trips_ms[-1]
 
     @property
     def seen(self) -> int:

@@ -81,6 +81,16 @@ class Links:
             before = link.state
             self._effects(link, link.observe(sighting, self._clock(), rtt_ms), before)
 
+    def line(self) -> tuple[float | None, float]:
+        """The worst of what the upstreams that carry calls show now: newest round trip (ms, None for none) and loss (0..1).
+        One that is down carries none."""
+        carrying = [link for link in self.links.values() if link.state is not LinkState.DOWN]
+        newest = (link.evidence.newest_round_trip_ms(self._clock()) for link in carrying)
+        return (
+            max((one for one in newest if one is not None), default=None),
+            max((link.evidence.loss_ratio for link in carrying), default=0.0),
+        )
+
     def tick(self) -> None:
         """Let time pass for every link."""
         for link in self.links.values():

@@ -254,6 +254,27 @@ METRICS: tuple[tuple[Spec, Read], ...] = (
         lambda status: _one(status.spool.recordings_waiting_bytes),
     ),
     (
+        Spec(
+            "recordings_given_up_total",
+            "counter",
+            "Recordings deleted before the centre had them, by reason: age, size.",
+            ("kind",),
+        ),
+        lambda status: [
+            ((reason,), float(count)) for reason, count in status.spool.recordings_given_up.items()
+        ],
+    ),
+    (
+        Spec("upload_limit_bytes", "gauge", "Bytes per second that recordings may take now; none: no limit."),
+        lambda status: _one(None if status.spool.upload_kbit_s is None else status.spool.upload_kbit_s * 125),
+    ),
+    (
+        Spec(
+            "upload_queue_seconds", "gauge", "What packets wait on the line beyond its shortest round trip."
+        ),
+        lambda status: _one(status.spool.upload_queue_ms / 1000),
+    ),
+    (
         Spec("open_calls", "gauge", "Calls whose record is not closed yet."),
         lambda status: _one(status.spool.open_calls),
     ),

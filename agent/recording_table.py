@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.recording_spool import Recording
+from agent.retention import Kept
 from agent.spool import PARKED, WAITING, Spool
 from cloudsync.wire import RecordingOffer
 
@@ -60,6 +61,22 @@ class RecordingTable:
         with self._spool.reading() as db:
             rows = db.execute(query, (WAITING, *but, limit)).fetchall()
         return [_decoded(row) for row in rows]
+
+    def find(self, recording_id: str) -> Recording | None:
+        """The recording as the table has it, None for none."""
+        query = f"SELECT {_COLUMNS} FROM recording WHERE id = ?"  # noqa: S608
+        with self._spool.reading() as db:
+            row = db.execute(query, (recording_id,)).fetchone()
+        return _decoded(row) if row else None
+
+    def kept(self) -> list[Kept]:
+        """All recordings on the box, for `retention`."""
+        with self._spool.reading() as db:
+            rows = db.execute("SELECT id, started_utc, bytes, state FROM recording")
+            return [
+                Kept(id_, started_utc, size_bytes, state == PARKED)
+                for id_, started_utc, size_bytes, state in rows
+            ]
 
     def renew(self, recording: Recording) -> None:
         """It was handed over anew: as it is now it waits from the beginning."""

@@ -7,16 +7,17 @@ was cut off goes on with the pieces that are missing. A centre of an older relea
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from agent import recording_spool
-from agent.cloud_client import CloudClient
+from agent.cloud_client import UNPACED, CloudClient
 from agent.cloud_errors import CloudConfused, CloudError, CloudRefused, confused
 from agent.identity import signed_by
 from agent.pieces import Span, held_bytes, missing
 from agent.recording_spool import Recording
 from agent.recording_table import RecordingTable
+from agent.slices import Pace
 from cloudsync.wire import (
     PIECE_BYTES,
     ConfigKey,
@@ -41,13 +42,6 @@ _AGAIN = (ErrorKey.PIECE_DAMAGED, ErrorKey.OTHER_UPLOAD)
 """Said of one piece: the next attempt begins with a new offer."""
 _UNKNOWN_STATUS = 404
 """The centre was never offered this recording."""
-
-Pace = Callable[[int], Awaitable[None]]
-"""Called with the number of bytes before they are sent; waits as long as the limit of the hour and calls demand."""
-
-
-async def no_limit(_bytes: int) -> None:
-    """The Pace of a line without a limit."""
 
 
 @dataclass(slots=True)
@@ -81,7 +75,7 @@ class RecordingSender:
         site_id: str,
         keys: Callable[[], tuple[ConfigKey, ...]],
         *,
-        pace: Pace = no_limit,
+        pace: Pace = UNPACED,
         piece_bytes: int = PIECE_BYTES,
         connections: int = CONNECTIONS,
     ) -> None:
@@ -96,6 +90,11 @@ class RecordingSender:
         self._busy: set[str] = set()
         self._corrupt: dict[str, int] = {}
         self.counters = Counters()
+
+    @property
+    def busy(self) -> frozenset[str]:
+        """Recordings on their way just now."""
+        return frozenset(self._busy)
 
     async def upload(self) -> bool:
         """Bring one waiting recording to the centre, prove it, delete it here. False when none waits.
@@ -162,7 +161,7 @@ class RecordingSender:
 
         async def lane() -> None:
             while left and not failed:
-                async with self._free:
+                async with self._free, self._pace.piece():
                     if left and not failed:
                         try:
                             await self._piece(recording, left.popleft(), progress)
@@ -178,8 +177,7 @@ class RecordingSender:
         data = await asyncio.to_thread(_read, recording, begin, end - begin)
         if len(data) != end - begin:
             raise confused(self._cloud.url, f"the file of {recording.offer.id} became shorter meanwhile")
-        await self._pace(len(data))
-        await self._cloud.put_piece(recording.offer, begin, data)
+        await self._cloud.put_piece(recording.offer, begin, data, self._pace)
         self.counters.recording_bytes += len(data)
         progress.bytes += len(data)
         now_s = asyncio.get_running_loop().time()

@@ -40,8 +40,8 @@ MEDIA_EVERY_S = 5.0
 """How often rtpengine is asked about calls that Kamailio restarted under: what their durations may be wrong by."""
 RECORDINGS_EVERY_S = 2.0
 """How often finished recordings are looked for."""
-UPLOADS_AT_ONCE = 4
-"""Recordings on the way at once: four connections filled a lossy line as rsync does (measured)."""
+UPLOADS_AT_ONCE = 8
+"""Recordings on their way at once: while one waits for its receipt the others' pieces fill the line."""
 
 Report = Callable[[Exception, float], object]
 """Told of each failed attempt, with the pause in seconds that follows."""

@@ -95,7 +95,7 @@ def _figures(status: Json, lang: Lang) -> RenderableType:
         ("waiting", f"{spool['waiting']} ({span(spool['oldest_age_s'])})"),
         ("received", _received(spool, lang)),
         ("parked", str(spool["parked"] + spool.get("recordings_parked", 0))),
-        ("recordings", str(spool["recordings_waiting"])),
+        ("recordings", _recordings(spool, lang)),
         ("disk", f"{status['disk_free_bytes'] / 1e9:.1f} GB"),
     )
     for name, value in rows:
@@ -108,6 +108,13 @@ def _changes(config: Json, lang: Lang) -> str:
     told = str(config.get("changes", 0))
     aside = config.get("changes_set_aside", 0)
     return told + (text("agent.status.set_aside", lang, count=aside) if aside else "")
+
+
+def _recordings(spool: Json, lang: Lang) -> str:
+    """How many wait, and what holds them back: `12`, or `12 (at most 2,000 kbit/s)`."""
+    told = str(spool["recordings_waiting"])
+    rate = spool.get("upload_kbit_s")
+    return told if rate is None else told + text("agent.status.at_most", lang, kbit_s=f"{rate:,.0f}")
 
 
 def _received(spool: Json, lang: Lang) -> str:
@@ -137,6 +144,9 @@ def _troubles(status: Json, lang: Lang) -> list[RenderableType]:
     if spool["parked"] or spool.get("recordings_parked"):
         lines.append(text("agent.status.look_at_parked", lang))
         lines += [f"  {count} × {reason}" for reason, count in spool.get("parked_reasons", {}).items()]
+    given_up = sum(spool.get("recordings_given_up", {}).values())
+    if given_up:
+        lines.append(text("agent.status.given_up", lang, count=given_up))
     if spool.get("receipt_problem"):
         lines.append(text(f"agent.status.receipt_{spool['receipt_problem']}", lang))
     config = status["config"]

@@ -76,7 +76,8 @@ def fields() -> dict[str, Asked]:
     nodes = [{"do": kind, "keys": [{}], "cases": [{}]} for kind in NodeKind]
     media = {"flows": [{"nodes": nodes}], "schedules": [{"hours": [{}]}]}
     record = Document(Problems(ALL_TEMPLATES))
-    read(Table({name: [{}] for name in lists} | media, "$", record))
+    sync = {"sync": {"recordings": {"limits": [{}]}}}
+    read(Table({**{name: [{}] for name in lists}, **media, **sync}, "$", record))
     return record.asked
 
 

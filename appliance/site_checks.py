@@ -40,8 +40,16 @@ def check(site: Site, problems: Problems) -> None:
     _emergency(site, problems)
     _outside_prefix(site, problems)
     _networks(site.policy, problems)
+    _upload_limits(site, problems)
     check_forwarding(site, problems)
     _warn(site, problems)
+
+
+def _upload_limits(site: Site, problems: Problems) -> None:
+    for index, limit in enumerate(site.upload_limits):
+        if limit.begin == limit.end:
+            path = f"$.sync.recordings.limits[{index}].to"
+            problems.add(path, "site.limit_empty", value=f"{limit.end // 60:02d}:{limit.end % 60:02d}")
 
 
 def _own_numbers(site: Site) -> Iterator[tuple[str, str]]:

@@ -12,7 +12,7 @@ from appliance.kamailio.dialplan import INTERNAL
 from appliance.kamailio.view import Extension, Group, Peer, Policy
 from appliance.model import UPSTREAM_LIFE_MS, CallControl, NumberKind, UpstreamAuth
 from appliance.reader import Table
-from appliance.site_model import Credential, RemoteExtension, Site
+from appliance.site_model import Credential, Keeping, RemoteExtension, Site, UploadLimit
 
 FORMAT = 1
 """The only document format that this software reads."""
@@ -30,6 +30,13 @@ GATEWAYS_MAX = 32
 NETWORKS_MAX = 64
 RECIPIENTS_MAX = 8
 EMERGENCY_NUMBERS_MAX = 16
+UPLOAD_LIMITS_MAX = 24
+"""One for each hour of the day."""
+UPLOAD_KBIT_MAX = 10_000_000
+"""10 Gbit/s: more is a typing error."""
+KEEP_DAYS_MAX = 3650
+KEEP_MEBIBYTES_MAX = 100 * 1024 * 1024
+"""100 TiB."""
 SETTLED_CHANGES_MAX = 500
 """Ten boxes of a site, each with as many changes as may be open."""
 
@@ -79,6 +86,7 @@ def read(root: Table) -> Site:
     recording = root.table("recording", required=False)
     recipients = recording.texts("recipients", (), count_most=RECIPIENTS_MAX, form=RECIPIENT)
     recording.finish()
+    upload_limits, keeping = _sync(root.table("sync", required=False))
     settled = root.table("local_changes", required=False)
     merged, refused = (
         settled.texts(name, (), count_most=SETTLED_CHANGES_MAX, form=words.CHANGE_ID)
@@ -103,10 +111,40 @@ def read(root: Table) -> Site:
         group_public_numbers=tuple(public_number for _, public_number in groups),
         remote_extensions=remote,
         recipients=recipients,
+        upload_limits=upload_limits,
+        keeping=keeping,
         merged_changes=merged,
         refused_changes=refused,
         media=media,
     )
+
+
+def _sync(table: Table) -> tuple[tuple[UploadLimit, ...], Keeping]:
+    recordings = table.table("recordings", required=False)
+    limits = tuple(_limit(one) for one in recordings.tables("limits", count_most=UPLOAD_LIMITS_MAX))
+    keeping = Keeping(
+        days=recordings.integer("keep_days", 0, low=0, high=KEEP_DAYS_MAX),
+        mebibytes=recordings.integer("keep_mb", 0, low=0, high=KEEP_MEBIBYTES_MAX),
+    )
+    recordings.finish()
+    table.finish()
+    return limits, keeping
+
+
+def _limit(table: Table) -> UploadLimit:
+    limit = UploadLimit(
+        begin=_minute(table.text("from", form=words.TIME_OF_DAY), -1),
+        end=_minute(table.text("to", form=words.TIME_OF_DAY), -2),
+        kbit_s=table.integer("kbit_s", low=0, high=UPLOAD_KBIT_MAX),
+    )
+    table.finish()
+    return limit
+
+
+def _minute(text: str, reported: int) -> int:
+    """Minute of the day; `reported` for a text that was found faulty."""
+    hours, _, minutes = text.partition(":")
+    return int(hours) * 60 + int(minutes) if minutes else reported
 
 
 def _policy(root: Table, own: Table, site_id: str, version: int) -> Policy:

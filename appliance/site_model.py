@@ -27,6 +27,27 @@ class RemoteExtension:
 
 
 @dataclass(frozen=True, slots=True)
+class UploadLimit:
+    """How fast recordings may go at a time of day. begin, end: minutes of the site's day; an end that is not later is on the
+    next day. kbit_s: of what is sent; 0: nothing."""
+
+    begin: int
+    end: int
+    kbit_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """How long a recording that the centre has not acknowledged stays on the box; 0: until it has.
+
+    days: since the call began; mebibytes: of all of them together.
+    """
+
+    days: int = 0
+    mebibytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Site:
     """One version of one site. version: grows with every publication. time_zone: IANA name.
 
@@ -49,6 +70,8 @@ class Site:
     recipients: tuple[str, ...]
     merged_changes: tuple[str, ...] = ()
     refused_changes: tuple[str, ...] = ()
+    upload_limits: tuple[UploadLimit, ...] = ()
+    keeping: Keeping = Keeping()
     warnings: tuple[Problem, ...] = ()
     media: MediaPlan = field(default_factory=MediaPlan)
 

@@ -70,6 +70,10 @@ SITE_TEMPLATES: dict[str, tuple[str, str]] = {
         "{value} is neither a number of this site nor one that can be dialled outside",
         "Correct the number; outside numbers begin with {prefixes}.",
     ),
+    "site.limit_empty": (
+        "a limit from {value} to {value} never holds",
+        "Write 00:00 and 24:00 for the whole day; a limit may go past midnight.",
+    ),
     "site.no_gateway": (
         "the site has no gateway: while the link is down nobody can call outside, not even for help",
         "Add a local gateway or a second trunk.",

@@ -65,6 +65,8 @@ COUNTRY = _form(r"[1-9][0-9]{0,2}", "a country code of 1 to 3 digits without plu
 
 PREFIX = _form(r"[0-9*#]{1,6}", "1 to 6 digits", "'0'")
 
+TIME_OF_DAY = _form(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]|24:00", "a time of day from 00:00 to 24:00", "'08:00'")
+
 CHANGE_ID = _form(ID_EXPRESSION, "the id of a change made at a box: 8 hexadecimal digits", "'5f0c3a19'")
 
 USERNAME = _form(

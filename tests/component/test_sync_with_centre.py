@@ -34,6 +34,7 @@ from agent.recording_table import RecordingTable
 from agent.recording_upload import RecordingSender
 from agent.records import NewRecord
 from agent.senders import Switches, run_journal, run_pick_up, run_recordings, run_records, take_in
+from agent.slices import NoLimit, Sliced
 from agent.spool import Spool
 from agent.spool_files import open_spool
 from agent.status import Status
@@ -594,11 +595,11 @@ async def test_pieces_of_one_recording_go_over_several_connections(
     take_in(RecordingTable(box.spool), box.folder / "recordings")
     put_piece, under_way, most = box.cloud.put_piece, 0, 0
 
-    async def counted(offer: RecordingOffer, begin: int, piece: bytes) -> None:
+    async def counted(offer: RecordingOffer, begin: int, piece: bytes, pace: Any) -> None:
         nonlocal under_way, most
         under_way += 1
         most = max(most, under_way)
-        await put_piece(offer, begin, piece)
+        await put_piece(offer, begin, piece, pace)
         under_way -= 1
 
     monkeypatch.setattr(box.cloud, "put_piece", counted)
@@ -647,7 +648,7 @@ async def test_piece_that_was_damaged_on_the_way_is_sent_again(
     async def through_bad_memory(method: Any, path: str, **options: Any) -> Any:
         if method == "PUT" and not damaged:
             damaged.append(path)
-            options["content"] = b"\0" + options["content"][1:]
+            options["content"] = Sliced(bytes(len(options["content"])), NoLimit())
         return await request(method, path, **options)
 
     monkeypatch.setattr(transport, "request", through_bad_memory)

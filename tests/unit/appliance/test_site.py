@@ -12,6 +12,7 @@ from appliance import site
 from appliance.kamailio.view import Extension, Group, Peer
 from appliance.model import CallControl, UpstreamAuth
 from appliance.site import Credential, RemoteExtension, SiteInvalid, digest_ha1
+from appliance.site_model import Keeping, UploadLimit
 from tests.helpers.site_documents import REALM, RECIPIENT, document, extension, gateway, group, upstream
 
 Found = list[tuple[str, str]]
@@ -448,6 +449,47 @@ def test_unusual_but_sound_document_is_accepted(value: dict[str, Any]) -> None:
 def test_site_without_gateway_is_accepted_with_a_warning() -> None:
     parsed = site.parse(emergency(gateways=[]) | {"gateways": []})
     assert [(one.path, one.key) for one in parsed.warnings] == [("$.gateways", "site.no_gateway")]
+
+
+def test_limits_by_time_of_day_and_keeping_are_read() -> None:
+    recordings = {
+        "limits": [
+            {"from": "08:00", "to": "18:30", "kbit_s": 2000},
+            {"from": "22:00", "to": "06:00", "kbit_s": 0},
+            {"from": "00:00", "to": "24:00", "kbit_s": 9000},
+        ],
+        "keep_days": 30,
+        "keep_mb": 2048,
+    }
+    parsed = site.parse(document(sync={"recordings": recordings}))
+    assert parsed.upload_limits == (
+        UploadLimit(480, 1110, 2000),
+        UploadLimit(1320, 360, 0),
+        UploadLimit(0, 1440, 9000),
+    )
+    assert parsed.keeping == Keeping(30, 2048)
+    assert (site.parse(document()).upload_limits, site.parse(document()).keeping) == ((), Keeping())
+
+
+def test_every_fault_of_the_limits_is_named() -> None:
+    limits = [
+        {"from": "8:00", "to": "25:00", "kbit_s": -1},
+        {"from": "08:00", "to": "08:00", "kbit_s": 1},
+        {"to": "09:00", "kbit_s": "much", "kbits": 1},
+    ]
+    value = document(sync={"recordings": {"limits": limits, "keep_days": 5000, "keep": 1}, "speed": 1})
+    assert set(problems(value)) == {
+        ("$.sync.recordings.limits[0].from", "field.pattern"),
+        ("$.sync.recordings.limits[0].to", "field.pattern"),
+        ("$.sync.recordings.limits[0].kbit_s", "field.range"),
+        ("$.sync.recordings.limits[1].to", "site.limit_empty"),
+        ("$.sync.recordings.limits[2].from", "field.missing"),
+        ("$.sync.recordings.limits[2].kbit_s", "field.type"),
+        ("$.sync.recordings.limits[2].kbits", "field.misspelt"),
+        ("$.sync.recordings.keep_days", "field.range"),
+        ("$.sync.recordings.keep", "field.misspelt"),
+        ("$.sync.speed", "field.unknown"),
+    }
 
 
 def test_recording_without_recipient_is_accepted_with_a_warning() -> None:
