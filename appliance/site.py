@@ -76,7 +76,7 @@ def fields() -> dict[str, Asked]:
     nodes = [{"do": kind, "keys": [{}], "cases": [{}]} for kind in NodeKind]
     media = {"flows": [{"nodes": nodes}], "schedules": [{"hours": [{}]}]}
     record = Document(Problems(ALL_TEMPLATES))
-    sync = {"sync": {"recordings": {"limits": [{}]}}}
+    sync: dict[str, object] = {"sync": {"recordings": {"limits": [{}]}}}
     read(Table({**{name: [{}] for name in lists}, **media, **sync}, "$", record))
     return record.asked
 
