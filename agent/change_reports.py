@@ -22,6 +22,9 @@ LOOK_S = 1.0
 
 CURSOR = "local_changes"
 
+AGAIN_MS = 86_400_000
+"""Open changes are told again once a day: a centre that was restored from a backup has forgotten them."""
+
 
 def news(changes: Sequence[Change], told: Mapping[str, str]) -> list[Change]:
     """Those whose state the centre has not been told."""
@@ -44,6 +47,7 @@ class ChangeReports:
         self._ids = (site_id, box_id)
         self._now = now
         self._told: dict[str, str] | None = None
+        self._again_ms = now().mono_ms + AGAIN_MS
 
     def tell(self) -> int:
         """Write what is new; gives how much. Blocks on disk. Raises SpoolError, nothing is told then."""
@@ -54,11 +58,14 @@ class ChangeReports:
             return 0
         if self._told is None:
             self._told = json.loads(self._spool.cursor(CURSOR) or "{}")
+        at = self._now()
         new = news(changes, self._told)
+        if at.mono_ms >= self._again_ms:
+            self._again_ms = at.mono_ms + AGAIN_MS
+            new += [one for one in changes if one.is_open and one not in new]
         if not new:
             return 0
         told = {one.id: one.state.value for one in changes}
-        at = self._now()
         records = [self._record(one, at) for one in new]
         self._spool.append(records, cursors={CURSOR: json.dumps(told)})
         self._told = told

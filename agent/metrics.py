@@ -187,6 +187,14 @@ METRICS: tuple[tuple[Spec, Read], ...] = (
         lambda status: _one(status.config.rolled_back),
     ),
     (
+        Spec(
+            "config_changes_open",
+            "gauge",
+            "Changes made at this box that wait for the centre, in use or set aside.",
+        ),
+        lambda status: _one(status.config.changes + status.config.changes_set_aside),
+    ),
+    (
         Spec("centre_contact_age_seconds", "gauge", "Time since the centre last answered."),
         lambda status: _one(status.config.centre_age_s),
     ),

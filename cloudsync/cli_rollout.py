@@ -25,6 +25,7 @@ Rings = Annotated[list[str], typer.Option("--ring", help=said("centre.option.rin
 Errors = Annotated[int, typer.Option("--errors", min=0, help=said("centre.option.errors"))]
 Soak = Annotated[float, typer.Option("--soak-minutes", min=0, help=said("centre.option.soak"))]
 Patience = Annotated[float, typer.Option("--patience-minutes", min=0, help=said("centre.option.patience"))]
+Tenant = Annotated[str, typer.Option("--tenant", help=said("centre.option.rest_of_tenant"))]
 ForGood = Annotated[bool, typer.Option("--for-good", help=said("centre.option.for_good"))]
 
 SOAK_MINUTES = 10.0
@@ -51,6 +52,7 @@ def add_commands(
         errors: Errors = 0,
         soak: Soak = SOAK_MINUTES,
         patience: Patience = PATIENCE_MINUTES,
+        tenant: Tenant = "",
         data: Data = DATA_DIR_DEFAULT,
         as_json: AsJson = False,
     ) -> None:
@@ -61,7 +63,8 @@ def add_commands(
             from cloudsync.service import rollouts
 
             policy = Policy(errors, round(soak * 60), round(patience * 60))
-            _show(rollouts.start(centre, change, [one.split(",") for one in ring], policy, actor()), as_json)
+            rings = [one.split(",") for one in ring]
+            _show(rollouts.start(centre, change, rings, policy, actor(), tenant), as_json)
 
     @app.command(help=said("centre.help.rollout_status"))
     def status(data: Data = DATA_DIR_DEFAULT, as_json: AsJson = False) -> None:

@@ -69,7 +69,8 @@ def notice(connection: Connection, who: BoxIdentity, item: Sound, now_utc: str) 
         change = change_from({name: value for name, value in body.items() if name != "event"})
     except ValueError:
         return
-    changes.note(connection, who.site_id, who.box_id, change, item.seq, now_utc)
+    if not changes.note(connection, who.site_id, who.box_id, change, item.seq, now_utc):
+        return
     told = {
         name: getattr(change, name) for name in ("path", "value", "base", "by", "why", "made_utc", "reason")
     }

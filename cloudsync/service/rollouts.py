@@ -33,7 +33,7 @@ from cloudsync.store.rollouts import Rollout
 from cloudsync.wire import Json, canonical_json, parse_utc
 
 REST = "rest"
-"""Stands for all sites that have a document and are in no ring before."""
+"""Stands for all sites that have a document and are in no ring before; with a tenant, for those of its sites."""
 
 ENGINE = "centre"
 """Who acts when nobody types."""
@@ -68,11 +68,20 @@ class View:
     sites: tuple[SiteView, ...]
 
 
-def start(centre: Centre, change: Json, rings: Sequence[Sequence[str]], policy: Policy, actor: str) -> View:
-    """Begin a rollout and publish its first ring. change: a JSON merge patch for the document of each site.
+def start(
+    centre: Centre,
+    change: Json,
+    rings: Sequence[Sequence[str]],
+    policy: Policy,
+    actor: str,
+    tenant: str = "",
+) -> View:
+    """Begin a rollout and publish its first ring. change: a JSON merge patch for the document of each site. tenant: whose
+    sites `rest` stands for, "" for all.
 
     The changed documents of all sites are checked before the first is published. Raises KyusaiError
-    `rollout.bad_change`, `rollout.bad_rings`, `rollout.unfinished`, `rollout.invalid`, NotFound `site.unknown`.
+    `rollout.bad_change`, `rollout.bad_rings`, `rollout.unfinished`, `rollout.invalid`, NotFound `site.unknown`,
+    `tenant.unknown`.
     """
     if not isinstance(change, dict) or not change or {"version", "format"} & change.keys():
         raise KyusaiError(
@@ -92,7 +101,7 @@ def start(centre: Centre, change: Json, rings: Sequence[Sequence[str]], policy: 
                 id=before.id,
                 state=before.state,
             )
-        named = _rings(connection, rings)
+        named = _rings(connection, rings, tenant)
         for site_id in (one for ring in named for one in ring):
             _check(connection, site_id, change)
         values: dict[str, object] = {
@@ -205,10 +214,16 @@ def _ended(known: Rollout) -> bool:
     return known.state == State.STOPPED and known.reason == "for good"
 
 
-def _rings(connection: Connection, rings: Sequence[Sequence[str]]) -> list[list[str]]:
-    """The rings with `rest` filled in. Raises NotFound `site.unknown`, KyusaiError `rollout.bad_rings`."""
+def _rings(connection: Connection, rings: Sequence[Sequence[str]], tenant: str) -> list[list[str]]:
+    """The rings with `rest` filled in. Raises NotFound `site.unknown`, `tenant.unknown`, KyusaiError `rollout.bad_rings`."""
+    if tenant and not sites.tenant_exists(connection, tenant):
+        raise NotFound(
+            "tenant.unknown", f"no tenant {tenant!r} here", "`kyusai sites` shows them.", tenant=tenant
+        )
     with_document = [
-        site.id for site in sites.every(connection) if configs.newest_version(connection, site.id)
+        site.id
+        for site in sites.every(connection)
+        if tenant in ("", site.tenant_id) and configs.newest_version(connection, site.id)
     ]
     found: list[list[str]] = []
     for ring in rings:

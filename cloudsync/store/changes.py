@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, Connection, func, select, update
 
 from appliance.local_change import OPEN, Change, State
+from appliance.site_fields import SETTLED_CHANGES_MAX
 from cloudsync.store.tables import local_change
 from cloudsync.store.upsert import insert_for
 from cloudsync.wire import canonical_json
@@ -34,8 +35,13 @@ class Kept:
         return self.change.is_open and self.decision is None
 
 
-def note(connection: Connection, site_id: str, box_id: str, change: Change, seq: int, now_utc: str) -> None:
-    """Keep what event number `seq` told; an older event that comes later changes nothing."""
+def note(connection: Connection, site_id: str, box_id: str, change: Change, seq: int, now_utc: str) -> bool:
+    """Keep what event number `seq` told; an older event that comes later changes nothing. False when that state was known."""
+    known = connection.execute(
+        select(local_change.c.state, local_change.c.seq).where(
+            local_change.c.site_id == site_id, local_change.c.box_id == box_id, local_change.c.id == change.id
+        )
+    ).one_or_none()
     statement = insert_for(connection, local_change).values(
         site_id=site_id,
         box_id=box_id,
@@ -60,6 +66,7 @@ def note(connection: Connection, site_id: str, box_id: str, change: Change, seq:
             where=local_change.c.seq < seq,
         )
     )
+    return known is None or (known.seq < seq and known.state != change.state)
 
 
 def every(connection: Connection, site_id: str = "", *, still_open: bool) -> list[Kept]:
@@ -93,11 +100,17 @@ def undecided_count(connection: Connection, site_id: str) -> int:
 
 
 def undelivered(connection: Connection, site_id: str, decision: str) -> list[str]:
-    """Ids of changes on which that was decided, and which their box has not ended yet."""
-    query = select(local_change.c.id).where(
-        local_change.c.site_id == site_id,
-        local_change.c.state.in_(_OPEN),
-        local_change.c.decision == decision,
+    """Ids of changes on which that was decided, and which their box has not ended yet: the last ones,
+    where boxes that are gone for good will never end theirs."""
+    query = (
+        select(local_change.c.id)
+        .where(
+            local_change.c.site_id == site_id,
+            local_change.c.state.in_(_OPEN),
+            local_change.c.decision == decision,
+        )
+        .order_by(local_change.c.decided_utc.desc())
+        .limit(SETTLED_CHANGES_MAX)
     )
     return sorted(set(connection.execute(query).scalars()))
 

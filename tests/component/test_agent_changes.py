@@ -13,7 +13,7 @@ import pytest
 from agent import config as keeping
 from agent import health
 from agent.change_desk import ChangeDesk
-from agent.change_reports import CURSOR, ChangeReports
+from agent.change_reports import AGAIN_MS, CURSOR, ChangeReports
 from agent.config_store import Build, Phase
 from agent.health import Vitals
 from agent.journal_events import Moment
@@ -256,6 +256,22 @@ async def test_every_state_of_a_change_is_told_once_over_restarts(tmp_path: Path
         "id": change.id, "value": True, "base": False, "by": "sato", "why": "line cut", "version": 12,
     }  # fmt: skip
     assert json.loads(spool.cursor(CURSOR) or "") == {change.id: State.WITHDRAWN}
+
+
+async def test_an_open_change_is_told_again_each_day_for_a_centre_that_forgot_it(tmp_path: Path) -> None:
+    box, spool = await box_with_version(tmp_path), spool_of(tmp_path)
+    await box.keeper.change([(DND, True)], AUTHOR)
+    now_ms = 1_000
+    telling = ChangeReports(
+        box.keeper, spool, "tokyo-1", "tokyo-1-a", lambda: Moment("boot-1", now_ms, 2_000)
+    )
+    assert (telling.tell(), telling.tell()) == (1, 0)
+    now_ms += AGAIN_MS
+    assert (telling.tell(), telling.tell()) == (1, 0)
+    await box.keeper.withdraw([], AUTHOR)
+    assert telling.tell() == 1
+    now_ms += AGAIN_MS
+    assert telling.tell() == 0, "it is over"
 
 
 async def test_what_is_on_trial_is_not_told_yet(tmp_path: Path) -> None:

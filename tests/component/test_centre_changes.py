@@ -229,6 +229,12 @@ def test_events_that_come_in_another_order_leave_the_last_state(centre: Centre, 
         changes.merge(centre, SITE, [change.id], ADMIN)
 
 
+def test_a_change_that_is_told_again_is_no_other_act(centre: Centre, box: AtTheBox) -> None:
+    box.set(**{DND: True})
+    box.send([box.record(box.overlay.changes[0]), box.record(box.overlay.changes[0])])
+    assert len(shown(centre)) == len(trail(centre)) == 1
+
+
 def test_an_event_that_is_no_change_is_stored_and_changes_nothing(centre: Centre, box: AtTheBox) -> None:
     box.set(**{DND: True})
     change = box.overlay.changes[0]

@@ -102,6 +102,20 @@ def test_person_stops_resumes_and_ends_it(centre: Centre) -> None:
     assert rollouts.start(centre, CHANGE, [["tokyo-1"]], POLICY, WHO).id == 2
 
 
+def test_the_rest_is_one_tenants_where_that_is_asked_for(centre: Centre) -> None:
+    prepare_site(centre, "kobe-1", "other")
+    other = DOCUMENT | {"site": DOCUMENT["site"] | {"id": "kobe-1", "tenant": "other"}}
+    configuration.publish(centre, json.dumps(other), WHO)
+    view = rollouts.start(centre, CHANGE, [["tokyo-1"], ["rest"]], POLICY, WHO, TENANT)
+    assert {one.site for one in view.sites} == set(SITES)
+    rollouts.stop(centre, WHO, for_good=True)
+    view = rollouts.start(centre, CHANGE, [["rest"]], POLICY, WHO, "other")
+    assert [one.site for one in view.sites] == ["kobe-1"]
+    rollouts.stop(centre, WHO, for_good=True)
+    with pytest.raises(KyusaiError, match="no tenant"):
+        rollouts.start(centre, CHANGE, [["rest"]], POLICY, WHO, "nobody")
+
+
 @pytest.mark.parametrize(
     ("change", "rings", "key"),
     [
