@@ -8,12 +8,14 @@ of each record by itself what is wrong with it. Both ways give the same words (a
 import hashlib
 import json
 import re
+from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Literal
 
 import msgspec
 
 from cloudsync import coding as coding_of_batches
-from cloudsync.merge import Sound, parse_records
+from cloudsync.merge import Merged, Sound, parse_records
 from cloudsync.wire import (
     BATCH_BYTES_MAX,
     BATCH_RECORDS_MAX,
@@ -21,9 +23,11 @@ from cloudsync.wire import (
     RECORD_ID_PATTERN,
     SHA256_PATTERN,
     UTC_PATTERN,
+    ItemStatus,
     RecordResult,
     as_json,
     decode_batch,
+    one_word,
     short_answer,
 )
 
@@ -47,6 +51,8 @@ class _Batch(msgspec.Struct):
 
 
 _decode = msgspec.json.Decoder(_Batch).decode
+_sound: Callable[[tuple[int, str, str, int, str, str, str, str, str]], Sound] = partial(tuple.__new__, Sound)
+"""`Sound` of its fields in their order, without the call that a named tuple makes in Python."""
 _decode_body = msgspec.json.Decoder(dict[str, object]).decode
 _encode_body = msgspec.json.Encoder(order="sorted").encode
 _id_and_time_fit = re.compile(rf"{RECORD_ID_PATTERN}\n{UTC_PATTERN}").fullmatch
@@ -96,16 +102,18 @@ def _quickly(text: bytes) -> tuple[str, str, list[Sound | RecordResult]] | None:
                 return None
             boot_id, hash_before = one.boot_id, one.hash
             items.append(
-                Sound(
-                    one.seq,
-                    one.id,
-                    one.kind,
-                    one.priority,
-                    one.created_utc,
-                    boot_id,
-                    body,
-                    one.prev_hash,
-                    hash_before,
+                _sound(
+                    (
+                        one.seq,
+                        one.id,
+                        one.kind,
+                        one.priority,
+                        one.created_utc,
+                        boot_id,
+                        body,
+                        one.prev_hash,
+                        hash_before,
+                    )
                 )
             )
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
@@ -113,13 +121,16 @@ def _quickly(text: bytes) -> tuple[str, str, list[Sound | RecordResult]] | None:
     return batch.site_id, batch.box_id, items
 
 
-def encode_results(results: tuple[RecordResult, ...], *, short: bool = False) -> bytes:
+def encode_answer(merged: Merged[Sound], *, short: bool = False) -> bytes:
     """The answer to a batch. An id that was refused may hold what no UTF-8 can; escaped, it goes back as it came.
 
     short: the box understands one word for all of them."""
-    one_word = short_answer(results) if short else None
-    if one_word is not None:
-        return msgspec.json.encode(one_word)
+    if short and merged.all_new:
+        return msgspec.json.encode(one_word(ItemStatus.STORED, [item.id for item in merged.to_store]))
+    results = merged.results
+    answer = short_answer(results) if short else None
+    if answer is not None:
+        return msgspec.json.encode(answer)
     try:
         return msgspec.json.encode({"results": results})
     except UnicodeEncodeError:

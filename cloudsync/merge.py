@@ -70,12 +70,21 @@ L = TypeVar("L", bound=Link)
 
 @dataclass(frozen=True, slots=True)
 class Merged(Generic[L]):
-    """`results` answer the batch in its order; `to_store` are the records that are new."""
+    """`to_store` are the records that are new. all_new: they are the whole batch, and there is nothing else to say.
 
-    results: tuple[RecordResult, ...]
+    refused: whether the ledger was the reason to refuse any of them."""
+
+    judged: tuple[RecordResult, ...]
     to_store: tuple[L, ...]
     refused: bool = False
-    """Whether the ledger was the reason to refuse any of them."""
+    all_new: bool = False
+
+    @property
+    def results(self) -> tuple[RecordResult, ...]:
+        """The answer to the batch, in its order."""
+        if self.all_new:
+            return tuple([RecordResult(item.id, ItemStatus.STORED) for item in self.to_store])
+        return self.judged
 
 
 class Known:
@@ -124,7 +133,7 @@ def merge(items: Sequence[L | RecordResult], held: Iterable[Link]) -> Merged[L]:
     known = Known(held)
     fresh = _new_links(items, known)
     if fresh is not None:
-        return Merged(tuple([RecordResult(item.id, ItemStatus.STORED) for item in fresh]), fresh)
+        return Merged((), fresh, all_new=True)
     results: list[RecordResult] = []
     to_store: list[L] = []
     refused = False

@@ -657,8 +657,12 @@ def short_answer(results: Sequence[RecordResult]) -> dict[str, Json] | None:
     words = {(result.status, result.reason) for result in results}
     if len(words) != 1 or results[0].status == ItemStatus.REFUSED:
         return None
-    ids = [result.id for result in results]
-    return {"status": str(results[0].status), "count": len(ids), "ids_sha256": ids_sha256(ids)}
+    return one_word(results[0].status, [result.id for result in results])
+
+
+def one_word(status: str, ids: Sequence[str]) -> dict[str, Json]:
+    """The short answer: this word on each of these records."""
+    return {"status": str(status), "count": len(ids), "ids_sha256": ids_sha256(ids)}
 
 
 def decode_results(data: bytes, expected: Sequence[str]) -> list[RecordResult]:

@@ -69,5 +69,5 @@ def create_app(centre: Centre, metrics_networks: Sequence[IPv4Network | IPv6Netw
         app.include_router(routes.router)
     errors = ErrorAnswers(metrics)
     errors.install(app)
-    direct = Direct(app, (heartbeat_routes.router, config_routes.router), errors)
+    direct = Direct(app, (heartbeat_routes.router, config_routes.router, record_routes.router), errors)
     return Counting(BodyLimits(direct), metrics)

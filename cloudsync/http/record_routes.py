@@ -7,12 +7,12 @@ from fastapi.concurrency import run_in_threadpool
 
 from cloudsync import wire
 from cloudsync.coding import CODINGS, IDENTITY
-from cloudsync.http.context import Box, Parts, PartsOf
+from cloudsync.http.context import Parts, parts_in, token_of
+from cloudsync.http.direct import DIRECT
 from cloudsync.http.errors import ERROR_RESPONSES
 from cloudsync.http.limits import BodyRefused
 from cloudsync.http.models import BatchAnswer, BatchBody
-from cloudsync.http.strict import StrictRoute
-from cloudsync.ingest import encode_results
+from cloudsync.ingest import encode_answer
 from cloudsync.refusals import Refused
 from cloudsync.service import records as record_rules
 from cloudsync.service.access import BoxIdentity
@@ -20,24 +20,28 @@ from cloudsync.service.access import BoxIdentity
 _ACCEPTED = {"Accept-Encoding": ", ".join(CODINGS)}
 """What may be sent here (RFC 7694)."""
 
-router = APIRouter(route_class=StrictRoute, tags=["records"], responses=ERROR_RESPONSES)
+router = APIRouter(tags=["records"], responses=ERROR_RESPONSES)
+
+_DESCRIBED = {
+    "security": [{"HTTPBearer": []}],
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": BatchBody.model_json_schema()}},
+        "description": "JSON, commonly with Content-Encoding zstd or gzip; the answer's Accept-Encoding names what may"
+        " be sent. Each record is judged by itself. With `Prefer: return=minimal` one word may stand for all records:"
+        " {status, count, ids_sha256}.",
+    },
+}
 
 
 @router.post(
-    wire.PATH_RECORDS,
-    response_model=BatchAnswer,
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {"application/json": {"schema": BatchBody.model_json_schema()}},
-            "description": "JSON, commonly with Content-Encoding zstd or gzip; the answer's Accept-Encoding names what may"
-            " be sent. Each record is judged by itself. With `Prefer: return=minimal` one word may stand for all records:"
-            " {status, count, ids_sha256}.",
-        }
-    },
+    wire.PATH_RECORDS, name=f"records {DIRECT}", response_model=BatchAnswer, openapi_extra=_DESCRIBED
 )
-async def records(request: Request, parts: PartsOf, who: Box) -> Response:
+async def records(request: Request) -> Response:
     """Store a batch; the answer comes after the commit, one result for each record."""
+    parts = parts_in(request)
+    who = await parts.desks.identities.ask(token_of(request))
+    request.state.box_id = who.box_id
     coding = request.headers.get("content-encoding", IDENTITY).lower()
     if coding not in (IDENTITY, *CODINGS):
         raise Refused(
@@ -62,7 +66,10 @@ async def records(request: Request, parts: PartsOf, who: Box) -> Response:
 
 
 def _take(parts: Parts, who: BoxIdentity, body: bytes, coding: str, short: bool) -> Response:
-    results = record_rules.take_body(parts.centre, who, body, coding=coding)
-    for status, count in Counter([result.status for result in results]).items():
-        parts.metrics.records.labels(str(status)).inc(count)
-    return Response(encode_results(results, short=short), media_type="application/json", headers=_ACCEPTED)
+    merged = record_rules.take_body(parts.centre, who, body, coding=coding)
+    if merged.all_new:
+        parts.metrics.records.labels(str(wire.ItemStatus.STORED)).inc(len(merged.to_store))
+    else:
+        for status, count in Counter([str(result.status) for result in merged.results]).items():
+            parts.metrics.records.labels(status).inc(count)
+    return Response(encode_answer(merged, short=short), media_type="application/json", headers=_ACCEPTED)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from sqlalchemy import Connection
 
 from cloudsync import ingest, merge
-from cloudsync.merge import Held, Sound
+from cloudsync.merge import Held, Merged, Sound
 from cloudsync.refusals import Refused
 from cloudsync.service import noticed
 from cloudsync.service.access import BoxIdentity
@@ -21,8 +21,8 @@ Items = Sequence[Sound | RecordResult]
 Look = Callable[[Connection, str, Sequence[Sound]], list[Held] | None]
 
 
-def take_body(centre: Centre, who: BoxIdentity, body: bytes, *, coding: str) -> tuple[RecordResult, ...]:
-    """Store what is new of a batch as it came; results in its order, on disk when this returns.
+def take_body(centre: Centre, who: BoxIdentity, body: bytes, *, coding: str) -> Merged[Sound]:
+    """Store what is new of a batch as it came; it is on disk when this returns.
 
     coding: its Content-Encoding, see `cloudsync.coding`. Raises wire.WireError when the body is no batch, Refused
     `site.other` when it speaks for another site or box than its credential.
@@ -33,26 +33,24 @@ def take_body(centre: Centre, who: BoxIdentity, body: bytes, *, coding: str) -> 
 
 
 def take(centre: Centre, who: BoxIdentity, batch: Batch) -> tuple[RecordResult, ...]:
-    """The same for a batch that is decoded already."""
+    """The same for a batch that is decoded already; the words on its records, in order."""
     require_own(who, batch.site_id, batch.box_id)
-    return _store(centre, who, merge.parse_records(batch.records))
+    return _store(centre, who, merge.parse_records(batch.records)).results
 
 
-def _store(centre: Centre, who: BoxIdentity, items: Items) -> tuple[RecordResult, ...]:
+def _store(centre: Centre, who: BoxIdentity, items: Items) -> Merged[Sound]:
     now_utc = centre.now_utc()
     months.ensure(centre.database, now_utc[:7])
     for look in (records.near, *[records.held] * RACES_MAX):
-        results = _try(centre, who, items, look, now_utc)
-        if results is not None:
-            return results
+        merged = _try(centre, who, items, look, now_utc)
+        if merged is not None:
+            return merged
     raise Refused(
         503, ErrorKey.UNAVAILABLE, "another writer stores the same records", headers={"Retry-After": "2"}
     )
 
 
-def _try(
-    centre: Centre, who: BoxIdentity, items: Items, look: Look, now_utc: str
-) -> tuple[RecordResult, ...] | None:
+def _try(centre: Centre, who: BoxIdentity, items: Items, look: Look, now_utc: str) -> Merged[Sound] | None:
     """One transaction on what `look` shows of the ledger; None when that was not enough to judge by.
 
     A look at the numbers is enough for a batch that is new or a plain repetition: nearly all are. An id that is
@@ -72,8 +70,9 @@ def _try(
             return None
         records.advance(connection, who.site_id, before, merged.to_store)
         noticed.notice(connection, centre, who, merged.to_store, now_utc)
-        _note_refused(connection, who, items, merged.results, now_utc)
-    return merged.results
+        if not merged.all_new:
+            _note_refused(connection, who, items, merged.results, now_utc)
+    return merged
 
 
 def _note_refused(

@@ -133,7 +133,9 @@ class SyncModel(RuleBasedStateMachine):
             first.prev_hash,
             first.hash,
         )
-        (result,) = take_body(self.centre, self.who, encode_batch(SITE, BOX, [altered]), coding="gzip")
+        (result,) = take_body(
+            self.centre, self.who, encode_batch(SITE, BOX, [altered]), coding="gzip"
+        ).results
         assert result.status in ("refused", "duplicate")
 
     @rule()
@@ -171,7 +173,7 @@ class SyncModel(RuleBasedStateMachine):
     def deliver(self, batch: list[RecordText]) -> tuple[RecordResult, ...]:
         body = encode_batch(SITE, BOX, batch)
         self.on_the_way.append(body)
-        return take_body(self.centre, self.who, body, coding="gzip")
+        return take_body(self.centre, self.who, body, coding="gzip").results
 
     def settle(self, results: tuple[RecordResult, ...]) -> None:
         settlement = records.settle(results)

@@ -63,6 +63,7 @@ def _centre_synchronous_normal() -> None:
 
 def _centre_answers_before_the_commit() -> None:
     from cloudsync.ingest import read_batch
+    from cloudsync.merge import Merged
     from cloudsync.service import records
     from cloudsync.wire import RecordResult
 
@@ -75,7 +76,7 @@ def _centre_answers_before_the_commit() -> None:
     def answer_first(centre: Any, who: Any, body: bytes, **options: Any) -> Any:
         threading.Thread(target=later, args=(centre, who, body), kwargs=options, daemon=True).start()
         _, _, items = read_batch(body, **options)
-        return tuple(RecordResult(item.id, "stored") for item in items)
+        return Merged(tuple(RecordResult(item.id, "stored") for item in items), ())
 
     records.take_body = answer_first
 
