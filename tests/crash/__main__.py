@@ -1,4 +1,5 @@
 """`bin/test crash [--runs N] [--seed S] [--json FILE]`: many seeded runs on all cores, and the spoilt variants.
+With `--postgres`, runs of a centre on PostgreSQL instead (see `postgres.py`).
 
 Exit code 1 when a run of the product was at fault, or a spoilt variant was not found out. The figures go to standard
 output, and as JSON to FILE.
@@ -15,7 +16,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from tests.crash import shim
+from tests.crash import postgres, shim
 from tests.crash.variants import PRODUCT, SPOILT
 
 RUNS = 1000
@@ -29,9 +30,30 @@ WORDS = ("lost", "doubled", "corrupt", "stuck")
 def main() -> int:
     """The command."""
     options = _options()
+    return _postgres(options) if options.postgres else _all_points(options)
+
+
+def _postgres(options: argparse.Namespace) -> int:
+    found = postgres.campaign(options.runs or postgres.RUNS, options.seed, not options.product_only)
+    _tell(found, options.json)
+    missed = [name for name, figures in found.get("spoilt", {}).items() if not figures["at_fault"]]
+    for name in missed:
+        print(f"not found out: {name}", file=sys.stderr)
+    return 1 if found["at_fault"] or missed else 0
+
+
+def _tell(found: dict[str, Any], file: Path | None) -> None:
+    text = json.dumps(found, indent=1, ensure_ascii=False)
+    if file:
+        file.write_text(text + "\n", "utf-8")
+    print(text)
+
+
+def _all_points(options: argparse.Namespace) -> int:
     began_s = time.monotonic()
+    runs = options.runs or RUNS
     names = [PRODUCT.name] if options.product_only else [one.name for one in (PRODUCT, *SPOILT)]
-    parts = _campaign(names, options.runs, options.seed)
+    parts = _campaign(names, runs, options.seed)
     product, *spoilt = (_total([part["variants"][name] for part in parts]) for name in names)
     found = {
         **product,
@@ -43,14 +65,11 @@ def main() -> int:
             for name, figures in zip(names[1:], spoilt, strict=True)
         },
     }
-    text = json.dumps(found, indent=1, ensure_ascii=False)
-    if options.json:
-        options.json.write_text(text + "\n", "utf-8")
-    print(text)
+    _tell(found, options.json)
     missed = [name for name, figures in zip(names[1:], spoilt, strict=True) if not figures["at_fault"]]
     for name in missed:
         print(f"not found out: {name}", file=sys.stderr)
-    return 1 if product["at_fault"] or missed or product["runs"] < options.runs else 0
+    return 1 if product["at_fault"] or missed or product["runs"] < runs else 0
 
 
 def _options() -> argparse.Namespace:
@@ -58,8 +77,9 @@ def _options() -> argparse.Namespace:
         prog="bin/test crash", description=__doc__.split("\n")[0] if __doc__ else ""
     )
     parser.add_argument(
-        "--runs", type=int, default=RUNS, help="seeded runs of the product (default %(default)s)"
+        "--runs", type=int, help=f"seeded runs of the product (default {RUNS}; on PostgreSQL {postgres.RUNS})"
     )
+    parser.add_argument("--postgres", action="store_true", help="kill a centre on PostgreSQL, and PostgreSQL")
     parser.add_argument("--seed", type=int, default=SEED, help="another seed is another choice of kills")
     parser.add_argument("--json", type=Path, help="write the figures there")
     parser.add_argument("--product-only", action="store_true", help="leave the spoilt variants out")

@@ -34,20 +34,21 @@ STARTED_UTC = "2026-11-21T09:30:00Z"
 class SyncedBox:
     """A box's folder, opened. `close` it before its folder is copied or opened again."""
 
-    def __init__(self, folder: Path, url: str) -> None:
+    def __init__(self, folder: Path, url: str, site_id: str = SITE, box_id: str = BOX) -> None:
         """Open the folder of an enrolled box. url: where its centre is."""
         enrolled = load_enrolled(folder / "enrolment.json")
         assert enrolled is not None
         self.folder = folder
+        self.site_id = site_id
         identity = load_or_make(folder / "key.pem")
-        self.cloud = CloudClient(Transport(url, pinned(enrolled.ca_pem)), BOX, identity.sign)
+        self.cloud = CloudClient(Transport(url, pinned(enrolled.ca_pem)), box_id, identity.sign)
         self.opened = open_spool(folder / "spool.sqlite", NOW)
         self.spool = self.opened.spool
         self.table = RecordingTable(self.spool)
         self.receipts = Receipts(
             self.spool,
             self.cloud,
-            SITE,
+            site_id,
             lambda: enrolled.enrolment.config_keys,
             folder / "receipt.json",
             _Hurried(),
@@ -55,12 +56,14 @@ class SyncedBox:
         self.errors: list[str] = []
 
     @classmethod
-    async def enrolled(cls, folder: Path, url: str, text: str) -> Self:
+    async def enrolled(
+        cls, folder: Path, url: str, text: str, site_id: str = SITE, box_id: str = BOX
+    ) -> Self:
         """Enrol a new box with the text of a code, then open it."""
         await enrol(
-            text, url, BOX, {"kyusai": "t"}, key=folder / "key.pem", enrolment=folder / "enrolment.json"
+            text, url, box_id, {"kyusai": "t"}, key=folder / "key.pem", enrolment=folder / "enrolment.json"
         )
-        return cls(folder, url)
+        return cls(folder, url, site_id, box_id)
 
     async def close(self) -> None:
         """Let go of the spool and the line."""
@@ -100,8 +103,8 @@ class SyncedBox:
         def report(error: Exception, _pause_s: float) -> None:
             self.errors.append(str(getattr(error, "key", error)))
 
-        records = RecordSender(self.spool, self.cloud, SITE, drained=self.receipts.drained)
-        sender = RecordingSender(self.table, self.cloud, SITE, lambda: (), piece_bytes=PIECE_BYTES)
+        records = RecordSender(self.spool, self.cloud, self.site_id, drained=self.receipts.drained)
+        sender = RecordingSender(self.table, self.cloud, self.site_id, lambda: (), piece_bytes=PIECE_BYTES)
         folder = self.folder / "recordings"
         tasks = [
             asyncio.create_task(work)

@@ -38,12 +38,12 @@ FORGETFUL = {"fsync": "off", "full_page_writes": "off"}
 class PostgresServer:
     """One server. ``kill`` is a crash of all its processes, ``start`` brings it back with what was committed."""
 
-    def __init__(self, *, durable: bool = False) -> None:
-        """``durable``: with fsync, as in production."""
+    def __init__(self, *, durable: bool = False, **settings: str) -> None:
+        """``durable``: with fsync, as in production. ``settings``: more of its own."""
         self.folder = Path(tempfile.mkdtemp(prefix="kyusai-pg-"))
         self.data = self.folder / "data"
         self.log = self.folder / "server.log"
-        self._settings = SETTINGS | ({} if durable else FORGETFUL)
+        self._settings = SETTINGS | ({} if durable else FORGETFUL) | settings
         self._process: subprocess.Popen[bytes] | None = None
         if os.geteuid() == 0:
             account = pwd.getpwnam(USER)
@@ -75,10 +75,10 @@ class PostgresServer:
         """The URL of one of its databases, for the centre and for libpq alike."""
         return f"postgresql://kyusai@/{database}?host={quote(str(self.folder), safe='')}"
 
-    def create_database(self, name: str) -> str:
-        """Make an empty database and give its URL."""
+    def create_database(self, name: str, template: str = "template0") -> str:
+        """Make a database, empty or a copy of one that nobody uses, and give its URL."""
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE template0')
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
         return self.url(name)
 
     def cpu_s(self) -> float:
@@ -90,6 +90,19 @@ class PostgresServer:
     def kill(self) -> None:
         """All of its processes at once, without a word to the clients: SIGQUIT, PostgreSQL's own crash."""
         self._end(signal.SIGQUIT)
+
+    def slay(self) -> None:
+        """SIGKILL to all of its processes, the first one first: nobody cleans up, the next start recovers from the log."""
+        if self._process is None or self._process.poll() is not None:
+            return
+        os.kill(self._process.pid, signal.SIGSTOP)  # it must not start others while they are counted
+        pids = [self._process.pid, *_children(self._process.pid)]
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        self._process.wait(STOP_LIMIT_S)
+        deadline_s = time.monotonic() + STOP_LIMIT_S
+        while any(Path(f"/proc/{pid}").exists() for pid in pids) and time.monotonic() < deadline_s:
+            time.sleep(POLL_S)
 
     def stop(self) -> None:
         """Roll back what is open, end, and remove the folder."""
