@@ -25,6 +25,12 @@ LINK_HEADER = "sip_h_X-Kyusai-Link"
 CALL_HEADER = "X-Kyusai-Call"
 """Names the call that an outgoing leg belongs to: its Call-ID as Kamailio knows it."""
 
+CONTROL = "control"
+"""Dialplan context of what the controller orders; no call from outside gets there."""
+
+CALL_NUMBER = "call-"
+"""In that context: before a number that a leg is connected with."""
+
 KAMAILIO = "ky_kamailio"
 """Global variable: "address:port" of Kamailio's socket for applications."""
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from appliance.freeswitch import flow_xml, names, schedule_xml
+from appliance.freeswitch import control_xml, flow_xml, names, schedule_xml
 from appliance.freeswitch.applications import Application, Kind, MediaPlan
 from appliance.freeswitch.flow_xml import Prompts
 from appliance.freeswitch.quoting import word
@@ -22,6 +22,7 @@ def files(plan: MediaPlan, prompts: Prompts, posix_zone: str, this_year: int) ->
         entry_context(plan, prompts),
         *(flow_xml.context(flow, prompts) for flow in plan.flows),
         schedule_xml.context(plan.schedules, plan.time_zone, this_year),
+        control_xml.context(),
     ]
     return {
         "globals.xml": text(Global(names.DOMAIN, plan.domain or "box.invalid")),
