@@ -7,6 +7,8 @@ answered, how long it takes until one box, and then all of them, have a version 
 
 import resource
 import shutil
+import signal
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -15,15 +17,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cloudsync.service.sites import revoke_box
+from cloudsync.store import records
 from tests.bench.centre_server import CentreServer
 from tests.bench.figures import quantile, table
 from tests.bench.fleet import Fleet, Seen
-from tests.bench.fleet_ground import enrol_all, publish_all
+from tests.bench.fleet_ground import enrol_all, offer_codes, publish_all
 from tests.bench.fleet_plan import Habits, Identity
 from tests.lab.postgres import PostgresServer
 
 STEPS, STEPS_QUICK = (500, 1_000, 2_000, 5_000, 10_000), (100, 300)
-WINDOW_S, WINDOW_QUICK_S = 30.0, 11.0
+WINDOW_S, WINDOW_QUICK_S = 20.0, 11.0
 SETTLE_S = 3.0
 JOIN_LIMIT_S = 300.0
 AT_ONCE = 200
@@ -32,6 +36,15 @@ WAVE_LIMIT_S = 120.0
 SINGLES = 5
 LATE_MS = 1_000.0
 """A heartbeat that is answered later is late; a step with p99 above it, or with an error, is beyond the knee."""
+REVOKED = 20
+"""Boxes that are shut out; each has to hear of it within a heartbeat."""
+AWAY_S = 5.0
+"""How long a killed centre stays away."""
+BACK_LIMIT_S = 180.0
+HELD_SHARE = 0.95
+"""A box rests for 2 s between two polls of 50 s."""
+ENROLLED, ENROLLED_FIRST = 1_000, 20_000
+"""New boxes that enrol at the same moment."""
 OTHER_FILES = 300
 """Open files of a centre's process that are no box's."""
 
@@ -75,6 +88,7 @@ def measure(variant: Variant, steps: tuple[int, ...], window_s: float) -> dict[s
     most = variant.processes * (resource.getrlimit(resource.RLIMIT_NOFILE)[0] - OTHER_FILES) // 2
     wanted = [min(step, most) for step in (steps[-1:] if variant.only_last else steps)]
     found: list[dict[str, Any]] = []
+    after: dict[str, Any] = {}
     with centre_server(variant) as server:
         with server.store() as store:
             enrol_all(store, wanted[-1])
@@ -85,16 +99,66 @@ def measure(variant: Variant, steps: tuple[int, ...], window_s: float) -> dict[s
             for number, boxes in enumerate(wanted):
                 step = _step(server, fleet, boxes, 10 * (number + 1), window_s, empty_kb)
                 found.append(step)
+                print(f"{variant.name}: {step}", file=sys.stderr, flush=True)
                 if not step["borne"]:
                     break
+            if found[-1]["borne"]:
+                after = _afterwards(server, fleet, found[-1]["boxes"], variant)
         server.end()
     borne = [step["boxes"] for step in found if step["borne"]]
     return {
         "name": variant.name,
         "steps": found,
+        **after,
         "borne": max(borne, default=0),
         "empty_mb": round(empty_kb / 1024, 1),
     }
+
+
+def _afterwards(server: CentreServer, fleet: Fleet, boxes: int, variant: Variant) -> dict[str, Any]:
+    """What else the whole fleet does: boxes are shut out, the centre dies and comes back, others enrol all at once."""
+    with server.store() as store:
+        began_s = time.monotonic()
+        for number in range(REVOKED):
+            revoke_box(store, Identity(number).box_id, "bench")
+        fleet.wait_for(lambda seen: len(seen.refused_s) == REVOKED, BACK_LIMIT_S)
+        heard_s = [at_s - began_s for at_s in fleet.tell().refused_s.values()]
+    left = boxes - REVOKED
+    server.end(signal.SIGKILL)
+    time.sleep(AWAY_S)
+    fleet.clear()
+    server.start()
+    back_s = fleet.wait_for(
+        lambda seen: seen.heard >= left and seen.polls_held >= HELD_SHARE * left, BACK_LIMIT_S
+    )
+    failed = fleet.tell().failed
+    figures: dict[str, Any] = {
+        "revoked": len(heard_s),
+        "revoked_s": round(max(heard_s, default=0.0), 1),
+        "back_s": None if back_s is None else round(back_s, 1),
+        "back_failed": dict(failed),
+    }
+    if variant.habits.records_share:
+        fleet.wait_for(lambda seen: seen.unsent == 0, BACK_LIMIT_S)
+        figures["ledger"] = _ledger(server, boxes)
+    room = variant.processes * (resource.getrlimit(resource.RLIMIT_NOFILE)[0] - OTHER_FILES) // 2 - boxes
+    if room >= ENROLLED:
+        with server.store() as store:
+            offer_codes(store, [Identity(ENROLLED_FIRST + number) for number in range(ENROLLED)])
+        fleet.clear()
+        fleet.enrol(ENROLLED_FIRST, ENROLLED)
+        took_s = fleet.wait_for(lambda seen: seen.joined >= boxes + ENROLLED, BACK_LIMIT_S)
+        figures["enrolled"] = fleet.tell().done["enrol"]
+        figures["enrolled_s"] = None if took_s is None else round(took_s, 1)
+        figures["enrol_failed"] = dict(fleet.tell().failed)
+    return figures
+
+
+def _ledger(server: CentreServer, boxes: int) -> dict[str, int]:
+    """Records that the centre holds, and that are missing of what boxes numbered."""
+    with server.store() as store, store.database.read() as connection:
+        found = [records.ledger(connection, Identity(number).site_id) for number in range(boxes)]
+    return {"received": sum(one.received for one in found), "missing": sum(one.missing for one in found)}
 
 
 @contextmanager
@@ -120,7 +184,8 @@ def _step(
     join_s = fleet.wait_joined(boxes, JOIN_LIMIT_S)
     join_cpu_s = server.cpu_s() - before_s
     if join_s is None:
-        return {"boxes": boxes, "borne": False, "joined": fleet.tell().joined, "failed": fleet.tell().failed}
+        seen = fleet.tell()
+        return {"boxes": boxes, "borne": False, "joined": seen.joined, "failed": dict(seen.failed)}
     time.sleep(SETTLE_S)
     fleet.clear()
     begin = (time.monotonic(), server.cpu_s(), server.database_cpu_s(), fleet.tell().cpu_s)
@@ -189,9 +254,24 @@ def report(figures: dict[str, Any]) -> str:
         parts += [
             f"{variant['name']}: {variant['borne']:,} boxes borne; {variant['empty_mb']} MB without any",
             table(HEAD, rows),
+            *([_after(variant)] if "back_s" in variant else []),
             "",
         ]
     return "\n".join(parts)
+
+
+def _after(variant: dict[str, Any]) -> str:
+    words = [
+        f"{variant['revoked']} revoked boxes were all shut out after {variant['revoked_s']} s",
+        f"killed, {AWAY_S:g} s away: every box is back {variant['back_s']} s after the start",
+    ]
+    if "ledger" in variant:
+        words.append("records: {received:,} received, {missing} missing".format(**variant["ledger"]))
+    if "enrolled" in variant:
+        words.append(
+            f"{variant['enrolled']:,} boxes enrolled at once: all online after {variant['enrolled_s']} s"
+        )
+    return "; ".join(words)
 
 
 HEAD = (

@@ -16,7 +16,8 @@ from cloudsync.settings import StoreSettings, save
 from tests.lab.postgres import PostgresServer
 
 ROOT = Path(__file__).resolve().parents[2]
-ADDRESS = "127.0.98.{}"
+NETWORK = 98
+"""Second byte of the centre's addresses; the third is the benchmark's own, so that two of them do not meet."""
 PORT = 8443
 START_LIMIT_S = 60.0
 STOP_LIMIT_S = 30.0
@@ -34,7 +35,8 @@ class CentreServer:
             save(
                 CentreLayout(self.data_dir).settings, StoreSettings(postgres.create_database(folder.name), "")
             )
-        self.targets = [(ADDRESS.format(number + 1), PORT) for number in range(processes)]
+        third = os.getpid() % 250
+        self.targets = [(f"127.{NETWORK}.{third}.{number + 1}", PORT) for number in range(processes)]
         self._log = folder / "centre.log"
         self._processes: list[subprocess.Popen[bytes]] = []
 

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -27,6 +27,8 @@ class Seen:
     failed: Counter[str]
     polls_held: int
     joined: int
+    heard: int
+    unsent: int
     applied: Counter[int]
     applied_last_s: dict[int, float]
     refused_s: dict[str, float]
@@ -70,10 +72,19 @@ class Fleet:
             self._say(index, {"do": "grow", "to": share, "at_once": max(1, at_once // PROCESSES)})
 
     def wait_joined(self, boxes: int, limit_s: float) -> float | None:
-        """Seconds until every box has had its first heartbeat answered, None when that was not within the limit."""
+        """`wait_for` every box's first heartbeat to be answered."""
+        return self.wait_for(lambda seen: seen.joined >= boxes, limit_s)
+
+    def enrol(self, first: int, count: int) -> None:
+        """Boxes `first` and on, which have codes, enrol at once."""
+        for index in range(PROCESSES):
+            self._say(index, {"do": "enrol", "first": first, "until": first + count})
+
+    def wait_for(self, state: Callable[[Seen], bool], limit_s: float) -> float | None:
+        """Seconds until a state is seen, None when that was not within the limit."""
         began_s = time.monotonic()
         while time.monotonic() < began_s + limit_s:
-            if self.tell().joined >= boxes:
+            if state(self.tell()):
                 return time.monotonic() - began_s
             time.sleep(LOOK_S)
         return None
@@ -107,6 +118,8 @@ class Fleet:
             failed=sum((Counter(part["failed"]) for part in parts), Counter()),
             polls_held=sum(part["polls_held"] for part in parts),
             joined=sum(part["joined"] for part in parts),
+            heard=sum(part["heard"] for part in parts),
+            unsent=sum(part["unsent"] for part in parts),
             applied=sum(
                 (Counter({int(version): n for version, n in part["applied"].items()}) for part in parts),
                 Counter(),

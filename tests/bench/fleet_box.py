@@ -12,15 +12,15 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+from agent.centre import HEARTBEAT_JITTER
+from agent.config import EMPTY_POLL_MIN_S
+from agent.supervisor import BACKOFF_CAP_S, BACKOFF_FIRST_S, JITTER_LEAST
 from cloudsync import wire
 from tests.bench.fleet_plan import BOOT_ID, Habits, Identity, telemetry
 from tests.bench.fleet_wire import Connection, Loop
 
-RETRY_FIRST_S, RETRY_CAP_S = 1.0, 30.0
-"""As the agent backs off: a random time up to a limit that doubles."""
-JITTER = 0.1
-"""Of the pause between two heartbeats, as the agent has it."""
-EMPTY_POLL_S = 2.0
+TOKEN_RETRY_S = 30.0
+"""Who gets no token tries again within this time."""
 
 
 @dataclass
@@ -30,8 +30,9 @@ class Tally:
     heartbeat_ms: list[float] = field(default_factory=list)
     done: Counter[str] = field(default_factory=Counter)
     failed: Counter[str] = field(default_factory=Counter)
-    polls_held: int = 0
     joined: int = 0
+    heard: set[int] = field(default_factory=set)
+    """Boxes that had a heartbeat answered since `clear`."""
     applied: Counter[int] = field(default_factory=Counter)
     """Boxes that got a version by their poll, by version."""
     applied_last_s: dict[int, float] = field(default_factory=dict)
@@ -40,7 +41,7 @@ class Tally:
 
     def clear(self) -> None:
         """Begin a window."""
-        self.heartbeat_ms, self.done, self.failed = [], Counter(), Counter()
+        self.heartbeat_ms, self.done, self.failed, self.heard = [], Counter(), Counter(), set()
 
 
 class SimulatedBox:
@@ -72,9 +73,37 @@ class SimulatedBox:
         self._joined = self._revoked = False
         self._render()
 
+    @property
+    def polls(self) -> bool:
+        """Whether its poll is held."""
+        return self._poll.held
+
+    @property
+    def unsent(self) -> int:
+        """Records that the centre has not acknowledged; one that is shut out keeps its own."""
+        return 0 if self._revoked else len(self._unsent)
+
     def join(self) -> None:
         """Get a token, then begin all that the box does."""
         self._challenge(self._began)
+
+    def enrol(self) -> None:
+        """Enrol with the box's code, then `join`."""
+        public_key = wire.to_base64(self._who.key.public_key().public_bytes_raw())
+        body = {"code": self._who.code, "box_id": self._who.box_id, "public_key": public_key, "versions": {}}
+
+        def answered(status: int, _body: bytes) -> None:
+            if status == 200:
+                self._tally.done["enrol"] += 1
+                self.join()
+            else:
+                self._later("enrol", status, self.enrol)
+
+        self._beat.ask(
+            self._request("POST", wire.PATH_ENROL, wire.canonical_json(body).encode()),
+            answered,
+            lambda word: self._later("enrol", word, self.join),  # the answer may have been lost
+        )
 
     # --- access
 
@@ -108,7 +137,7 @@ class SimulatedBox:
 
     def _later(self, what: str, why: object, call: Any) -> None:
         self._tally.failed[f"{what} {why}"] += 1
-        self._loop.at(time.monotonic() + self._dice.uniform(0, RETRY_CAP_S), call)
+        self._loop.at(time.monotonic() + self._dice.uniform(0, TOKEN_RETRY_S), call)
 
     def _began(self) -> None:
         habits, now_s = self._habits, time.monotonic()
@@ -147,6 +176,7 @@ class SimulatedBox:
         now_s = time.monotonic()
         self._tally.done["heartbeat"] += 1
         self._tally.heartbeat_ms.append((now_s - due_s) * 1000)
+        self._tally.heard.add(self._who.number)
         if not self._joined:
             self._joined = True
             self._tally.joined += 1
@@ -159,8 +189,7 @@ class SimulatedBox:
 
     def _unheard(self, due_s: float, why: object, body: bytes = b"") -> None:
         if b'"box.revoked"' in body:
-            self._revoked = True
-            self._tally.refused_s.setdefault(self._who.box_id, time.monotonic())
+            self._shut_out()
             return
         self._tally.failed[f"heartbeat {why}"] += 1
         if why == 401:
@@ -168,8 +197,12 @@ class SimulatedBox:
             return
         self._next_heartbeat(time.monotonic())
 
+    def _shut_out(self) -> None:
+        self._revoked = True
+        self._tally.refused_s.setdefault(self._who.box_id, time.monotonic())
+
     def _next_heartbeat(self, now_s: float) -> None:
-        due_s = now_s + self._habits.heartbeat_s * self._dice.uniform(1 - JITTER, 1 + JITTER)
+        due_s = now_s + self._habits.heartbeat_s * self._dice.uniform(*HEARTBEAT_JITTER)
         self._loop.at(due_s, lambda: self._heartbeat(due_s))
 
     # --- configuration
@@ -177,19 +210,19 @@ class SimulatedBox:
     def _ask_config(self) -> None:
         if self._revoked:
             return
-        self._tally.polls_held += 1
         path = f"{wire.PATH_CONFIG}?have={self._version}&wait_s={self._habits.poll_s:g}"
         self._poll.ask(self._request("GET", path), self._config, self._config_failed)
 
     def _config(self, status: int, body: bytes) -> None:
-        self._tally.polls_held -= 1
         if status == 204:
             self._tally.done["poll"] += 1
             self._poll_failures = 0
-            self._loop.at(time.monotonic() + EMPTY_POLL_S, self._ask_config)
+            self._loop.at(time.monotonic() + EMPTY_POLL_MIN_S, self._ask_config)
+            return
+        if status == 403:
+            self._shut_out()
             return
         if status != 200:
-            self._tally.polls_held += 1
             self._config_failed(str(status))
             return
         self._poll_failures = 0
@@ -212,13 +245,13 @@ class SimulatedBox:
         self._ask_config()
 
     def _config_failed(self, why: str) -> None:
-        self._tally.polls_held -= 1
         if self._revoked:
             return
         self._tally.failed[f"poll {why}"] += 1
-        limit_s = min(RETRY_CAP_S, RETRY_FIRST_S * 2**self._poll_failures)
+        limit_s = min(BACKOFF_CAP_S, BACKOFF_FIRST_S * 2**self._poll_failures)
         self._poll_failures = min(self._poll_failures + 1, 10)
-        self._loop.at(time.monotonic() + self._dice.uniform(0, limit_s), self._ask_config)
+        pause_s = limit_s * self._dice.uniform(JITTER_LEAST, 1.0)
+        self._loop.at(time.monotonic() + pause_s, self._ask_config)
 
     # --- records and recordings: they share the heartbeats' connection
 
@@ -279,6 +312,9 @@ class SimulatedBox:
 
     def _put_off(self, what: str, send: Any, why: object) -> None:
         """Tried again after the next heartbeat that is answered."""
+        if why == 403:
+            self._shut_out()
+            return
         self._tally.failed[f"{what} {why}"] += 1
         self._waiting.append((what, send))
 

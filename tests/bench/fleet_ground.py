@@ -1,5 +1,6 @@
 """A centre's store with thousands of enrolled boxes, made directly: by their codes it would take an hour."""
 
+import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ from cloudsync import wire
 from cloudsync.service.centre import Centre
 from cloudsync.service.sites import add_site
 from cloudsync.store import sites
-from cloudsync.store.tables import audit, box, config_version, site
+from cloudsync.store.tables import audit, box, config_version, enrolment_code, site
 from tests.bench.fleet_plan import Identity
 
 TENANT = "fleet"
@@ -24,15 +25,9 @@ def enrol_all(centre: Centre, count: int) -> None:
     add_site(centre, "fleet-first", "", TENANT, (), "bench")
     now_utc = centre.now_utc()
     everybody = [Identity(number) for number in range(count)]
+    _add_sites(centre, everybody)
     for part in _parts(everybody):
         with centre.database.write() as connection:
-            connection.execute(
-                insert(site),
-                [
-                    {"id": one.site_id, "tenant_id": TENANT, "name": one.site_id, "created_utc": now_utc}
-                    for one in part
-                ],
-            )
             connection.execute(
                 insert(box),
                 [
@@ -48,6 +43,38 @@ def enrol_all(centre: Centre, count: int) -> None:
                 ],
             )
     publish_all(centre, everybody, 1)
+
+
+def offer_codes(centre: Centre, boxes: Sequence[Identity]) -> None:
+    """Sites for boxes that have to enrol, each with its code."""
+    _add_sites(centre, boxes)
+    publish_all(centre, boxes, 1)
+    with centre.database.write() as connection:
+        connection.execute(
+            insert(enrolment_code),
+            [
+                {
+                    "code_sha256": hashlib.sha256(b"kyusai-code-v1\0" + one.code.encode()).hexdigest(),
+                    "site_id": one.site_id,
+                    "created_utc": centre.now_utc(),
+                    "expires_utc": "9999-01-01T00:00:00.000Z",
+                }
+                for one in boxes
+            ],
+        )
+
+
+def _add_sites(centre: Centre, boxes: Sequence[Identity]) -> None:
+    now_utc = centre.now_utc()
+    for part in _parts(boxes):
+        with centre.database.write() as connection:
+            connection.execute(
+                insert(site),
+                [
+                    {"id": one.site_id, "tenant_id": TENANT, "name": one.site_id, "created_utc": now_utc}
+                    for one in part
+                ],
+            )
 
 
 def publish_all(centre: Centre, boxes: Sequence[Identity], version: int) -> None:

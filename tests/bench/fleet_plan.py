@@ -18,6 +18,7 @@ from agent.status import (
     Status,
     TaskStatus,
 )
+from cloudsync import wire
 
 BOXES_PER_NETWORK = 250
 FIRST_NETWORK = 200
@@ -61,6 +62,11 @@ class Identity:
         network, host = divmod(number, BOXES_PER_NETWORK)
         second, third = divmod(network, 250)
         self.address = f"127.{FIRST_NETWORK + second}.{third}.{host + 1}"
+
+    @property
+    def code(self) -> str:
+        """Its enrolment code, for those that have to enrol."""
+        return wire.code_from_bytes(hashlib.sha256(f"kyusai code {self.number}".encode()).digest())
 
     @property
     def key(self) -> Ed25519PrivateKey:

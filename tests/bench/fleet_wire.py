@@ -102,6 +102,11 @@ class Connection:
         """Whether something was asked and is not answered."""
         return self._answered is not None
 
+    @property
+    def held(self) -> bool:
+        """Whether a request is with the other side."""
+        return self._answered is not None and self._ready and not self._out
+
     def ask(self, request: bytes, answered: Answered, failed: Failed) -> None:
         """Send a request; one of the two is called, never from within this call unless the address is refused at once."""
         self._out, self._answered, self._failed = request, answered, failed

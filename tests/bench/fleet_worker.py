@@ -1,6 +1,7 @@
 """One process of the fleet simulator. Commands come as JSON lines on its standard input, each is answered by one line.
 
-`grow`: so many boxes in all, of which `at_once` may be on their way in at a time. `clear`: begin a window. `tell`: figures.
+`grow`: so many boxes in all, of which `at_once` may be on their way in at a time. `enrol`: boxes that have to enrol, all at
+once. `clear`: begin a window. `tell`: figures.
 """
 
 import json
@@ -49,12 +50,15 @@ class Worker:
         while len(self._boxes) < self._wanted and len(self._boxes) - self._tally.joined < self._at_once:
             number = self._first + self._step * len(self._boxes)
             target = self._targets[(number // self._step) % len(self._targets)]
-            box = SimulatedBox(
-                self._loop, self._context, target, Identity(number), self._habits, self._tally, self._dice
-            )
-            self._boxes.append(box)
-            box.join()
+            self._box(number, target).join()
         self._loop.at(time.monotonic() + LOOK_S, self._look)
+
+    def _box(self, number: int, target: tuple[str, int]) -> SimulatedBox:
+        box = SimulatedBox(
+            self._loop, self._context, target, Identity(number), self._habits, self._tally, self._dice
+        )
+        self._boxes.append(box)
+        return box
 
     def _commands(self, _events: int) -> None:
         data = os.read(0, 65536)
@@ -71,6 +75,10 @@ class Worker:
             case "clear":
                 self._tally.clear()
                 self._loop.late_s = 0.0
+            case "enrol":
+                for number in range(int(command["first"]) + self._first, int(command["until"]), self._step):
+                    self._box(number, self._targets[(number // self._step) % len(self._targets)]).enrol()
+                self._wanted = len(self._boxes)
             case "tell":
                 return self._figures(bool(command.get("latencies")))
         return {}
@@ -80,7 +88,9 @@ class Worker:
         found = vars(self._tally) | {
             "cpu_s": used.ru_utime + used.ru_stime,
             "late_s": self._loop.late_s,
-            "boxes": len(self._boxes),
+            "polls_held": sum(box.polls for box in self._boxes),
+            "unsent": sum(box.unsent for box in self._boxes),
+            "heard": len(self._tally.heard),
         }
         if not latencies:
             found["heartbeat_ms"] = []
