@@ -70,11 +70,9 @@ class SyncedBox:
         await self.cloud.close()
         self.opened.close()
 
-    def add(self, *names: str) -> None:
-        """Records of those names."""
-        self.spool.append(
-            [NewRecord(name, "cdr", 1, NOW.wall_ms, "boot-a", {"call_id": name}) for name in names]
-        )
+    def add(self, *names: str, wall_ms: int = NOW.wall_ms) -> None:
+        """Records of those names, made at a moment of the box's clock."""
+        self.spool.append([NewRecord(name, "cdr", 1, wall_ms, "boot-a", {"call_id": name}) for name in names])
 
     def record(self, name: str, size_bytes: int = 200_000) -> bytes:
         """Hand a recording over, as the media process does; gives its encrypted bytes."""
