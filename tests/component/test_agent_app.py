@@ -295,3 +295,20 @@ async def test_status_without_an_agent_is_one_line_a_hint_and_exit_code_1(stage:
     assert done.returncode == 1
     assert "does not answer" in done.stderr.decode()
     assert "systemctl status kyusai-agent" in done.stderr.decode()
+
+
+async def test_second_agent_on_the_same_box_ends_with_one_line_and_the_first_does_not_notice(
+    stage: Stage,
+) -> None:
+    stage.lay_config()
+    first = stage.agent()
+    await stage.until("UP", in_state("UP"))
+    second = stage.agent()
+    assert await asyncio.to_thread(second.wait, 60) == 1
+    said = (stage.folder / "agent.log").read_text()
+    assert "another agent is running" in said
+    assert "systemctl stop kyusai-agent" in said
+    assert "Traceback" not in said
+    after = await stage.status()
+    assert first.poll() is None
+    assert after["links"][0]["known_state"] == "UP"
