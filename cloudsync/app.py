@@ -21,7 +21,7 @@ from appliance.errors import KyusaiError
 from cloudsync import logs
 from cloudsync.http.api import create_app
 from cloudsync.http.protocol import ImpatientProtocol
-from cloudsync.service import audit_log, rollouts, work
+from cloudsync.service import audit_log, recordings, rollouts, work
 from cloudsync.service.centre import Centre, open_centre
 from cloudsync.store.postgresql import syncs
 
@@ -128,6 +128,10 @@ async def _run(config: uvicorn.Config, centre: Centre, names: list[str]) -> None
 async def _work(centre: Centre) -> None:
     """Do what waits in the store, one piece at a time; other processes of this centre do the same."""
     worker = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+    with contextlib.suppress(Exception):  # the store is away: a box that asks completes its own all the same
+        settled = await asyncio.to_thread(recordings.settle_all, centre)
+        if settled:
+            log.info("centre.recordings_settled", count=settled)
     while True:
         try:
             while await asyncio.to_thread(work.step, centre, worker):

@@ -6,6 +6,7 @@ for the state once all are there has them put together. Either way the hash of t
 every step may be cut off by a crash and repeated: an offer, a piece, the move to the final name.
 """
 
+import contextlib
 from dataclasses import replace
 
 from cloudsync.refusals import Refused
@@ -217,6 +218,22 @@ def settle(centre: Centre, known: Recording) -> Recording:
     ):
         return complete(centre, known)
     return known
+
+
+def settle_all(centre: Centre) -> int:
+    """`settle` for every open upload; gives how many are complete now. Blocks for as long as they take to read.
+
+    For the start after a crash: the box that sent the last byte may never ask again.
+    """
+    with centre.database.read() as connection:
+        receiving = recordings.receiving_ones(connection)
+    settled = 0
+    for known in receiving:
+        on_disk = centre.blobs.part_bytes(known.site_id, known.id, known.cipher_sha256)
+        with contextlib.suppress(Refused):
+            now = settle(centre, replace(known, offset_bytes=min(known.offset_bytes, on_disk)))
+            settled += now.state == RecordingState.STORED
+    return settled
 
 
 def complete(centre: Centre, known: Recording) -> Recording:

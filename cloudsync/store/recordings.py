@@ -106,6 +106,13 @@ def totals(connection: Connection, site_id: str) -> tuple[int, int]:
     return count, size_bytes
 
 
+def receiving_ones(connection: Connection) -> list[Recording]:
+    """Every upload that is open, of all sites."""
+    query = select(recording).where(recording.c.state == RecordingState.RECEIVING)
+    rows = connection.execute(query.order_by(recording.c.site_id, recording.c.id))
+    return [Recording(**row._mapping) for row in rows]
+
+
 def stored_ones(connection: Connection) -> Iterator[Recording]:
     """Every stored recording."""
     query = select(recording).where(recording.c.state == RecordingState.STORED)
