@@ -9,7 +9,7 @@ from cloudsync import sealing
 from cloudsync.drift import Standing, Told, Wanted, drift
 from cloudsync.refusals import NotFound
 from cloudsync.service.centre import Centre
-from cloudsync.store import audit, boxes, changes, configs, recordings, records, sites
+from cloudsync.store import audit, boxes, changes, overview, sites
 from cloudsync.wire import SILENT_AFTER_S, is_id, parse_utc
 
 
@@ -98,26 +98,29 @@ def list_sites(centre: Centre) -> list[SiteView]:
     silent_before = now.timestamp() - SILENT_AFTER_S
     views = []
     with centre.database.read() as connection:
+        versions = overview.newest_versions(connection)
+        ledgers = overview.ledgers(connection)
+        stored = overview.recordings(connection)
+        refused = overview.refused_counts(connection)
+        of_site = overview.boxes_by_site(connection)
+        undecided = changes.undecided_counts(connection)
         for site in sites.every(connection):
-            version = configs.newest_version(connection, site.id)
-            wanted = Wanted(version, configs.published_utc(connection, site.id, version))
-            ledger = records.ledger(connection, site.id)
-            count, size_bytes = recordings.totals(connection, site.id)
+            wanted = Wanted(*versions.get(site.id, (0, "")))
+            ledger = ledgers.get(site.id)
+            count, size_bytes = stored.get(site.id, (0, 0))
             views.append(
                 SiteView(
                     id=site.id,
                     name=site.name,
                     tenant=site.tenant_id,
-                    version=version,
-                    records=ledger.received,
-                    records_missing=ledger.missing,
-                    records_refused=records.refused_count(connection, site.id),
+                    version=wanted.version,
+                    records=ledger.received if ledger else 0,
+                    records_missing=ledger.missing if ledger else 0,
+                    records_refused=refused.get(site.id, 0),
                     recordings=count,
                     recordings_bytes=size_bytes,
-                    boxes=tuple(
-                        _view(box, silent_before, wanted) for box in boxes.every(connection, site.id)
-                    ),
-                    local_changes=changes.undecided_count(connection, site.id),
+                    boxes=tuple(_view(box, silent_before, wanted) for box in of_site.get(site.id, ())),
+                    local_changes=undecided.get(site.id, 0),
                 )
             )
     return views

@@ -85,18 +85,14 @@ def every(connection: Connection, site_id: str = "", *, still_open: bool) -> lis
     return [_kept(row) for row in connection.execute(query)]
 
 
-def undecided_count(connection: Connection, site_id: str) -> int:
-    """How many changes of a site wait for a decision."""
+def undecided_counts(connection: Connection) -> dict[str, int]:
+    """How many changes of each site wait for a decision; sites without any are left out."""
     query = (
-        select(func.count())
-        .select_from(local_change)
-        .where(
-            local_change.c.site_id == site_id,
-            local_change.c.state.in_(_OPEN),
-            local_change.c.decision.is_(None),
-        )
+        select(local_change.c.site_id, func.count())
+        .where(local_change.c.state.in_(_OPEN), local_change.c.decision.is_(None))
+        .group_by(local_change.c.site_id)
     )
-    return connection.execute(query).scalar_one()
+    return {row[0]: row[1] for row in connection.execute(query)}
 
 
 def undelivered(connection: Connection, site_id: str, decision: str) -> list[str]:

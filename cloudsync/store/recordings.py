@@ -97,15 +97,6 @@ def receiving_count(connection: Connection, site_id: str) -> int:
     return connection.execute(query).scalar_one()
 
 
-def totals(connection: Connection, site_id: str) -> tuple[int, int]:
-    """Stored recordings of the site: number and bytes."""
-    query = select(func.count(), func.coalesce(func.sum(recording.c.bytes), 0)).where(
-        recording.c.site_id == site_id, recording.c.state == RecordingState.STORED
-    )
-    count, size_bytes = connection.execute(query).one()
-    return count, size_bytes
-
-
 def receiving_ones(connection: Connection) -> list[Recording]:
     """Every upload that is open, of all sites."""
     query = select(recording).where(recording.c.state == RecordingState.RECEIVING)

@@ -11,7 +11,7 @@ from itertools import chain
 from typing import Any
 
 import psycopg
-from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, select, text, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, exists, select, text, update
 from sqlalchemy.exc import OperationalError
 
 from cloudsync.merge import Held, Link, Sound
@@ -202,12 +202,6 @@ def ledger(connection: Connection, site_id: str) -> Ledger:
     query = select(sequence.c.received, sequence.c.last_seq, sequence.c.last_hash)
     row = connection.execute(query.where(sequence.c.site_id == site_id)).one_or_none()
     return Ledger(0, 0, GENESIS_HASH) if row is None else Ledger(*row)
-
-
-def refused_count(connection: Connection, site_id: str) -> int:
-    """How many different records of the site were refused."""
-    query = select(func.count()).select_from(refused_record).where(refused_record.c.site_id == site_id)
-    return connection.execute(query).scalar_one()
 
 
 def newest(
