@@ -18,7 +18,7 @@ import typer
 
 from appliance.errors import KyusaiError
 from appliance.owner import act_as_owner
-from cloudsync import cli_changes, cli_rollout, cli_versions
+from cloudsync import cli_changes, cli_listen, cli_rollout, cli_versions
 from cloudsync import cli_output as out
 from cloudsync.cli_output import said
 from cloudsync.cli_store import add_commands
@@ -216,13 +216,16 @@ def site_add(
     recipient: Annotated[
         list[str] | None, typer.Option("--recipient", help=said("centre.option.recipient"))
     ] = None,
+    key: cli_listen.NewKeyFile = None,
+    key_at_centre: cli_listen.KeyAtCentre = False,
     data: Data = DATA_DIR_DEFAULT,
 ) -> None:
     """Add a site."""
     with _centre(data, create=True) as opened:
         from cloudsync.service.sites import add_site
 
-        recipients = add_site(opened, site, name, tenant, recipient or [], _actor())
+        hand = cli_listen.hand_over(key, key_at_centre, tenant)
+        recipients = add_site(opened, site, name, tenant, recipient or [], _actor(), hand)
         out.say("centre.said.site_added", site=site, tenant=tenant, recipients=", ".join(recipients))
 
 
@@ -377,28 +380,7 @@ def recordings(
             out.print_recordings(rows)
 
 
-@recordings_app.command("fetch", help=said("centre.help.fetch"))
-def fetch(
-    recording: str,
-    output: Annotated[Path, typer.Option("--output", "-o", help=said("centre.option.output"))],
-    site: OfSite = "",
-    data: Data = DATA_DIR_DEFAULT,
-) -> None:
-    """Decrypt one recording; exit code 1 when its audio is not what the box recorded."""
-    with _centre(data) as opened:
-        from cloudsync.service.listening import fetch as fetch_recording
-
-        opened_recording = fetch_recording(opened, recording, site, output, _actor())
-        if not opened_recording.sha256_fits:
-            raise KyusaiError(
-                "recording.altered",
-                f"{output} was written, but its audio does not have the hash that the box recorded",
-                "Do not rely on this recording; compare it with the call record's.",
-                path=output,
-            )
-        out.say("centre.said.fetched", path=os.fspath(output))
-
-
+cli_listen.add_commands(recordings_app, _centre, _reported, _actor)
 add_commands(centre_app, DATA_DIR_DEFAULT, _centre, _reported, _actor)
 cli_versions.add_commands(centre_app, site_app, _centre, _actor)
 cli_changes.add_commands(centre_app, _centre, _actor)

@@ -10,6 +10,7 @@ import typer
 
 from appliance import document_diff_view
 from cloudsync import cli_output as out
+from cloudsync.cli_listen import KeyAtCentre, NewKeyFile, hand_over
 from cloudsync.cli_output import LANG, said
 from cloudsync.layout import DATA_DIR_DEFAULT
 
@@ -123,11 +124,19 @@ def _add_recipients(centre_app: typer.Typer, opened: Opened, actor: Callable[[],
         """A group with one command so far."""
 
     @recipients_app.command("rotate", help=said("centre.help.recipients_rotate"))
-    def rotate(tenant: str, recipient: Recipient = "", data: Data = DATA_DIR_DEFAULT) -> None:
+    def rotate(
+        tenant: str,
+        recipient: Recipient = "",
+        key: NewKeyFile = None,
+        key_at_centre: KeyAtCentre = False,
+        data: Data = DATA_DIR_DEFAULT,
+    ) -> None:
         with opened(data) as centre:
             from cloudsync.service import versions
 
-            new, renewed = versions.rotate_recipient(centre, tenant, recipient, actor())
+            new, renewed = versions.rotate_recipient(
+                centre, tenant, recipient, actor(), hand_over(key, key_at_centre, tenant)
+            )
         out.say(
             "centre.said.recipient_rotated", tenant=tenant, recipient=new, sites=", ".join(renewed) or "-"
         )

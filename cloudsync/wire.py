@@ -38,6 +38,8 @@ PATH_RECORDS = "/v1/records"
 PATH_LEDGER = "/v1/ledger"
 """GET: the centre's signed word on how much of the site's sequence it holds."""
 PATH_RECORDINGS = "/v1/recordings"
+PATH_LISTEN = "/v1/listen"
+"""GET, for a listener and not for boxes: the audio of a recording."""
 PATH_HEARTBEAT = "/v1/heartbeat"
 
 # ---------------------------------------------------------------------------------------------- limits

@@ -14,6 +14,7 @@ from cloudsync.http import (
     enrol_routes,
     heartbeat_routes,
     ledger_routes,
+    listen_routes,
     own_routes,
     record_routes,
     recording_routes,
@@ -63,6 +64,7 @@ def create_app(centre: Centre, metrics_networks: Sequence[IPv4Network | IPv6Netw
         record_routes,
         ledger_routes,
         recording_routes,
+        listen_routes,
         own_routes,
     )
     for routes in every:

@@ -52,12 +52,19 @@ class SiteView:
 
 
 def add_site(
-    centre: Centre, site_id: str, name: str, tenant_id: str, recipients: Sequence[str], actor: str
+    centre: Centre,
+    site_id: str,
+    name: str,
+    tenant_id: str,
+    recipients: Sequence[str],
+    actor: str,
+    hand: sealing.Hand | None = None,
 ) -> tuple[str, ...]:
     """Add a site, its tenant if new, and keys for the tenant's recordings; gives the tenant's recipients.
 
     `recipients`: age recipients that the tenant brings; without any, and for a tenant that has none yet, the
-    centre makes a key pair. Raises KyusaiError `site.bad_id`, `site.exists`, `site.bad_recipient`.
+    centre makes a key pair and hands its identity over (hand; None: into the centre's own folder).
+    Raises KyusaiError `site.bad_id`, `site.exists`, `site.bad_recipient`.
     """
     for what, value in (("site", site_id), ("tenant", tenant_id)):
         if not is_id(value):
@@ -86,7 +93,9 @@ def add_site(
         for recipient in recipients:
             sites.add_recipient(connection, tenant_id, recipient, now_utc)
         if not sites.recipients(connection, tenant_id):
-            made = sealing.make_identity(centre.layout.tenant_keys_dir(tenant_id))
+            made = sealing.make_identity(
+                hand or sealing.into_folder(centre.layout.tenant_keys_dir(tenant_id))
+            )
             sites.add_recipient(connection, tenant_id, made, now_utc)
         audit.add(connection, now_utc, actor, "site.add", site_id, tenant=tenant_id)
         return sites.recipients(connection, tenant_id)

@@ -69,10 +69,13 @@ def rotate_signing_key(centre: Centre, actor: str) -> KeyLink:
     return link
 
 
-def rotate_recipient(centre: Centre, tenant_id: str, recipient: str, actor: str) -> tuple[str, list[str]]:
+def rotate_recipient(
+    centre: Centre, tenant_id: str, recipient: str, actor: str, hand: sealing.Hand | None = None
+) -> tuple[str, list[str]]:
     """Encrypt the tenant's new recordings to another key; gives the recipient and the sites that were published anew.
 
-    recipient: the tenant's own, or "" for a pair made here. What was encrypted to the old key stays readable with it.
+    recipient: the tenant's own, or "" for a pair made here and handed over (hand; None: into the centre's own
+    folder). What was encrypted to the old key stays readable with it.
     Raises NotFound `tenant.unknown`, KyusaiError `site.bad_recipient`.
     """
     if recipient and not sealing.is_recipient(recipient):
@@ -92,7 +95,9 @@ def rotate_recipient(centre: Centre, tenant_id: str, recipient: str, actor: str)
                 "`kyusai sites` shows them.",
                 tenant=tenant_id,
             )
-        new = recipient or sealing.make_identity(centre.layout.tenant_keys_dir(tenant_id))
+        new = recipient or sealing.make_identity(
+            hand or sealing.into_folder(centre.layout.tenant_keys_dir(tenant_id))
+        )
         sites.add_recipient(connection, tenant_id, new, now_utc)
         sites.retire_recipients(connection, tenant_id, new, now_utc)
         audit.add(connection, now_utc, actor, "recipients.rotate", tenant_id, recipient=new)

@@ -37,7 +37,9 @@ def kyusai(*arguments: str, data: Path, stdin: bytes = b"", **env: str) -> subpr
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("centre") / "data"
     done = kyusai(
-        "centre", "site", "add", SITE["id"], "--name", "東京", "--tenant", SITE["tenant"], data=folder
+        *("centre", "site", "add", SITE["id"], "--name", "東京", "--tenant", SITE["tenant"]),
+        "--key-at-centre",
+        data=folder,
     )
     assert done.returncode == 0, done.stderr
     return folder

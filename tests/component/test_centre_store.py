@@ -18,7 +18,7 @@ from appliance.errors import KyusaiError
 from cloudsync import durable, merge
 from cloudsync.blobs import Part
 from cloudsync.refusals import Refused
-from cloudsync.sealing import identities, make_identity, open_recording
+from cloudsync.sealing import into_folder, kept_identities, make_identity, open_recording
 from cloudsync.service.centre import open_centre
 from cloudsync.service.enrolment import enrol
 from cloudsync.service.listening import fetch
@@ -312,10 +312,10 @@ def test_server_certificate_is_renewed_for_a_new_address_or_its_age(tmp_path: Pa
 
 
 def test_tenants_own_recipient_leaves_the_centre_without_a_key(tmp_path: Path) -> None:
-    own = make_identity(tmp_path / "elsewhere")
+    own = make_identity(into_folder(tmp_path / "elsewhere"))
     with opened(tmp_path / "data") as centre:
         assert add_site(centre, "a-1", "", "acme", [own], "admin:test") == (own,)
-        assert identities(centre.layout.tenant_keys_dir("acme")) == []
+        assert kept_identities(centre.layout.tenant_keys_dir("acme")) == []
         with pytest.raises(KyusaiError) as caught:
             add_site(centre, "a-2", "", "acme", ["age1nonsense"], "admin:test")
         assert caught.value.key == "site.bad_recipient"
@@ -327,17 +327,17 @@ def test_tenants_own_recipient_leaves_the_centre_without_a_key(tmp_path: Path) -
 def test_recording_opens_only_with_the_right_key_and_unaltered(tmp_path: Path) -> None:
     import pyrage
 
-    recipient = make_identity(tmp_path / "keys")
+    recipient = make_identity(into_folder(tmp_path / "keys"))
     cipher = tmp_path / "r.age"
     cipher.write_bytes(pyrage.encrypt(b"audio" * 50_000, [pyrage.x25519.Recipient.from_str(recipient)]))
-    keys = identities(tmp_path / "keys")
+    keys = kept_identities(tmp_path / "keys")
     with cipher.open("rb") as file:
         digest = open_recording(file, "r", tmp_path / "r.opus", keys)
     assert (tmp_path / "r.opus").read_bytes() == b"audio" * 50_000
     assert len(digest) == 64
     damaged = bytearray(cipher.read_bytes())
     damaged[-1] ^= 1
-    for attempt in (keys, [], [pyrage.x25519.Identity.generate()]):
+    for attempt in (keys, [], [str(pyrage.x25519.Identity.generate())]):
         with pytest.raises(KyusaiError) as caught:
             open_recording(io.BytesIO(damaged), "r", tmp_path / "second.opus", attempt)
         assert caught.value.key == "recording.sealed"

@@ -64,6 +64,12 @@ def send(centre: Centre, records: list[wire.Record]) -> None:
 def store_recording(centre: Centre, recording_id: str) -> bytes:
     """Upload one; gives its audio."""
     audio = random_bytes(50_000, len(recording_id) + sum(recording_id.encode()))
+    put_recording(centre, recording_id, audio)
+    return audio
+
+
+def put_recording(centre: Centre, recording_id: str, audio: bytes) -> None:
+    """Upload this audio, encrypted to the tenant."""
     with centre.database.read() as connection:
         recipients = sites.recipients(connection, "acme")
     cipher = pyrage.encrypt(audio, [pyrage.x25519.Recipient.from_str(one) for one in recipients])
@@ -75,7 +81,7 @@ def store_recording(centre: Centre, recording_id: str) -> bytes:
         bytes=len(cipher),
         started_utc="2026-11-21T00:00:00.000Z",
         duration_s=4.0,
-        format="opus",
+        format="ogg/opus",
     )
     recording_rules.offer(centre, WHO, offer)
     part, known = recording_rules.open_part(centre, WHO, offer.id, 0)
@@ -83,7 +89,6 @@ def store_recording(centre: Centre, recording_id: str) -> bytes:
         recording_rules.append(part, known, cipher)
         recording_rules.acknowledge(centre, part, known)
     recording_rules.complete(centre, known)
-    return audio
 
 
 def contents(centre: Centre) -> dict[str, Any]:

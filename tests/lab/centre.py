@@ -44,7 +44,9 @@ class Centre:
 
     async def add_site(self, site: str = SITE) -> None:
         """Make the site known."""
-        await kyusai("centre", "site", "add", site, "--tenant", TENANT, "--data", self.data)
+        await kyusai(
+            "centre", "site", "add", site, "--tenant", TENANT, "--key-at-centre", "--data", self.data
+        )
 
     async def publish(self, document: dict[str, Any]) -> None:
         """Sign a site document and offer it to the site's box."""
