@@ -14,6 +14,7 @@ from typing import Any
 
 from agent.centre import HEARTBEAT_JITTER
 from agent.config import EMPTY_POLL_MIN_S
+from agent.health import WATCH_S
 from agent.supervisor import BACKOFF_CAP_S, BACKOFF_FIRST_S, JITTER_LEAST
 from cloudsync import wire
 from tests.bench.fleet_plan import BOOT_ID, Habits, Identity, telemetry
@@ -231,11 +232,16 @@ class SimulatedBox:
         self._tally.applied[self._version] += 1
         self._tally.applied_last_s[self._version] = time.monotonic()
         self._render()
+        watch_s = WATCH_S * self._dice.uniform(1.0, 1.1)
+        self._loop.at(time.monotonic() + watch_s, self._tell)
+
+    def _tell(self) -> None:
+        """The version has been watched for as long as the agent does."""
         told = {"version": self._version, "state": "applied", "problems": []}
         self._poll.ask(
             self._request("POST", wire.PATH_CONFIG_STATUS, wire.canonical_json(told).encode()),
             lambda status, _body: self._told(status),
-            lambda word: self._told(word),
+            self._told,
         )
 
     def _told(self, status: object) -> None:
