@@ -183,7 +183,9 @@ class Centre:
         enrolled = (await self.enrolled()).enrolment
         client, path = await self.client(), self._layout.ledger_receipt
         self._receipts = Receipts(spool, client, enrolled.site_id, self._keys, path, self._now_s)
-        self._sender = RecordSender(spool, client, enrolled.site_id, drained=self._receipts.drained)
+        self._sender = RecordSender(
+            spool, client, enrolled.site_id, pace=self._pacer, drained=self._receipts.drained
+        )
         await run_records(self._sender, self._send, self._report("records"))
 
     async def _keep_recordings(self, table: RecordingTable) -> None:

@@ -8,6 +8,7 @@ and hash.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from agent import records
@@ -22,6 +23,9 @@ _UNFIT_STATUS = (400, 413, 422)
 
 SHRINKS_TO = 6
 """A batch travels as about a sixth of its records' bodies (936 bytes to 166 were measured)."""
+
+HELD_BACK_MAX_S = 2.0
+"""A limit meant for recordings may be none at all by day; 250 call records a second still go."""
 
 Pace = Callable[[int], Awaitable[None]]
 """Called with the number of bytes before they are sent; waits as long as the limit of the hour and calls demand."""
@@ -69,13 +73,14 @@ class RecordSender:
 
         Raises CloudError (nothing was deleted) and SpoolError.
         """
-        batch = await asyncio.to_thread(self._next)
+        batch, history = await asyncio.to_thread(self._next)
         if not batch:
             found = await self._find_place()
             if not found and self._drained is not None:
                 await self._drained()
             return found
-        await self._pace(sum(len(record.text) for record in batch) // SHRINKS_TO)
+        if history:
+            await self._hold_back(sum(len(record.text) for record in batch) // SHRINKS_TO)
         began_s = self._monotonic_s()
         try:
             results = await self._cloud.send_records(self._site_id, batch)
@@ -91,12 +96,20 @@ class RecordSender:
         self.counters.parked += len(settlement.park)
         return len(batch)
 
-    def _next(self) -> list[RecordText]:
-        """The next batch. Every second one is of the newest records, if any of those wait; so neither they nor the history
-        behind them ever wait for the other."""
+    async def _hold_back(self, size_bytes: int) -> None:
+        """History yields to calls and to the hour's limit, but no longer than HELD_BACK_MAX_S for each batch."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(HELD_BACK_MAX_S):
+                await self._pace(size_bytes)
+
+    def _next(self) -> tuple[list[RecordText], bool]:
+        """The next batch, and whether it is history. Every second one is of the newest records, if any of those wait; so
+        neither they nor the history behind them ever wait for the other."""
         newest = records.NEWEST_RECORDS if self._newest_first else 0
         self._newest_first = not self._newest_first
-        return records.choose(self._spool.waiting(self._limit, newest=newest), self._limit)
+        batch = records.choose(self._spool.waiting(self._limit, newest=newest), self._limit)
+        newest_from = self._spool.chain().next_seq - records.NEWEST_RECORDS
+        return batch, len(batch) == self._limit and all(record.seq < newest_from for record in batch)
 
     async def _find_place(self) -> int:
         """A new or repaired spool learns from the centre where the site's sequence goes on."""
