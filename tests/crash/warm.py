@@ -5,7 +5,6 @@ routes made. A third of a run's time went into these.
 """
 
 import gc
-import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,6 @@ from cloudsync.service.centre import open_centre
 
 async def warm_up(folder: Path) -> None:
     """Call it before the first fork. folder: a free one, for a centre that answers one question."""
-    sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]  # httpcore looks for it at every request
     ensure_plugins_loaded()
     _remember_routes()
     logs.configure()
