@@ -4,7 +4,7 @@ from pathlib import Path
 
 from agent.logs import Logger
 from appliance.box import Box
-from appliance.freeswitch import prompt_texts, render, speech
+from appliance.freeswitch import prompt_texts, render, speech, voicemail_xml
 from appliance.freeswitch.applications import MediaPlan
 from appliance.freeswitch.ask import Address, FreeSwitchSilent, ask
 from appliance.layout import Layout
@@ -57,7 +57,10 @@ def _used(plan: MediaPlan) -> list[prompt_texts.Spoken]:
     """What the site's applications say, and what the box says by itself."""
     named = {prompt for flow in plan.flows for node in flow.nodes for prompt in (*node.prompts, *node.again)}
     named |= {prompt for one in plan.applications for prompt in one.prompts}
+    if plan.mailboxes:
+        named |= voicemail_xml.PROMPTS
     spoken = {flow.language for flow in plan.flows} | {one.language for one in plan.applications}
+    spoken |= {box.language for box in plan.mailboxes}
     return [
         one
         for one in prompt_texts.catalogue(plan.prompts)

@@ -72,7 +72,16 @@ def validate(document: object) -> tuple[SiteProblem, ...]:
 
 def fields() -> dict[str, Asked]:
     """Every field of the format: path with [] for an index -> type and default. For the documentation."""
-    lists = ("extensions", "groups", "remote_extensions", "upstreams", "gateways", "applications", "prompts")
+    lists = (
+        "extensions",
+        "groups",
+        "remote_extensions",
+        "upstreams",
+        "gateways",
+        "applications",
+        "prompts",
+        "mailboxes",
+    )
     nodes = [{"do": kind, "keys": [{}], "cases": [{}]} for kind in NodeKind]
     media = {"flows": [{"nodes": nodes}], "schedules": [{"hours": [{}]}]}
     record = Document(Problems(ALL_TEMPLATES))
@@ -85,7 +94,8 @@ def _examine(document: object) -> tuple[Site, tuple[SiteProblem, ...]]:
     problems = Problems(ALL_TEMPLATES)
     site = read(Table(document, "$", Document(problems)))
     check(site, problems)
-    site_media_checks.check(site.media, problems)
+    extensions = frozenset(one.number for one in site.extensions)
+    site_media_checks.check(site.media, extensions, problems)
     return site.with_warnings(tuple(problems.warnings)), problems.listed()
 
 

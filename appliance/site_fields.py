@@ -95,7 +95,10 @@ def read(root: Table) -> Site:
     settled.finish()
     media = site_media.read(root, time_zone, policy.domain)
     policy = replace(
-        policy, applications=site_media.answered(media), application_calls=site_media.called(media)
+        policy,
+        applications=site_media.answered(media),
+        application_calls=site_media.called(media),
+        mailboxes=tuple(box.number for box in media.mailboxes),
     )
     root.finish()
     return Site(

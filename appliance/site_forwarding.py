@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from appliance.freeswitch.flow import FlowNode
 from appliance.freeswitch.flow import Kind as NodeKind
 from appliance.kamailio.dialplan import UNPREFIXED_DIGITS_MIN
-from appliance.kamailio.view import Policy
+from appliance.kamailio.view import VOICEMAIL_CODE, Policy
 from appliance.problems import Problems, shown
 from appliance.site_model import Site
 
@@ -61,6 +61,7 @@ class _Inside:
         self._policy = site.policy
         self._own = {one.number for one in site.extensions} | {one.number for one in site.groups}
         self._own |= {one.number for one in site.media.applications}
+        self._own |= {f"{VOICEMAIL_CODE}{one.number}" for one in site.media.mailboxes}
         self._remote = {one.number for one in site.remote_extensions}
         self._public = dict(site.public_numbers)
         self.longest = max((len(number) for number in self._own | self._remote), default=0)

@@ -7,8 +7,8 @@ from appliance.freeswitch.prompt_texts import catalogue, languages
 from appliance.problems import Problems, shown
 
 
-def check(plan: MediaPlan, problems: Problems) -> None:
-    """Note every fault."""
+def check(plan: MediaPlan, extensions: frozenset[str], problems: Problems) -> None:
+    """Note every fault. extensions: numbers of the site's telephones."""
     for name, ids in (
         ("flows", [flow.id for flow in plan.flows]),
         ("schedules", [schedule.id for schedule in plan.schedules]),
@@ -26,10 +26,24 @@ def check(plan: MediaPlan, problems: Problems) -> None:
             problems.add(f"$.flows[{index}].{fault.where}", fault.key, **fault.values)
     for index, application in enumerate(plan.applications):
         _application(f"$.applications[{index}]", application, plan, known, problems)
+    _mailboxes(plan, extensions, problems)
     used = {application.flow for application in plan.applications}
     for index, flow in enumerate(plan.flows):
         if flow.id and flow.id not in used:
             problems.warn(f"$.flows[{index}]", "media.flow_unused", value=shown(flow.id))
+
+
+def _mailboxes(plan: MediaPlan, extensions: frozenset[str], problems: Problems) -> None:
+    seen: dict[str, str] = {}
+    for index, box in enumerate(plan.mailboxes):
+        path = f"$.mailboxes[{index}]"
+        if box.number and box.number not in extensions:
+            problems.add(f"{path}.number", "site.member_unknown", value=shown(box.number))
+        if box.number in seen:
+            problems.add(f"{path}.number", "media.id_taken", value=shown(box.number), other=seen[box.number])
+        seen.setdefault(box.number, path)
+        if not box.code_md5:
+            problems.add(f"{path}.code_md5", "media.no_code", value=shown(box.number))
 
 
 def _ids(name: str, ids: list[str], problems: Problems) -> None:

@@ -13,6 +13,10 @@ MEDIA_TEMPLATES: dict[str, tuple[str, str]] = FLOW_TEMPLATES | {
     "media.flow_unknown": ("{value} is not a flow; known are {known}", "Correct the id, or add the flow."),
     "media.flow_missing": ("an application of kind flow names no flow", "Name the flow that answers."),
     "media.no_prompt": ("an announcement without a prompt says nothing", "Add at least one prompt."),
+    "media.no_code": (
+        "the box of {value} has no PIN: anybody could listen to its messages",
+        "Give code_md5, the MD5 of number:domain:PIN.",
+    ),
     "media.flow_unused": ("no application uses flow {value}", "Remove it, or give it a number."),
 }
 """The last one is a warning."""

@@ -11,7 +11,7 @@ never part of an application's arguments.
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from appliance.freeswitch import names
+from appliance.freeswitch import names, voicemail_xml
 from appliance.freeswitch.flow import (
     DONE,
     FAILED,
@@ -252,12 +252,9 @@ def call(number: str, ring_s: int) -> tuple[Element, ...]:
 
 
 def _voicemail(flow: Flow, node: FlowNode, prompts: Prompts) -> Iterator[Element]:
-    yield _extension(node.id, *leave_message(node.number or f"${{{names.VARIABLE}{node.variable}}}"))
-
-
-def leave_message(mailbox: str) -> tuple[Element, ...]:
-    """Actions that take a message for an extension."""
-    return (action("answer"), action("voicemail", f"default ${{{names.DOMAIN}}} {mailbox}"))
+    """Kamailio's way to the box: the number behind the code, which it knows as every other."""
+    box = node.number or f"${{{names.VARIABLE}{node.variable}}}"
+    yield _extension(node.id, action("transfer", f"{voicemail_xml.CODE}{box} XML {names.ENTRY}"))
 
 
 def _hangup(flow: Flow, node: FlowNode, prompts: Prompts) -> Iterator[Element]:

@@ -79,7 +79,107 @@ _TEXTS: dict[str, dict[str, str]] = {
         "en": "The number you have called is not in use.",
         "ja": "おかけになった番号は、使われておりません。",
     },
+    "vm_enter_id": {
+        "en": "Please enter the extension, followed by the hash key.",
+        "ja": "内線番号を押し、最後にシャープを押してください。",
+    },
+    "vm_enter_pin": {
+        "en": "Please enter your pin, followed by the hash key.",
+        "ja": "暗証番号を押し、最後にシャープを押してください。",
+    },
+    "vm_wrong_pin": {
+        "en": "That pin is not right.",
+        "ja": "暗証番号が違います。",
+    },
+    "vm_too_many": {
+        "en": "Too many attempts. Goodbye.",
+        "ja": "入力回数の上限を超えました。失礼いたします。",
+    },
+    "vm_menu": {
+        "en": "For new messages, press one. For saved messages, press two. For settings, press five. To leave, press hash.",
+        "ja": "新しいメッセージは一、保存したメッセージは二、設定は五、終了はシャープを押してください。",
+    },
+    "vm_settings": {
+        "en": "To record a greeting, press one. To choose a greeting, press two. To record your name, press three. "
+        "To change your pin, press four. To go back, press zero.",
+        "ja": "応答メッセージの録音は一、選択は二、名前の録音は三、暗証番号の変更は四、前に戻るには零を押してください。",
+    },
+    "vm_greeting": {
+        "en": "Nobody can take your call at the moment.",
+        "ja": "ただいま電話に出ることができません。",
+    },
+    "vm_record": {
+        "en": "Please leave a message after the tone, and press hash when you have finished.",
+        "ja": "発信音のあとにメッセージをお話しください。終わりましたらシャープを押してください。",
+    },
+    "vm_recorded": {
+        "en": "To listen to your message, press one. To send it, press two. To record it again, press three.",
+        "ja": "再生するには一、送信するには二、録音し直すには三を押してください。",
+    },
+    "vm_urgent": {
+        "en": "To mark the message as urgent, press star. To go on, press hash.",
+        "ja": "至急の場合は米印を、そのままでよければシャープを押してください。",
+    },
+    "vm_record_greeting": {
+        "en": "Record your greeting after the tone, and press hash.",
+        "ja": "発信音のあとに応答メッセージを録音し、シャープを押してください。",
+    },
+    "vm_record_name": {
+        "en": "Say your name after the tone, and press hash.",
+        "ja": "発信音のあとに名前を録音し、シャープを押してください。",
+    },
+    "vm_choose_greeting": {
+        "en": "Choose a greeting between one and nine.",
+        "ja": "一から九の応答メッセージを選んでください。",
+    },
+    "vm_saved": {
+        "en": "The message is saved.",
+        "ja": "保存しました。",
+    },
+    "vm_deleted": {
+        "en": "The message is deleted.",
+        "ja": "削除しました。",
+    },
+    "vm_too_short": {
+        "en": "Your message is too short. Please record it again.",
+        "ja": "録音が短すぎます。もう一度お話しください。",
+    },
+    "vm_pin_changed": {
+        "en": "Your pin has been changed.",
+        "ja": "暗証番号を変更しました。",
+    },
+    "vm_pin_not_changed": {
+        "en": "Your pin has not been changed.",
+        "ja": "暗証番号は変更されていません。",
+    },
+    "vm_listen": {
+        "en": "To hear it again, press one. To save it, press two. To delete it, press seven. "
+        "To call the person back, press five.",
+        "ja": "もう一度聞くには一、保存は二、削除は七、相手にかけ直すには五を押してください。",
+    },
+    "vm_full": {
+        "en": "This box is full. Your message cannot be taken.",
+        "ja": "録音できる件数を超えているため、メッセージをお預かりできません。",
+    },
+    "vm_new": {
+        "en": "New messages:",
+        "ja": "新しいメッセージは、",
+    },
+    "vm_old": {
+        "en": "Saved messages:",
+        "ja": "保存したメッセージは、",
+    },
+    "vm_message": {
+        "en": "Message number",
+        "ja": "メッセージ番号、",
+    },
+    "vm_more": {
+        "en": "more than thirty",
+        "ja": "三十件以上です。",
+    },
 }
+
+_TEXTS |= {f"number_{number}": {"en": str(number), "ja": str(number)} for number in range(31)}
 
 BUILT_IN: tuple[Prompt, ...] = tuple(
     Prompt(name, tuple(sorted(texts.items()))) for name, texts in _TEXTS.items()

@@ -7,7 +7,7 @@ included from `config/current`, so that a switch of versions and a `reloadxml` a
 
 from dataclasses import dataclass
 
-from appliance.freeswitch import names
+from appliance.freeswitch import names, voicemail_xml
 from appliance.freeswitch.modules import MODULES
 from appliance.freeswitch.xml import Element, Global, Include, document, element, param
 
@@ -67,6 +67,7 @@ def main_file(settings: Settings) -> str:
             ),
             element("section", Include(f"{settings.site}/dialplan.xml"), name="dialplan"),
             element("section", Include(f"{settings.site}/directory.xml"), name="directory"),
+            Include(f"{settings.site}/languages.xml"),
         )
     )
 
@@ -86,7 +87,7 @@ def _configurations(settings: Settings) -> list[Element]:
         configuration("spandsp.conf", element("modem-settings", param("total-modems", 0))),
         configuration("hash.conf", element("remotes")),
         configuration("db.conf", element("settings")),
-        configuration("voicemail.conf", *_voicemail(settings)),
+        configuration("voicemail.conf", *voicemail_xml.settings(settings.voicemail)),
         configuration("opus.conf", element("settings", param("use-vbr", 1), param("complexity", 5))),
     ]
 
@@ -228,14 +229,3 @@ def _conference(settings: Settings) -> tuple[Element, ...]:
         name="default",
     )
     return element("caller-controls", controls), element("profiles", profile)
-
-
-def _voicemail(settings: Settings) -> tuple[Element, ...]:
-    profile = element(
-        "profile",
-        param("storage-dir", settings.voicemail),
-        param("file-extension", "wav"),
-        param("record-sample-rate", 16000),
-        name="default",
-    )
-    return element("settings"), element("profiles", profile)

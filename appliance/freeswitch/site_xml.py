@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from appliance.freeswitch import control_xml, flow_xml, names, schedule_xml
+from appliance.freeswitch import control_xml, flow_xml, names, schedule_xml, voicemail_xml
 from appliance.freeswitch.applications import Application, Kind, MediaPlan
 from appliance.freeswitch.flow_xml import Prompts
 from appliance.freeswitch.quoting import word
@@ -28,7 +28,8 @@ def files(plan: MediaPlan, prompts: Prompts, posix_zone: str, this_year: int) ->
         "globals.xml": text(Global(names.DOMAIN, plan.domain or "box.invalid")),
         "dialplan.xml": text(*contexts),
         "configuration.xml": text(schedule_xml.time_zones(plan.time_zone, posix_zone)),
-        "directory.xml": text(_directory(plan)),
+        "directory.xml": text(voicemail_xml.directory(plan.mailboxes, plan.domain or "box.invalid")),
+        "languages.xml": text(voicemail_xml.languages(prompts, {box.language for box in plan.mailboxes})),
     }
 
 
@@ -46,6 +47,16 @@ def entry_context(plan: MediaPlan, prompts: Prompts) -> Element:
             name=one.name or one.number,
         )
         for one in plan.applications
+        if one.kind is not Kind.VOICEMAIL
+    ]
+    boxes = [
+        *voicemail_xml.extensions(plan.mailboxes),
+        *(
+            extension
+            for one in plan.applications
+            if one.kind is Kind.VOICEMAIL
+            for extension in voicemail_xml.own_box(one.number, plan.mailboxes)
+        ),
     ]
     nobody = element(
         "extension",
@@ -54,7 +65,7 @@ def entry_context(plan: MediaPlan, prompts: Prompts) -> Element:
         ),
         name="nobody",
     )
-    return element("context", _arrival(), _clean_names(), *applications, nobody, name=names.ENTRY)
+    return element("context", _arrival(), _clean_names(), *applications, *boxes, nobody, name=names.ENTRY)
 
 
 def _arrival() -> Element:
@@ -107,25 +118,8 @@ def _conference(plan: MediaPlan, one: Application, prompts: Prompts) -> tuple[El
     )
 
 
-def _voicemail(plan: MediaPlan, one: Application, prompts: Prompts) -> tuple[Element, ...]:
-    return (action("answer"), action("voicemail", f"check default ${{{names.DOMAIN}}}"))
-
-
-def _directory(plan: MediaPlan) -> Element:
-    users = [
-        element(
-            "user",
-            element("params", element("param", name="vm-a1-hash", value=box.code_md5)),
-            id=box.number,
-        )
-        for box in plan.mailboxes
-    ]
-    return element("domain", *users, name=plan.domain or "box.invalid")
-
-
 _KINDS: dict[Kind, Callable[[MediaPlan, Application, Prompts], tuple[Element, ...]]] = {
     Kind.FLOW: _flow,
     Kind.ANNOUNCEMENT: _announcement,
     Kind.CONFERENCE: _conference,
-    Kind.VOICEMAIL: _voicemail,
 }

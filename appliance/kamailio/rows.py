@@ -63,6 +63,7 @@ def policy(doc: str) -> Policy:
             Application(**_known(one, Application)) for one in known.get("applications", ())
         ),
         "application_calls": tuple(known.get("application_calls", ())),
+        "mailboxes": tuple(known.get("mailboxes", ())),
     }
     return Policy(
         **known

@@ -57,6 +57,10 @@ class Peer:
     max_calls: int = 0
 
 
+VOICEMAIL_CODE = "*98"
+"""Before an extension's number: leave a message in its box. Forwarding and overflow may name it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Application:
     """A number that the box's FreeSWITCH answers. kind: "flow", "announcement", "conference", "voicemail".
@@ -70,7 +74,8 @@ class Application:
 @dataclass(frozen=True, slots=True)
 class Policy:
     """What holds for the whole site. See `docs/site-document.md` for each field's meaning and default.
-    application_calls: outside numbers, as dialled, that the site's flows call; FreeSWITCH may call no others."""
+    application_calls: outside numbers, as dialled, that the site's flows call; FreeSWITCH may call no others.
+    mailboxes: extensions that have a voicemail box."""
 
     site_id: str
     version: int
@@ -94,9 +99,13 @@ class Policy:
     lan_networks: tuple[str, ...] = field(default=())
     applications: tuple[Application, ...] = ()
     application_calls: tuple[str, ...] = ()
+    mailboxes: tuple[str, ...] = ()
 
     def application(self, number: str) -> Application | None:
-        """The application of that number. There are a few dozen at most, so they are gone through."""
+        """The application of that number. There are a few dozen at most, so they are gone through. A code and the number of
+        an extension that has a voicemail box is one as well."""
+        if number.startswith(VOICEMAIL_CODE) and number[len(VOICEMAIL_CODE) :] in self.mailboxes:
+            return Application(number, "voicemail")
         for one in self.applications:
             if one.number == number:
                 return one

@@ -129,6 +129,25 @@ async def test_half_a_number_and_then_silence_is_no_number(lab: Lab) -> None:
     assert not [one for one in lab.phones["202"].calls if one.state != "closed"]
 
 
+async def test_a_new_version_is_used_at_once_and_a_call_that_is_up_goes_on(lab: Lab) -> None:
+    assert lab.box.freeswitch is not None
+    talking = await lab.phones["201"].call("700")
+    await hears(lab, talking, "welcome")
+    await talking.dtmf("1")
+    await lab.phones["202"].wait_incoming()
+    await talking.wait_hears(lab.phones["202"].tone_hz, timeout_s=10)
+    applications = [
+        *DOCUMENT["applications"],
+        {"number": "703", "kind": "announcement", "prompts": ["holiday"], "language": "en"},
+    ]
+    await lab.publish(applications=applications)
+    assert (await lab.box.freeswitch.api("reloadxml")).startswith("+OK")
+    fresh = await lab.phones["203"].call("703")
+    await hears(lab, fresh, "holiday")
+    await talking.wait_hears(lab.phones["202"].tone_hz)
+    await talking.hangup()
+
+
 async def test_without_freeswitch_calls_pass_over_it_within_a_second_and_come_back_to_it(lab: Lab) -> None:
     assert lab.box.freeswitch is not None
     await lab.box.kill("freeswitch")

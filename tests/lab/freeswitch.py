@@ -1,10 +1,11 @@
 """The box's FreeSWITCH as a child of the lab, rendered by the product."""
 
+import re
 import shutil
 from pathlib import Path
 
 from appliance.box import Box
-from appliance.freeswitch import prompt_texts, render, speech
+from appliance.freeswitch import prompt_texts, render, speech, voicemail_xml
 from appliance.freeswitch.applications import MediaPlan
 from appliance.freeswitch.ask import Address, FreeSwitchSilent, ask
 from appliance.layout import Layout
@@ -18,8 +19,9 @@ READY_S = 60.0
 """A start takes 2.5 s; the limit is for a machine that has much else to do."""
 
 
-HARMLESS = "Timer is not properly configured"
-"""1.11.2 says so of every leg that it bridges before that leg's audio has begun (switch_rtp.c, read without a timer)."""
+HARMLESS = re.compile("Timer is not properly configured|Cannot find profile")
+"""1.11.2 says the first of every leg that it bridges before that leg's audio has begun (switch_rtp.c, read without a timer), the
+second when a message is left: it knows no registrations to tell of it."""
 
 
 class FreeSwitch:
@@ -42,7 +44,15 @@ class FreeSwitch:
             prompt for flow in plan.flows for node in flow.nodes for prompt in (*node.prompts, *node.again)
         }
         used |= {prompt for one in plan.applications for prompt in one.prompts} | {"enter_code", "wrong_code"}
-        spoken = [one for one in prompt_texts.catalogue(plan.prompts) if one.prompt in used]
+        if plan.mailboxes:
+            used |= voicemail_xml.PROMPTS
+        spoken_in = {flow.language for flow in plan.flows} | {one.language for one in plan.applications}
+        spoken_in |= {box.language for box in plan.mailboxes}
+        spoken = [
+            one
+            for one in prompt_texts.catalogue(plan.prompts)
+            if one.prompt in used and one.language in spoken_in
+        ]
         made = speech.ensure(spoken, PROMPTS)
         render.write_site(plan, version / "freeswitch", folder)
         return made.failed
@@ -75,5 +85,5 @@ class FreeSwitch:
         return [
             line
             for line in text.splitlines()
-            if any(mark in line for mark in ("[ERR]", "[CRIT]", "[ALERT]")) and HARMLESS not in line
+            if any(mark in line for mark in ("[ERR]", "[CRIT]", "[ALERT]")) and not HARMLESS.search(line)
         ]

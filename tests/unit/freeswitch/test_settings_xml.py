@@ -68,5 +68,5 @@ def test_the_site_s_part_is_read_from_the_version_in_use() -> None:
     included = [line.split('"')[3] for line in main_file(SETTINGS).splitlines() if 'cmd="include"' in line]
     folder = "/var/lib/kyusai/config/current/freeswitch"
     assert included == [
-        f"{folder}/{name}.xml" for name in ("globals", "configuration", "dialplan", "directory")
+        f"{folder}/{name}.xml" for name in ("globals", "configuration", "dialplan", "directory", "languages")
     ]
