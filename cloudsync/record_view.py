@@ -68,22 +68,17 @@ def _call_lines(one: Shown, lang: Lang, zones: Zones) -> list[dict[str, str]]:
 
 
 def _in_time(row: Body, body: Body) -> Body:
-    """The call with its beginning by the corrected clock, where the box's was wrong; where only its arrival is known, that."""
-    source, start = row.get("time_source"), str(body.get("start_utc", ""))
-    if not source:
+    """The call with its true times, where the box's clock was wrong; where only its arrival is known, that."""
+    if not row.get("time_source"):
         return body
-    try:
-        off = datetime.fromisoformat(row["at_utc"]) - datetime.fromisoformat(row["created_utc"])
-        begin = (datetime.fromisoformat(start) + off).isoformat() if source == "set" else row["at_utc"]
-    except (ValueError, TypeError, OverflowError):
-        begin = row["at_utc"]
-    return {**body, "start_utc": begin, "clock_ok": None}
+    times = row.get("times") or ({"start_utc": row["at_utc"]} if row["time_source"] == "arrival" else {})
+    return {**body, **times, "clock_ok": None}
 
 
 def _clock(row: Body, lang: Lang) -> list[str]:
     """What to say of a time that is not the one that the box told."""
     source = row.get("time_source")
-    told = str(row["created_utc"])[:16].replace("T", " ")
+    told = str(row["body"].get("start_utc") or row["created_utc"])[:16].replace("T", " ")
     return [f"{_word('flag', f'clock_{source}', lang)} ({told}Z)"] if source else []
 
 

@@ -18,10 +18,14 @@ from cloudsync.service.centre import Centre
 from cloudsync.store import audit, clocks, jobs
 from cloudsync.store.clocks import Corrected, Told
 from cloudsync.store.jobs import Job
-from cloudsync.wire import WireError, format_utc, parse_utc
+from cloudsync.wire import RecordKind, WireError, canonical_json, format_utc, parse_utc
 
 KIND = "clock"
 
+CALL_TIMES = ("start_utc", "answer_utc", "end_utc")
+"""Fields of a call's record that tell wall times."""
+
+CORRECTION = '"event":"cdr_correction"'
 MARK = '"event":"clock_set_'
 """As it stands in the canonical JSON of an event that tells of a step."""
 
@@ -77,7 +81,15 @@ def correct(centre: Centre, job: Job) -> None:
     """Work out when the records of one boot were made. Blocks on the store, in slices."""
     box_id, _, boot_id = job.subject.partition(" ")
     with centre.database.read() as connection:
-        steps = clocks.steps(connection, job.site_id, box_id, boot_id)
+        steps = [
+            step.placed(
+                [
+                    (seq, _ms(utc))
+                    for seq, utc in clocks.before(connection, job.site_id, box_id, boot_id, step.seq)
+                ]
+            )
+            for step in clocks.steps(connection, job.site_id, box_id, boot_id)
+        ]
     after = 0
     while True:
         with centre.database.write() as connection:
@@ -98,14 +110,30 @@ def _look_again(centre: Centre, job: Job) -> None:
 
 
 def _corrected(told: Told, steps: list[Step]) -> Corrected | None:
-    """The true time of a record, None when its own holds."""
-    own_ms = _ms(told.created_utc)
-    at_ms = corrected_ms(told.seq, own_ms, steps)
-    at_utc, source = _utc(at_ms), Source.SET
+    """The true times of a record, None when its own hold."""
+    call = _call_times(told) if steps else {}
+    own_ms = [_ms(told.created_utc), *(_ms(utc) for utc in call.values())]
+    true_ms = corrected_ms(told.seq, own_ms[0], steps, own_ms[1:])
+    at_utc = _utc(true_ms[0])
     early, late = plausible(told.received_utc)
     if at_utc is None or not early <= at_utc <= late:
         return Corrected(told, told.received_utc, Source.ARRIVAL.value)
-    return None if at_ms == own_ms else Corrected(told, at_utc, source.value)
+    if true_ms == own_ms:
+        return None
+    times = {name: _utc(ms) for name, ms in zip(call, true_ms[1:], strict=True)}
+    changed = canonical_json(times) if true_ms[1:] != own_ms[1:] else None
+    return Corrected(told, at_utc, Source.SET.value, changed)
+
+
+def _call_times(told: Told) -> dict[str, str]:
+    """The times that a call's record tells, by field; none for another record."""
+    if told.kind != RecordKind.CDR and CORRECTION not in told.body:
+        return {}
+    body = json.loads(told.body)
+    call = body.get("cdr", body) if isinstance(body, dict) else {}
+    if not isinstance(call, dict):
+        return {}
+    return {name: call[name] for name in CALL_TIMES if isinstance(call.get(name), str) and call[name]}
 
 
 def _ms(utc: str) -> int:

@@ -13,24 +13,30 @@ BATCH_ROWS = 2000
 """Rows in one transaction: boxes wait for some ten milliseconds."""
 
 
+BEFORE_ROWS = 500
+"""Records that a box makes in six seconds at the very most."""
+
+
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What a record says of its time. month: of its arrival."""
+    """What a record says of its time. month: of its arrival. body: JSON text."""
 
     seq: int
     month: str
     kind: str
     created_utc: str
     received_utc: str
+    body: str = "{}"
 
 
 @dataclass(frozen=True, slots=True)
 class Corrected:
-    """When a record was made, and how that is known (`cloudsync.clocks.Source`)."""
+    """When a record was made, and how that is known (`cloudsync.clocks.Source`). times: of its call, JSON, or None."""
 
     told: Told
     at_utc: str
     source: str
+    times: str | None = None
 
 
 def add_step(connection: Connection, site_id: str, box_id: str, boot_id: str, step: Step) -> None:
@@ -61,7 +67,14 @@ def steps(connection: Connection, site_id: str, box_id: str, boot_id: str) -> li
 def of_boot(connection: Connection, site_id: str, box_id: str, boot_id: str, after: int) -> list[Told]:
     """The next records of a boot behind number `after`, at most `BATCH_ROWS`."""
     query = (
-        select(record.c.seq, record.c.month, record.c.kind, record.c.created_utc, record.c.received_utc)
+        select(
+            record.c.seq,
+            record.c.month,
+            record.c.kind,
+            record.c.created_utc,
+            record.c.received_utc,
+            record.c.body,
+        )
         .where(
             record.c.site_id == site_id,
             record.c.box_id == box_id,
@@ -72,6 +85,24 @@ def of_boot(connection: Connection, site_id: str, box_id: str, boot_id: str, aft
         .limit(BATCH_ROWS)
     )
     return [Told(*row) for row in connection.execute(query)]
+
+
+def before(
+    connection: Connection, site_id: str, box_id: str, boot_id: str, seq: int
+) -> list[tuple[int, str]]:
+    """Number and time of the last records of a boot before number `seq`, the latest first."""
+    query = (
+        select(record.c.seq, record.c.created_utc)
+        .where(
+            record.c.site_id == site_id,
+            record.c.box_id == box_id,
+            record.c.boot_id == boot_id,
+            record.c.seq < seq,
+        )
+        .order_by(record.c.seq.desc())
+        .limit(BEFORE_ROWS)
+    )
+    return [(row.seq, row.created_utc) for row in connection.execute(query)]
 
 
 def put(connection: Connection, site_id: str, looked_at: Sequence[Told], found: Sequence[Corrected]) -> None:
@@ -89,6 +120,7 @@ def put(connection: Connection, site_id: str, looked_at: Sequence[Told], found: 
             "kind": one.told.kind,
             "at_utc": one.at_utc,
             "source": one.source,
+            "times": one.times,
         }
         for one in found
     ]
@@ -97,7 +129,7 @@ def put(connection: Connection, site_id: str, looked_at: Sequence[Told], found: 
         connection.execute(
             statement.on_conflict_do_update(
                 index_elements=["site_id", "seq"],
-                set_={"at_utc": statement.excluded.at_utc, "source": statement.excluded.source},
+                set_={name: statement.excluded[name] for name in ("at_utc", "source", "times")},
             ),
             rows,
         )

@@ -84,7 +84,7 @@ def rows(connection: Connection, month: str) -> Iterator[list[dict[str, object]]
     """The month's records with their hashes, by site and number, and the true time of those whose own is wrong."""
     same = (ledger.c.site_id == record.c.site_id) & (ledger.c.seq == record.c.seq)
     timed = (record_time.c.site_id == record.c.site_id) & (record_time.c.seq == record.c.seq)
-    times = record_time.c.at_utc, record_time.c.source.label("time_source")
+    times = record_time.c.at_utc, record_time.c.source.label("time_source"), record_time.c.times
     query = (
         select(*record.c, ledger.c.id, ledger.c.prev_hash, ledger.c.hash, *times)
         .join(ledger, same)

@@ -207,15 +207,15 @@ def ledger(connection: Connection, site_id: str) -> Ledger:
 def newest(
     connection: Connection, *, site_id: str = "", kind: str = "", limit: int
 ) -> list[dict[str, object]]:
-    """Rows as dictionaries, newest first by when they were made: `at_utc`, with `time_source` where that is not what the
-    source's clock said (None where it is)."""
+    """Rows as dictionaries, newest first by when they were made: `at_utc`, with `time_source` where times are not what the
+    source's clock said (None where they are), and `times`, those of the call by field, where they were wrong."""
     by_own_clock = (
         _whole()
         .where(~exists().where(_same_time()))
         .order_by(record.c.created_utc.desc(), record.c.seq.desc())
     )
     corrected = (
-        _whole(record_time.c.at_utc, record_time.c.source.label("time_source"))
+        _whole(record_time.c.at_utc, record_time.c.source.label("time_source"), record_time.c.times)
         .join(record_time, _same_time())
         .order_by(record_time.c.at_utc.desc(), record.c.seq.desc())
     )
@@ -226,7 +226,9 @@ def newest(
         if kind:
             query = query.where(record.c.kind == kind)
         rows = (dict(row._mapping) for row in connection.execute(query.limit(limit)))
-        found += [{"at_utc": row["created_utc"], "time_source": None} | row for row in rows]
+        found += [{"at_utc": row["created_utc"], "time_source": None, "times": None} | row for row in rows]
+    for row in found:
+        row["times"] = json.loads(str(row["times"])) if row["times"] else None
     found.sort(key=lambda row: (str(row["at_utc"]), row["seq"]), reverse=True)
     return found[:limit]
 

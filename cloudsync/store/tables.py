@@ -244,11 +244,13 @@ record_time = Table(
     Column("kind", TEXT, nullable=False),
     Column("at_utc", TEXT, nullable=False),
     Column("source", TEXT, nullable=False),
+    Column("times", TEXT),
     Index("record_time_by_time", "at_utc"),
     Index("record_time_by_month", "month"),
 )
 """When a record was made, where its own `created_utc` is wrong; the record stays as it was signed. `source`: how that is
-known, see `cloudsync.clocks`. `month`: of the record's arrival."""
+known, see `cloudsync.clocks`. `times`: of the call, JSON, where those that its record tells are wrong. `month`: of the
+record's arrival."""
 
 refused_record = Table(
     "refused_record",

@@ -115,6 +115,18 @@ def test_records_from_before_the_clock_was_set_stand_at_the_time_when_they_were_
     assert json.loads(str(kept[1]["body"])) == early.body, "as it was signed"
 
 
+def test_a_call_of_before_whose_record_was_made_after_stands_at_its_own_time(centre: Centre) -> None:
+    chain = Records()
+    step = chain.step(NOW - (BOOT + UPTIME))
+    call = {name: format_utc(BOOT + timedelta(minutes=at)) for name, at in (("start_utc", 5), ("end_utc", 9))}
+    send(centre, step, chain.add(NOW + timedelta(seconds=1), caller="201", answer_utc="", **call))
+    do_work(centre)
+    with centre.database.read() as connection:
+        (row,) = store.newest(connection, kind="cdr", limit=10)
+    assert row["times"] == {"start_utc": "2026-11-21T08:55:00.000Z", "end_utc": "2026-11-21T08:59:00.000Z"}
+    assert (row["at_utc"], row["time_source"]) == ("2026-11-21T09:00:01.000Z", "set")
+
+
 def test_a_clock_of_2099_that_was_set_back_does_not_stand_above_everything_for_ever(centre: Centre) -> None:
     chain = Records()
     future = datetime(2099, 1, 1, tzinfo=UTC)
@@ -187,7 +199,7 @@ def test_lists_show_the_time_when_a_call_was_made_and_what_the_box_said(centre: 
     with console.capture() as shown:
         console.print(view(found.shown, "en", found.zones))
     assert "2026-11-21 08:51:00" in shown.get()
-    assert "the box's clock was wrong: it said (1970-01-01 00:02Z)" in shown.get()
+    assert "the box's clock was wrong: it said (1970-01-01 00:01Z)" in shown.get()
     before = record_search.find(centre, record_search.Asked("tokyo-1", kind="cdr", since="5min"), NOW)
     assert before.rows == []
 

@@ -12,6 +12,7 @@ from tests.helpers.fault_lab import LOCAL, cdrs_of, recordings_of
 from tests.lab.clock import Clock
 from tests.lab.lab import Lab, Parts
 from tests.lab.phone import PhoneCall
+from tests.lab.processes import wait_until
 from tests.lab.standing import hear_each_other
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -51,6 +52,19 @@ async def step(lab: Lab, off_s: float, ahead: bool) -> None:
         await phone.register()
 
 
+async def shown_at_their_time(lab: Lab, calls: list[PhoneCall]) -> None:
+    """The centre's list has each call at the time when it was made, by the box's word on how far its clock was off."""
+
+    async def right() -> bool:
+        rows = {row["body"]["call_id"]: row for row in await lab.centre.records("cdr")}
+        made = [datetime.fromisoformat(rows[call.call_id]["at_utc"]) for call in calls]
+        told = [rows[call.call_id]["time_source"] for call in calls]
+        near = all(abs((datetime.now(UTC) - one).total_seconds()) < 120 for one in made)
+        return near and told[1:] == ["set", None]
+
+    await wait_until(right, "the calls stand at the time when they were made", 40)
+
+
 @pytest.mark.parametrize("jump", [timedelta(hours=2), timedelta(days=-1)], ids=["ahead", "back"])
 async def test_clock_that_jumps_within_a_call_leaves_its_duration_true_and_its_record_honest(
     lab: Lab, jump: timedelta
@@ -77,6 +91,7 @@ async def test_clock_that_jumps_within_a_call_leaves_its_duration_true_and_its_r
     )
     start = datetime.fromisoformat(records[calls[2].call_id]["start_utc"])
     assert abs((datetime.now(UTC) - start).total_seconds()) < 60
+    await shown_at_their_time(lab, calls)
     found = await recordings_of(lab, [calls[0], calls[2]], 40)
     assert {call: (len(several), several[0].hash_ok) for call, several in found.items()} == {
         call.call_id: (1, True) for call in (calls[0], calls[2])

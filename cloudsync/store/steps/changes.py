@@ -52,6 +52,7 @@ Table(
     Column("kind", TEXT, nullable=False),
     Column("at_utc", TEXT, nullable=False),
     Column("source", TEXT, nullable=False),
+    Column("times", TEXT),
     Index("record_time_by_time", "at_utc"),
     Index("record_time_by_month", "month"),
 )

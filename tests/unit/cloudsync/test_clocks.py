@@ -52,4 +52,33 @@ BY_2099 = Step(seq=10, wall_ms=NOW, by_ms=NOW - ms("2099-01-01T00:10:00"), uptim
 def test_a_record_is_moved_by_what_the_clock_was_set_after_it(
     steps: list[Step], seq: int, told: int, made: int
 ) -> None:
-    assert corrected_ms(seq, told, steps) == made
+    assert corrected_ms(seq, told, steps) == [made]
+
+
+BACK = Step(seq=11, wall_ms=NOW, by_ms=-2 * HOUR, uptime_ms=8 * HOUR)
+"""Two hours ahead, then set right, on a box that has been up for longer: both clocks have shown this very time."""
+
+
+def test_records_between_a_step_and_its_news_were_made_by_the_new_clock() -> None:
+    step = BACK.placed([(10, NOW - 2_000), (9, NOW - 2_100), (8, NOW + 2 * HOUR - 5_000), (7, NOW - 3_000)])
+    assert step.since_seq == 9
+    assert corrected_ms(10, NOW - 2_000, [step]) == [NOW - 2_000]
+    assert corrected_ms(8, NOW + 2 * HOUR - 5_000, [step]) == [NOW - 5_000]
+    assert corrected_ms(7, NOW - 3_000, [step]) == [NOW - 2 * HOUR - 3_000]
+
+
+def test_a_call_that_seems_to_end_after_its_record_was_told_by_the_old_clock() -> None:
+    step = BACK.placed([(10, NOW - 2_000)])
+    start, end = NOW + 2 * HOUR - 10_000, NOW + 2 * HOUR - 3_200
+    for seq, made in ((10, NOW - 2_000), (12, NOW + 500)):
+        assert corrected_ms(seq, made, [step], [start, end]) == [made, start - 2 * HOUR, end - 2 * HOUR]
+    late = NOW + 5 * HOUR
+    assert corrected_ms(20, late, [step], [late - 60_000]) == [late, late - 60_000], (
+        "an ordinary call afterwards"
+    )
+
+
+def test_steps_that_cancel_out_but_for_a_millisecond_change_nothing() -> None:
+    there, back = Step(5, NOW, 2 * HOUR, HOUR), Step(9, NOW - 2 * HOUR + 6_000, -2 * HOUR + 1, HOUR)
+    told = NOW - 2 * HOUR - 60_000
+    assert corrected_ms(3, told, [there, back]) == [told]
