@@ -17,7 +17,7 @@ from agent.config import EMPTY_POLL_MIN_S
 from agent.health import WATCH_S
 from agent.supervisor import BACKOFF_CAP_S, BACKOFF_FIRST_S, JITTER_LEAST
 from cloudsync import wire
-from tests.bench.fleet_plan import BOOT_ID, Habits, Identity, telemetry
+from tests.bench.fleet_plan import Habits, Identity, heartbeat
 from tests.bench.fleet_wire import Connection, Loop
 
 TOKEN_RETRY_S = 30.0
@@ -152,9 +152,7 @@ class SimulatedBox:
     # --- heartbeat
 
     def _render(self) -> None:
-        text = json.dumps(telemetry(self._who, self._version) | {"sent_utc": "@", "lease": self._lease})
-        before, _, after = text.partition("@")
-        self._body = (before, after)
+        self._body = heartbeat(self._who, self._version, self._lease)
 
     def _heartbeat(self, due_s: float) -> None:
         if self._revoked:
@@ -276,7 +274,7 @@ class SimulatedBox:
                 kind="cdr",
                 priority=1,
                 created_utc="2026-11-21T00:00:00.000Z",
-                boot_id=BOOT_ID.format(self._who.number % 65_536),
+                boot_id=self._who.boot_id,
                 body={
                     "caller": "201",
                     "dialled": "0312345678",

@@ -5,6 +5,7 @@ the same from a box's number.
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -64,6 +65,11 @@ class Identity:
         self.address = f"127.{FIRST_NETWORK + second}.{third}.{host + 1}"
 
     @property
+    def boot_id(self) -> str:
+        """Of the boot it is in."""
+        return BOOT_ID.format(self.number % 65_536)
+
+    @property
     def code(self) -> str:
         """Its enrolment code, for those that have to enrol."""
         return wire.code_from_bytes(hashlib.sha256(f"kyusai code {self.number}".encode()).digest())
@@ -75,8 +81,21 @@ class Identity:
         return Ed25519PrivateKey.from_private_bytes(seed)
 
 
+def heartbeat(who: Identity, version: int, lease: str) -> tuple[str, str]:
+    """A heartbeat's body, JSON, before and after the time at which it is sent."""
+    first = Identity(0)
+    text = _of_first(version).replace(first.site_id, who.site_id).replace(BOOT_ID.format(0), who.boot_id)
+    before, _, after = text.replace('"lease": "@"', f'"lease": {json.dumps(lease)}').partition("@")
+    return before, after
+
+
+@cache
+def _of_first(version: int) -> str:
+    return json.dumps(telemetry(Identity(0), version) | {"sent_utc": "@", "lease": "@"})
+
+
 def telemetry(who: Identity, version: int) -> dict[str, Any]:
-    """A heartbeat's body as a box of today sends it, with two upstreams: about 3 KB."""
+    """What a box of today tells, with two upstreams: about 3 KB."""
     link = LinkStatus(
         *("cloud", "UP", "UP", 86_400.123, "answers again", 5.0, 0.0, 0.0012, 0.0008, 21.345, 48.9, 600),
         *(172_800, 172_611, 1, {"UP>SUSPECT": 12, "SUSPECT>UP": 11, "SUSPECT>DOWN": 1, "DOWN>RECOVERING": 1}),
@@ -100,4 +119,4 @@ def telemetry(who: Identity, version: int) -> dict[str, Any]:
         disk_free_bytes=48_318_382_080,
         disk_bytes=62_277_025_792,
     )
-    return json.loads(json.dumps(status.as_json())) | {"boot_id": BOOT_ID.format(who.number % 65_536)}
+    return status.as_json() | {"boot_id": who.boot_id}
