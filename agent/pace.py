@@ -24,7 +24,7 @@ STOP_MS = 120.0
 """From here on nothing is sent until the queue is shorter."""
 RISE = 0.25
 """While the queue is empty the rate is this share above what the line was seen to carry, so that it finds more."""
-RISE_AT_FIRST = 1.5
+RISE_AT_FIRST = 2.5
 """The same until the line was full once: from 2 to 20 Mbit/s in a second."""
 FALL = 0.3
 """With a queue of twice `TARGET_MS` or longer it is this share below, so that the queue drains in two or three round trips."""
