@@ -20,7 +20,6 @@ class Journal(Protocol):
     """Where events of calls go. Never blocks."""
 
     def put(self, event: str, call: str, data: dict[str, Any]) -> None: ...
-    def put_text(self, event: str, call: str, text: str) -> None: ...
 
 
 class Answering:

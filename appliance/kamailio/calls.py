@@ -71,18 +71,26 @@ class Calls:
         self._parts = parts
         self._ksr = parts.ksr
         self._answering = Answering(parts.ksr, parts.journal, parts.here)
-        self._plain = PlainCalls(parts.ksr, parts.view, parts.journal, parts.media)
+        self._plain = PlainCalls(parts.ksr, parts.view, parts.media)
 
     # request stage
 
-    def begin(self, facts: CallFacts, plan: Plan) -> None:
-        """Take a new call in hand and perform its plan. `facts.origin` is proved by now."""
-        ksr = self._ksr
+    def begin(self, facts: CallFacts, plan: Plan) -> bool:
+        """Take a new call in hand and perform its plan. `facts.origin` is proved by now. False: the call is plain, routes.cfg
+        takes it in hand (`unsent_stage` if it cannot send it)."""
         plain = self._plain.look(facts, plan)
         if plain is not None:
-            if not self._plain.send(facts, plan, plain):
-                self._walk(plan, 0, Outcome.NO_CONTACT)
-            return
+            self._plain.hand_over(facts, plan, plain)
+            return False
+        self._begin(facts, plan)
+        return True
+
+    def unsent_stage(self) -> None:
+        """A plain call could not be sent to any of its telephones: on with its plan."""
+        self._walk(decode(self._ksr.get("plan")), 0, Outcome.NO_CONTACT)
+
+    def _begin(self, facts: CallFacts, plan: Plan) -> None:
+        ksr = self._ksr
         call = self._call()
         again = facts.origin is Origin.UPSTREAM and bool(ksr.look("pass", call))
         if again and self._parts.media.is_recorded(call):

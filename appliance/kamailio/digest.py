@@ -3,16 +3,15 @@
 Kamailio's auth module knows one algorithm per server; phones need MD5 and SHA-256 side by side (RFC 8760), so this is
 done here, with the HA1 values of the route snapshot. RFC 7616 gives the arithmetic, RFC 3261 section 22 the use in SIP.
 
-A nonce is the time of its making and a keyed hash over that time, the realm and the sender's address: no state is kept, a
-nonce caught on the wire is worth nothing from another address, and after `NONCE_S` nothing from anywhere. An unknown
-user costs the same arithmetic as a known one.
+A nonce is the time of its making and a hash over that time, the sender's address, the realm and a secret: no state is kept, a
+nonce caught on the wire is worth nothing from another address, and after `NONCE_S` nothing from anywhere. routes.cfg makes
+the same ones (`route[CHALLENGE]`). An unknown user costs the same arithmetic as a known one.
 
 The hashes are CPython's own: those of hashlib come from OpenSSL, whose memory Kamailio's tls module has moved into
 shared memory behind a lock.
 """
 
 import re
-from _blake2 import blake2s
 from _md5 import md5  # type: ignore[import-not-found]
 from _operator import _compare_digest as same
 from _sha256 import sha256  # type: ignore[import-not-found]
@@ -25,6 +24,9 @@ NONCE_S = 300
 
 CLOCK_SLACK_S = 5
 """How far in the future a nonce may lie: the box's clock may have been put back since it was made."""
+
+HASH_CHARACTERS = 24
+"""Of a nonce: 96 bits of the hash."""
 
 SECRET_BYTES = 32
 """Length of the key that nonces are made with; drawn anew at every start, which costs each phone one "stale"."""
@@ -62,7 +64,7 @@ class Question(NamedTuple):
     ruri_user: str
     source: str
     now_s: int
-    key: bytes
+    key: str
 
 
 _PAIR = re.compile(r'([a-zA-Z][\w*-]*)\s*=\s*(?:"([^"\\]*(?:\\.[^"\\]*)*)"|([^\s,"]+))')
@@ -95,11 +97,10 @@ def for_realm(headers: list[str], realm: str) -> dict[str, str]:
     return {}
 
 
-def nonce(now_s: int, source: str, realm: str, key: bytes) -> str:
-    """A nonce made at `now_s` for a sender."""
-    stamp = f"{now_s & 0xFFFFFFFF:08x}"
-    text = f"{stamp}{source} {realm}".encode("utf-8", "replace")
-    return stamp + str(blake2s(text, key=key, digest_size=12).hexdigest())
+def nonce(now_s: int, source: str, realm: str, key: str) -> str:
+    """A nonce made at `now_s` for a sender. The secret stands last and the hash is cut, so that it cannot be carried on."""
+    text = f"{now_s}:{source}:{realm}:{key}".encode("utf-8", "replace")
+    return f"{now_s}{sha256(text).hexdigest()[:HASH_CHARACTERS]}"
 
 
 def challenges(realm: str, given: str, stale: bool, algorithms: tuple[str, ...] = OFFERED) -> list[str]:
@@ -151,7 +152,7 @@ def _same_target(uri: str, ruri_user: str) -> bool:
 
 def _fresh(given: str, question: Question) -> bool:
     try:
-        made_s = int(given[:8], 16)
+        made_s = int(given[:-HASH_CHARACTERS])
     except ValueError:
         return False
     age_s = question.now_s - made_s

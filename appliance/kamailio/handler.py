@@ -46,6 +46,9 @@ from appliance.kamailio.worker import Worker
 CONTINUE, NO = 1, -1
 """What an entry returns: true and false in routes.cfg. (0 would end the script there, None is an error.)"""
 
+PLAIN = 2
+"""What `ksr_invite` returns for a call that is decided and left to routes.cfg."""
+
 ANSWERED_END = "dialog:end"
 """Event of the dialog module for the end of a call that was answered; the other one is "dialog:failed"."""
 
@@ -63,13 +66,13 @@ RETRY_AFTER_S = 30
 
 def begin(raw: Any, settings: str) -> "Handler":
     """Before the fork: check the databases that Kamailio is about to load. settings: JSON made by `render.settings`."""
-    return Handler(raw, json.loads(settings), os.urandom(SECRET_BYTES))
+    return Handler(raw, json.loads(settings), os.urandom(SECRET_BYTES).hex())
 
 
 class Handler:
     """Its methods are Kamailio's routes. One object, copied by the fork; `worker` is made anew in each process."""
 
-    def __init__(self, raw: Any, settings: dict[str, Any], key: bytes) -> None:
+    def __init__(self, raw: Any, settings: dict[str, Any], key: str) -> None:
         """key: what nonces are made with; the same in all workers."""
         self._raw = raw
         self._settings = settings
@@ -121,20 +124,20 @@ class Handler:
         return self._request("within", lambda: self.worker.dialogs.within(routed=False))
 
     def ksr_invite(self, _message: object) -> int:
-        """A call that begins."""
-        return self._request("invite", self._invite)
+        """A call that begins. `PLAIN`: routes.cfg carries it."""
+        return self._request("invite", self._invite, no=PLAIN)
 
     def ksr_other(self, _message: object) -> int:
         """Any other request outside a call."""
         return self._request("request", self._other)
 
-    def _request(self, what: str, do: Callable[[], bool | None]) -> int:
-        """One SIP request. `do` gives False for one that goes no further."""
+    def _request(self, what: str, do: Callable[[], bool | None], no: int = NO) -> int:
+        """One SIP request. no: what is returned where `do` gives False."""
         try:
             worker = self.worker
             worker.parts.ksr.enter()
             worker.view.refresh()
-            return NO if do() is False else CONTINUE
+            return no if do() is False else CONTINUE
         except UnicodeDecodeError:
             self._refuse(400, "Bad Request")
         except SnapshotError as error:
@@ -189,19 +192,19 @@ class Handler:
         elif self._understood():
             self.worker.register()
 
-    def _invite(self) -> None:
+    def _invite(self) -> bool:
         worker, known = self.worker, self._known()
         if self._is_self_test():
             self._ksr.reply(*self._self_tested())
-            return
+            return True
         origin, origin_id = known.origin, known.peer_id
         if known.source is not Source.PEER:
             number = worker.caller()
             if number is None:
-                return
+                return True
             origin, origin_id = Origin.PHONE, number
         given = facts.call_facts(origin, origin_id, self._ksr.pv, self._ksr.headers)
-        worker.calls.begin(given, worker.memory.decide(given, worker.view))
+        return worker.calls.begin(given, worker.memory.decide(given, worker.view))
 
     def _is_self_test(self) -> bool:
         """Only a sender on this machine has an address of the box."""
@@ -251,6 +254,10 @@ class Handler:
     def ksr_answer(self, _message: object) -> int:
         """A 2xx to an INVITE of which some target was passed over. `NO`: it comes too late and goes no further."""
         return self._stage("answer", lambda worker: worker.calls.is_in_time())
+
+    def ksr_call_unsent(self, _message: object) -> int:
+        """A plain call could not be sent."""
+        return self._stage("call unsent", lambda worker: worker.calls.unsent_stage(), answer=True)
 
     def ksr_call_branch(self, _message: object) -> int:
         """One branch of an INVITE is about to be sent. `NO`: it is not."""

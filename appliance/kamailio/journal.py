@@ -96,11 +96,7 @@ class Journal:
 
     def put(self, event: str, call: str, data: dict[str, Any]) -> None:
         """Write down that `event` happened to `call` (its key, "" for none) now."""
-        self.put_text(event, call, write(data))
-
-    def put_text(self, event: str, call: str, text: str) -> None:
-        """The same with data that are JSON already."""
-        item = f"{event} {self._clock.mono_ms()} {self._clock.wall_ms()} {text}"
+        item = f"{event} {self._clock.mono_ms()} {self._clock.wall_ms()} {write(data)}"
         # A queue takes no empty key.
         self._queues.put(QUEUE, call or "-", item)
 

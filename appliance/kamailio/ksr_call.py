@@ -62,14 +62,20 @@ FIXED = frozenset(
 
 class Plain(NamedTuple):
     """What routes.cfg needs to carry a call by itself. user, caller: extensions. spoken: the kind of RTP. display, uri: caller
-    that the telephone is shown. bye_life_ms: time for a sign of life from whom a BYE goes to."""
+    that the telephone is shown. ring_ms, life_ms: time for an answer, and for a sign of life. bye_life_ms: the latter for whom a
+    BYE goes to. call: its key. start, step: for the journal, as JSON."""
 
     user: str
     caller: str
     spoken: str
     display: str
     uri: str
+    ring_ms: int
+    life_ms: int
     bye_life_ms: int
+    call: str
+    start: str
+    step: str
 
 
 class Target(NamedTuple):
@@ -271,14 +277,20 @@ class KsrCall:
     # calls that routes.cfg carries
 
     def hand_over(self, plain: Plain) -> None:
-        """Leave branches, replies and the dialog of this call to routes.cfg, as long as nothing fails."""
-        sets = self.ksr.pv.sets
+        """Leave this call to routes.cfg, as long as nothing fails: `route[PLAIN_CALL]` is to follow."""
+        self._save()
+        sets, seti = self.ksr.pv.sets, self.ksr.pv.seti
         sets("$avp(ky_caller)", plain.caller)
         sets("$avp(ky_spoken)", plain.spoken)
         sets("$avp(ky_display)", plain.display)
         sets("$avp(ky_uri)", plain.uri)
+        sets("$avp(ky_call)", plain.call)
+        sets("$avp(ky_start)", plain.start)
+        sets("$avp(ky_step)", plain.step)
+        seti("$avp(ky_ring_ms)", plain.ring_ms)
+        seti("$avp(ky_life_ms)", plain.life_ms)
+        sets("$avp(ky_bye_ms)", str(plain.bye_life_ms))  # a dialog keeps text
         sets("$avp(ky_plain)", plain.user)
-        self.note(PLAIN, str(plain.bye_life_ms))
 
     def take_back(self) -> None:
         """From here on the stages of this call are Python's."""

@@ -78,11 +78,6 @@ class MediaPath:
                 return None
         return Talk(_write(caller), caller.rtp, sdp)
 
-    def remember(self, facts: CallFacts, talk: Talk) -> None:
-        """What a telephone speaks that calls: next time it is offered that at once."""
-        if talk.sdp:
-            self._ksr.keep(SPOKEN, _phone(facts.origin_id, self._ksr.pv("$si")), talk.rtp)
-
     def caller(self, facts: CallFacts) -> None:
         """Note what the calling side speaks, from where, and its offer. On the second pass: what the first one noted."""
         ksr = self._ksr

@@ -1,4 +1,4 @@
-"""Sets a plain call up and leaves it to routes.cfg (`plain` says which calls are).
+"""Leaves a plain call to routes.cfg, with all that it needs (`plain` says which calls are).
 
 Adapter over `KsrCall`. What lies beside the transaction is the same as for any other call, so that `Calls.failure_stage` goes
 on with the plan when nobody answers. Every line here is run for every call: values are read once and written together, and
@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 from appliance.kamailio import caller_id, ksr_call
 from appliance.kamailio.actions import CallerId, Plan
-from appliance.kamailio.answer import Journal
 from appliance.kamailio.call_events import of_message, of_start, of_step
 from appliance.kamailio.call_key import call_key
 from appliance.kamailio.compact_json import write
@@ -24,6 +23,11 @@ from appliance.kamailio.view import View
 
 KEPT_MAX = 4_096
 """Calls of which a worker remembers what is made of them: as many as `memory.Memory` keeps plans."""
+
+
+NAMES_MAX_CHARACTERS = 1_000
+"""Of Call-ID and tag together. Kamailio's language handles text of up to 8 kB, and the first row in the journal holds both, each
+character as six at worst; no telephone's are longer than a hundred."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +52,11 @@ class Found(NamedTuple):
 
 
 class PlainCalls:
-    """The request stage of plain calls. `look` first, which changes nothing, then `send`."""
+    """What Python has to do with plain calls. `look` first, which changes nothing, then `hand_over`."""
 
-    def __init__(self, ksr: KsrCall, view: View, journal: Journal, media: MediaPath) -> None:
+    def __init__(self, ksr: KsrCall, view: View, media: MediaPath) -> None:
         self._ksr = ksr
         self._view = view
-        self._journal = journal
         self._media = media
         self._made: dict[int, Made] = {}
 
@@ -62,16 +65,15 @@ class PlainCalls:
         ksr = self._ksr
         if not is_plain(facts, plan) or ksr.header("Replaces"):
             return None
+        if len(ksr.pv("$ci")) + len(ksr.pv("$ft")) > NAMES_MAX_CHARACTERS:
+            return None
         targets = ksr.contacts(plan.steps[0].users[0], self._view.policy.domain)[: ksr_call.CONTACTS_MAX]
         talk = self._media.direct(facts, targets) if targets else None
         return None if talk is None else Found(targets, talk)
 
-    def send(self, facts: CallFacts, plan: Plan, found: Found) -> bool:
-        """Take the call in hand and send it. False: nothing could be sent, the plan's next step is due."""
+    def hand_over(self, facts: CallFacts, plan: Plan, found: Found) -> None:
+        """Leave the call to `route[PLAIN_CALL]`, which has done nothing with it yet."""
         ksr, targets, talk = self._ksr, found.targets, found.talk
-        ksr.remove_all(caller_id.UNTRUSTED)
-        if not ksr.begin():
-            return True
         made = self._make(facts, plan)
         call_id, from_tag = ksr.pv("$ci"), ksr.pv("$ft")
         call = call_key(call_id, from_tag)
@@ -79,22 +81,24 @@ class PlainCalls:
         for branch in range(len(targets)):
             kept[f"on{branch}"], kept[f"spoken{branch}"] = "0", talk.rtp
         ksr.put_all(kept, plan=made.text, offer=talk.sdp)
-        ksr.alias_contact()
-        ksr.track()
-        ksr.note("call", call)
-        ksr.keepalive("src")
+        ksr.aim(targets)
         source = f"{ksr.pv('$proto')}:{ksr.pv('$si')}:{ksr.pv('$sp')}"
         message = write(of_message(call_id, from_tag, source, self._link()))
-        self._journal.put_text("start", call, f"{message[:-1]},{made.start[1:]}")
-        self._journal.put_text("step", call, made.step)
-        self._media.remember(facts, talk)
-        ksr.arm(ksr_call.FAILURE, ksr_call.REPLY, ksr_call.BRANCH)
-        ksr.limits(made.progress_ms, made.life_ms)
-        ksr.aim(targets)
-        bye_life_ms = self._view.policy.upstream_life_ms
-        shown, user = made.shown, plan.steps[0].users[0]
-        ksr.hand_over(Plain(user, facts.origin_id, talk.rtp, shown.display, shown.uri, bye_life_ms))
-        return ksr.relay()
+        ksr.hand_over(
+            Plain(
+                plan.steps[0].users[0],
+                facts.origin_id,
+                talk.rtp,
+                made.shown.display,
+                made.shown.uri,
+                made.progress_ms,
+                made.life_ms,
+                self._view.policy.upstream_life_ms,
+                call,
+                f"{message[:-1]},{made.start[1:]}",
+                made.step,
+            )
+        )
 
     def _make(self, facts: CallFacts, plan: Plan) -> Made:
         made = self._made.get(id(plan))  # `Made` holds the plan, so that no other one gets its id

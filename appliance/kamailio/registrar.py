@@ -43,7 +43,7 @@ class Proof(NamedTuple):
 class Doorkeeper:
     """Proves who sends a request."""
 
-    def __init__(self, ksr: Ksr, site: Site, key: bytes, now_s: Callable[[], int]) -> None:
+    def __init__(self, ksr: Ksr, site: Site, key: str, now_s: Callable[[], int]) -> None:
         self._ksr = ksr
         self._site = site
         self._key = key

@@ -61,7 +61,7 @@ class Live(Channels):
 class Worker:
     """The parts of one process."""
 
-    def __init__(self, raw: Any, settings: dict[str, Any], key: bytes) -> None:
+    def __init__(self, raw: Any, settings: dict[str, Any], key: str) -> None:
         self._settings = settings
         self._clock = journal.SystemClock()
         self.ksr = Ksr(raw)
@@ -72,6 +72,8 @@ class Worker:
         self.view = SnapshotView(settings["snapshot"], live)
         self.memory = Memory()
         self.parts = Parts(call, self.view, self.here, self.journal, live, MediaPath(call, self.view))
+        self._key = key
+        self._peers: frozenset[str] = frozenset()
         self.doorkeeper = Doorkeeper(self.ksr, self.view, key, now_s)
         self.registrar = Registrar(self.ksr, self.doorkeeper, self.journal, now_s)
         self._sources: Sources | None = None
@@ -170,9 +172,24 @@ class Worker:
     def register_upstream(self) -> None:
         """One turn of the process "upstream". Without a usable configuration there is nobody to register at; requests say so."""
         sender = self._sender
-        self.view.refresh()
+        if self.view.refresh():
+            self._tell_routes()
         with contextlib.suppress(SnapshotError):
             sender.tick()
+
+    def _tell_routes(self) -> None:
+        """What routes.cfg has to know of the site to ask telephones for their credentials: the realm, "" where the upstream
+        asks them, and who is no telephone."""
+        policy = self.view.policy
+        named = {host_of(peer.uri) for peer in (*policy.upstreams, *policy.gateways)}
+        peers = frozenset({*named, self.here.media_host} - {""})
+        for address in peers:
+            self.ksr.keep("peers", address, "1")
+        for address in self._peers - peers:
+            self.parts.ksr.forget("peers", address)
+        self._peers = peers
+        self.ksr.set_pv("$shv(nonce_key)", self._key)
+        self.ksr.set_pv("$shv(realm)", "" if self._passthrough else policy.realm)
 
     @cached_property
     def _media_watch(self) -> MediaWatch:

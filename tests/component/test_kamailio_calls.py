@@ -231,6 +231,26 @@ async def test_send_that_fails_at_once_goes_to_the_next_target_without_waiting()
         assert await steps(box) == [("cloud", "no_life")]
 
 
+async def test_telephone_to_which_nothing_can_be_sent_is_passed_over_by_its_own_forwarding_at_once() -> None:
+    extensions = [extension("201"), extension("202", forward_no_answer="203"), extension("203")]
+    async with (
+        bare_box(call_control="local", extensions=extensions, groups=[]) as box,
+        phones(box, x201=None, x203=answer()) as (a, _),
+        box.phone("202", 9) as b,
+    ):
+        # Nothing can be sent from the box's loopback socket to the machine's outside.
+        contact = [("Contact", "<sip:202@192.0.2.9:5060>"), ("Expires", "600")]
+        registered = b.start("REGISTER", f"sip:{b.domain}", to=f"<sip:202@{b.domain}>", headers=contact)
+        assert (await b._authenticated(registered, 5)).responses[-1][1].code == 200
+        began = time.monotonic()
+        call = await a.invite(f"sip:202@{box.addresses.box_lan}")
+        assert (await call.wait()).code == 200
+        assert time.monotonic() - began < 2 * LIFE_S
+        assert await steps(box) == [("contacts", "no_contact")]
+        (answered,) = await rows(box, "answer")
+        assert (answered["index"], answered["user"]) == (1, "203")
+
+
 async def test_upstream_that_only_says_trying_is_passed_over_and_cancelled() -> None:
     async with (
         bare_box() as box,

@@ -177,3 +177,58 @@ async def test_registration_is_in_the_journal_once(rig: RegistrarBox) -> None:
 
     await wait_until(events, "the registration in the journal", SAVED_WITHIN_S)
     assert events() == ["registered"]
+
+
+async def test_telephone_that_is_known_is_asked_in_the_same_words_as_a_new_one(rig: RegistrarBox) -> None:
+    def asked(ua: Ua) -> list[list[str]]:
+        challenges = [m for _, m in ua.received if not m.is_request and m.code == 401]
+        return [
+            [value.replace(nonce_in(value), "") for value in m.all("www-authenticate")] for m in challenges
+        ]
+
+    def nonce_in(value: str) -> str:
+        return value.partition('nonce="')[2].partition('"')[0]
+
+    async with rig.phone("236", 56) as ua:
+        assert (await ua.register(600)).code == 200
+        await asyncio.sleep(0.5)  # the box tells its routes of the site within two looks at it
+        assert (await ua.register(600)).code == 200
+        first, second = asked(ua)
+        assert first == second
+        assert len(first) == 2
+        assert not any("stale" in value for value in second)
+        call = await ua.invite(f"sip:237@{rig.addresses.box_lan}")
+        assert (await call.wait()).code == 480
+    assert "conversion" not in await rig.log()
+
+
+async def test_address_that_becomes_a_gateway_is_no_longer_asked_for_a_password() -> None:
+    async with (
+        registrar_box(3, call_control="local", upstreams=[]) as rig,
+        rig.phone("201", 1) as ua,
+        rig.phone("201", 1, password="", port=5070) as trunk,
+    ):
+        assert (await ua.register(600)).code == 200
+
+        async def code() -> int:
+            call = await trunk.invite(f"sip:202@{rig.addresses.box_lan}")
+            return (await call.wait()).code
+
+        assert await code() == 407
+        gateway = {
+            "id": "gw9",
+            "uri": f"sip:{ua.address}:5070",
+            "network": "lan",
+            "kinds": ["emergency", "local"],
+            "number_format": "national",
+            "caller": "+81312340000",
+            "identity": "pai",
+            "max_calls": 2,
+        }
+        emergency = {"numbers": ["110", "118", "119"], "caller": "+81312340000", "gateways": ["gw9"]}
+        rig.publish(gateways=[gateway], emergency=emergency)
+
+        async def is_taken() -> bool:
+            return await code() in (404, 480)
+
+        await wait_until(is_taken, "the gateway's call is taken as one", SAVED_WITHIN_S)
