@@ -9,6 +9,7 @@ import secrets
 import signal
 import socket
 import ssl
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +43,10 @@ CERTIFICATE_CHECK_S = 24 * 3600
 GARBAGE_AFTER = (50_000, 20, 50)
 """Objects more, and younger collections, until garbage is looked for: 20,000 connections are a million objects that live, and
 looking through them at Python's own pace (700) takes more time than a tenth of the heartbeats."""
+
+THREAD_SWITCH_S = 0.0005
+"""After this time Python lets another of its threads run. SQLite lets go of the interpreter with each row; at Python's own 5 ms a
+transaction for a hundred boxes waited half a second for a busy event loop."""
 
 WORK_INTERVAL_S = 2.0
 """How often a process looks for work that waits; nothing that people wait for is done there."""
@@ -99,6 +104,7 @@ def serve(settings: Settings) -> None:
     )
     # uvicorn raises the signal again once it has stopped; as an interrupt it ends this function, not the process.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    sys.setswitchinterval(THREAD_SWITCH_S)
     gc.freeze()
     gc.set_threshold(*GARBAGE_AFTER)
     try:
