@@ -1,6 +1,6 @@
 """A centre on PostgreSQL whose process, or whose PostgreSQL, is killed by SIGKILL at seeded moments while boxes send.
 
-`bin/test crash --postgres [--runs N]`. PostgreSQL is a real one with its own settings for durability; killed means all of its
+`bin/test crash --postgres [--runs N]`. PostgreSQL is a real one with `fsync` on; killed means all of its
 processes at once, so that it recovers from its log. After each run every record and recording of every box has to be at
 the centre exactly once and byte for byte. In the spoilt variant the centre does not wait for PostgreSQL's log to be
 on the disk (`synchronous_commit=off`); it has to be found out.
@@ -28,6 +28,7 @@ from cloudsync.layout import CentreLayout
 from cloudsync.service.centre import open_centre
 from cloudsync.settings import StoreSettings, save
 from cloudsync.store import recordings, records
+from tests.crash import shim
 from tests.crash.forked_centre import ForkedCentre
 from tests.helpers.centre_box import prepare_site
 from tests.helpers.synced_box import SyncedBox
@@ -46,8 +47,8 @@ FIRST_S = (0.0, 0.9)
 DOWN_S = (0.0, 0.3)
 RUNS = 50
 SPOILT_NAME = "centre: synchronous_commit=off"
-LATE_LOG = {"wal_writer_delay": "10s"}
-"""A server setting that changes nothing for a commit that is waited for."""
+SETTINGS = {"wal_writer_delay": "10s", "max_wal_size": "96MB"}
+"""What changes nothing for a commit that is waited for; and no more log than memory has room for."""
 WORDS = ("lost", "doubled", "corrupt", "stuck")
 SHOWN = 5
 """Faults named of one run."""
@@ -101,7 +102,7 @@ def campaign(runs: int, seed: int, with_spoilt: bool) -> dict[str, Any]:
     """The figures of `runs` runs, and of the spoilt variant's, which end with the first at fault."""
     _hurry()
     began_s = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="kyusai-crash-pg-") as folder:
+    with tempfile.TemporaryDirectory(prefix="kyusai-crash-pg-", dir=shim.memory()) as folder:
         ground = _Ground(Path(folder))
         try:
             found = _runs(ground, "product", runs, seed, None)
@@ -161,7 +162,9 @@ class _Ground:
         self.folder = folder
         self.hand = ThreadPoolExecutor(1)
         """What kills and starts: PostgreSQL ends with the thread that started it, so that thread has to stay."""
-        self.server = self.hand.submit(PostgresServer(durable=True, **LATE_LOG).start).result()
+        self.server = self.hand.submit(
+            PostgresServer(durable=True, where=shim.memory(), **SETTINGS).start
+        ).result()
         save_to = folder / "ground" / "centre"
         self._settle(save_to, self.server.create_database("ground"))
         centre = ForkedCentre(save_to, ADDRESS)
@@ -204,8 +207,8 @@ async def _run(
         for box in boxes:
             box.add(*_names(box.site_id))
             for n in range(RECORDINGS):
-                name = f"rec-{box.site_id}-{n}"
-                audio[box.site_id, name] = box.record(name, RECORDING_BYTES)
+                recording = f"rec-{box.site_id}-{n}"
+                audio[box.site_id, recording] = box.record(recording, RECORDING_BYTES)
         sending = asyncio.gather(*(box.sync() for box in boxes))
         try:
             for kill in kills:
@@ -224,6 +227,7 @@ async def _run(
         ground.hand.submit(_strike, ground.server, centre, Kill(Victim.DATABASE, 0, 0)).result()
     _judge(folder, audio, found)
     shutil.rmtree(folder)
+    ground.server.drop_database(name)
     return found
 
 

@@ -49,10 +49,12 @@ def _remember_routes() -> None:
         return
     known: dict[int, Any] = {}
     make = kind.from_api_route
+    look_up: Any = getattr(routing, "_extract_endpoint_context", lambda _endpoint: None)
 
     def from_api_route(*, original_route: Any, **rest: Any) -> Any:
         if id(original_route) not in known:
             known[id(original_route)] = make(original_route=original_route, **rest)
+            look_up(original_route.endpoint)  # remembered there: it reads the source files
         return known[id(original_route)]
 
     with suppress(AttributeError):

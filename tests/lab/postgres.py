@@ -19,7 +19,7 @@ import psycopg
 
 PROGRAMS = Path("/usr/lib/postgresql/15/bin")
 USER = "postgres"
-START_LIMIT_S = 30.0
+START_LIMIT_S = 120.0
 STOP_LIMIT_S = 20.0
 POLL_S = 0.02
 
@@ -38,9 +38,9 @@ FORGETFUL = {"fsync": "off", "full_page_writes": "off"}
 class PostgresServer:
     """One server. ``kill`` is a crash of all its processes, ``start`` brings it back with what was committed."""
 
-    def __init__(self, *, durable: bool = False, **settings: str) -> None:
-        """``durable``: with fsync, as in production. ``settings``: more of its own."""
-        self.folder = Path(tempfile.mkdtemp(prefix="kyusai-pg-"))
+    def __init__(self, *, durable: bool = False, where: str | None = None, **settings: str) -> None:
+        """``durable``: with fsync, as in production. ``where``: a folder to make its own in. ``settings``: more of its own."""
+        self.folder = Path(tempfile.mkdtemp(prefix="kyusai-pg-", dir=where))
         self.data = self.folder / "data"
         self.log = self.folder / "server.log"
         self._settings = SETTINGS | ({} if durable else FORGETFUL) | settings
@@ -80,6 +80,11 @@ class PostgresServer:
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
             connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
         return self.url(name)
+
+    def drop_database(self, name: str) -> None:
+        """Remove a database that nobody uses."""
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute(f'DROP DATABASE "{name}"')
 
     def cpu_s(self) -> float:
         """CPU time of the server's living processes and of those that have ended, in seconds."""
