@@ -44,7 +44,7 @@ GARBAGE_AFTER = (50_000, 20, 50)
 """Objects more, and younger collections, until garbage is looked for: 20,000 connections are a million objects that live, and
 looking through them at Python's own pace (700) takes more time than a tenth of the heartbeats."""
 
-THREAD_SWITCH_S = 0.0005
+THREAD_SWITCH_S = 0.0001
 """After this time Python lets another of its threads run. SQLite lets go of the interpreter with each row; at Python's own 5 ms a
 transaction for a hundred boxes waited half a second for a busy event loop."""
 

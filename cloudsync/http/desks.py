@@ -19,7 +19,7 @@ IDENTITIES_PAUSE_S, IDENTITIES_BUSY_PER_S = 0.01, 200.0
 """Records and recordings wait for this one, so it waits for others only where there are many."""
 TOKENS_MAX = 50
 """A signature takes a tenth of a millisecond to check, and others wait for the transaction that does it."""
-DOCUMENTS_MAX = 20
+DOCUMENTS_MAX = 50
 """Documents in memory at a time: the largest has 10 MB."""
 
 
