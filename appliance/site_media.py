@@ -120,6 +120,8 @@ def _application(table: Table) -> Application:
         access_code=table.text("access_code", "", form=ACCESS_CODE),
         public_number=table.text("public_number", "", form=words.E164),
         fallback=table.text("fallback", "", form=words.DIALLED),
+        schedule=table.text("schedule", "", form=words.ID),
+        return_s=table.integer("return_s", 90, low=10, high=3_600),
     )
     table.finish()
     return found

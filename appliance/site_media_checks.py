@@ -6,6 +6,8 @@ from appliance.freeswitch.flow_check import Known
 from appliance.freeswitch.prompt_texts import catalogue, languages
 from appliance.problems import Problems, shown
 
+BY_HAND = frozenset({Kind.SCHEDULE_OPEN, Kind.SCHEDULE_CLOSED, Kind.SCHEDULE_AUTOMATIC})
+
 
 def check(plan: MediaPlan, extensions: frozenset[str], problems: Problems) -> None:
     """Note every fault. extensions: numbers of the site's telephones."""
@@ -61,6 +63,9 @@ def _application(path: str, one: Application, plan: MediaPlan, known: Known, pro
     elif one.kind is Kind.FLOW and plan.flow(one.flow) is None:
         names = ", ".join(flow.id for flow in plan.flows[:20]) or "none"
         problems.add(f"{path}.flow", "media.flow_unknown", value=shown(one.flow), known=names)
+    if one.kind in BY_HAND and one.schedule not in known.schedules:
+        names = ", ".join(sorted(known.schedules)) or "none"
+        problems.add(f"{path}.schedule", "flow.schedule_unknown", value=shown(one.schedule), known=names)
     if one.kind is Kind.ANNOUNCEMENT and not one.prompts:
         problems.add(f"{path}.prompts", "media.no_prompt")
     for index, prompt in enumerate(one.prompts):

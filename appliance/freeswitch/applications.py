@@ -8,18 +8,24 @@ from appliance.freeswitch.schedule import Schedule
 
 
 class Kind(StrEnum):
-    """What answers a number."""
+    """What answers a number. PARKING: one place, where a call waits until somebody dials the number again. SCHEDULE_...: sets
+    a schedule by hand, or lets it follow its hours again."""
 
     FLOW = "flow"
     ANNOUNCEMENT = "announcement"
     CONFERENCE = "conference"
     VOICEMAIL = "voicemail"
+    PARKING = "parking"
+    SCHEDULE_OPEN = "schedule_open"
+    SCHEDULE_CLOSED = "schedule_closed"
+    SCHEDULE_AUTOMATIC = "schedule_automatic"
 
 
 @dataclass(frozen=True, slots=True)
 class Application:
     """One number. flow: id (FLOW). prompts, language: what is spoken (ANNOUNCEMENT). access_code: digits that open a
-    conference, or "". fallback: number that takes the call while applications are out of order, or ""."""
+    conference or a schedule's switch, or "". schedule: id (SCHEDULE_...). return_s: how long a call may be parked
+    before `fallback` is called. fallback: number that takes the call while applications are out of order, or ""."""
 
     number: str
     name: str
@@ -30,6 +36,8 @@ class Application:
     access_code: str = ""
     public_number: str = ""
     fallback: str = ""
+    schedule: str = ""
+    return_s: int = 90
 
 
 @dataclass(frozen=True, slots=True)

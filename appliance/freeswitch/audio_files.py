@@ -16,6 +16,19 @@ FADE_S = 0.01
 """A tone that begins or ends at once clicks."""
 
 
+CHORDS_HZ = (
+    (261.6, 329.6, 392.0, 523.3),
+    (220.0, 261.6, 329.6, 440.0),
+    (174.6, 220.0, 261.6, 349.2),
+    (196.0, 246.9, 293.7, 392.0),
+)
+"""C, A minor, F, G: broken upwards and downwards, as everybody has heard it."""
+
+NOTE_S = 0.5
+NOTE_AMPLITUDE = 3_500
+DECAY_S = 0.45
+
+
 def write_tone(path: Path) -> None:
     """Write the sign that something which should be heard is missing. Blocks on disk. Raises OSError."""
     samples: list[int] = []
@@ -25,6 +38,25 @@ def write_tone(path: Path) -> None:
         for index in range(count):
             level = min(1.0, index / fade, (count - index) / fade) * AMPLITUDE if sounding else 0.0
             samples.append(int(level * math.sin(2 * math.pi * TONE_HZ * index / RATE_HZ)))
+    _write(path, samples)
+
+
+def write_hold_music(path: Path) -> None:
+    """Write music on hold: plucked chords, made here, so that nobody's rights are in it. Blocks on disk. Raises OSError."""
+    notes = [hz for chord in CHORDS_HZ for hz in (*chord, *chord[-2:0:-1], chord[0], chord[2])]
+    samples: list[int] = []
+    count = int(NOTE_S * RATE_HZ)
+    for hz in notes:
+        for index in range(count):
+            at_s = index / RATE_HZ
+            level = NOTE_AMPLITUDE * min(1.0, at_s / FADE_S) * math.exp(-at_s / DECAY_S)
+            level *= min(1.0, (count - index) / (FADE_S * RATE_HZ))
+            angle = 2 * math.pi * hz * at_s
+            samples.append(int(level * (math.sin(angle) + 0.3 * math.sin(2 * angle))))
+    _write(path, samples)
+
+
+def _write(path: Path, samples: list[int]) -> None:
     fresh = path.with_name(path.name + ".new")
     path.parent.mkdir(parents=True, exist_ok=True)
     with fresh.open("wb") as file:

@@ -59,6 +59,7 @@ def write(box: Box, layout: Layout) -> tuple[Path, ...]:
         layout.prompts_dir,
     ):
         folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+    _hold_music(layout.prompts_dir)
     told = settings_xml.Settings(
         address=box.freeswitch.address,
         sip_port=box.freeswitch.sip_port,
@@ -100,6 +101,7 @@ def write_site(
     instead = prompts_dir / MISSING_PROMPT
     if not instead.exists():
         audio_files.write_tone(instead)
+    _hold_music(prompts_dir)
     audio, missing = _audio(prompt_texts.paths(plan, prompts_dir), str(instead))
     moment = now or datetime.now(UTC)
     texts = site_xml.files(plan, audio, posix_rule(plan.time_zone), moment.year)
@@ -143,6 +145,12 @@ def check_path(path: Path) -> None:
             "Choose another state_dir or run_dir.",
             value=str(path),
         )
+
+
+def _hold_music(prompts_dir: Path) -> None:
+    path = prompts_dir / "moh" / "hold.wav"
+    if not path.exists():
+        audio_files.write_hold_music(path)
 
 
 def _audio(

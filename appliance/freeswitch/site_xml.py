@@ -6,10 +6,14 @@ from appliance.freeswitch import control_xml, flow_xml, names, schedule_xml, voi
 from appliance.freeswitch.applications import Application, Kind, MediaPlan
 from appliance.freeswitch.flow_xml import Prompts
 from appliance.freeswitch.quoting import word
+from appliance.freeswitch.schedule import State
+from appliance.freeswitch.settings_xml import HOLD_MUSIC
 from appliance.freeswitch.xml import Element, Global, action, element, text
 
 JITTER_BUFFER_MS = "60:200:20"
 """Begins with 60 ms and grows to 200: what a wireless telephone needs."""
+
+PARKING_LOT = "site"
 
 TRIES = 3
 CODE_WAIT_MS = 8_000
@@ -103,9 +107,13 @@ def _announcement(plan: MediaPlan, one: Application, prompts: Prompts) -> tuple[
 
 def _conference(plan: MediaPlan, one: Application, prompts: Prompts) -> tuple[Element, ...]:
     """The code is asked for before the room opens; after three wrong ones the call ends."""
-    join = action("conference", f"room-{word(one.number)}@default")
+    return (*_opened(one, prompts), action("conference", f"room-{word(one.number)}@default"))
+
+
+def _opened(one: Application, prompts: Prompts) -> tuple[Element, ...]:
+    """Answer, and go on only with the access code, where there is one."""
     if not one.access_code:
-        return (action("answer"), join)
+        return (action("answer"),)
     spoken = [word(prompts[name, one.language]) for name in ("enter_code", "wrong_code")]
     code = word(one.access_code)
     asked = (
@@ -114,12 +122,51 @@ def _conference(plan: MediaPlan, one: Application, prompts: Prompts) -> tuple[El
     return (
         action("answer"),
         action("play_and_get_digits", f"{asked} {flow_xml.NEXT_KEY_MS} hang-up XML {names.ENTRY}"),
-        join,
     )
+
+
+def _parking(plan: MediaPlan, one: Application, prompts: Prompts) -> tuple[Element, ...]:
+    """The first who dials the number (or is transferred to it) waits there, the next one gets him. A call that nobody fetches
+    goes to the fallback, or ends."""
+    place = word(one.number)
+    back = f"{names.CALL_NUMBER}{word(one.fallback)}" if one.fallback else "hang-up"
+    return (
+        action("answer"),
+        action("set", f"valet_parking_timeout={one.return_s}"),
+        action("set", f"valet_parking_orbit_exten={back}"),
+        action("set", f"valet_parking_orbit_context={names.CONTROL if one.fallback else names.ENTRY}"),
+        action("set", "valet_parking_orbit_dialplan=XML"),
+        action("set", f"valet_hold_music={HOLD_MUSIC}"),
+        action("valet_park", f"{PARKING_LOT} {place}"),
+    )
+
+
+def _by_hand(plan: MediaPlan, one: Application, prompts: Prompts) -> tuple[Element, ...]:
+    """Holds until it is changed, or FreeSWITCH starts anew."""
+    name = names.override(word(one.schedule))
+    value, said = _STATES[one.kind]
+    return (
+        *_opened(one, prompts),
+        action("set_global", f"{name}={value}"),
+        action("playback", word(prompts[said, one.language])),
+        *flow_xml.goodbye(),
+    )
+
+
+_STATES: dict[Kind, tuple[str, str]] = {
+    Kind.SCHEDULE_OPEN: (State.OPEN, "set_open"),
+    Kind.SCHEDULE_CLOSED: (State.CLOSED, "set_closed"),
+    Kind.SCHEDULE_AUTOMATIC: ("automatic", "set_automatic"),
+}
+"""What the global variable is set to, and what is said."""
 
 
 _KINDS: dict[Kind, Callable[[MediaPlan, Application, Prompts], tuple[Element, ...]]] = {
     Kind.FLOW: _flow,
     Kind.ANNOUNCEMENT: _announcement,
     Kind.CONFERENCE: _conference,
+    Kind.PARKING: _parking,
+    Kind.SCHEDULE_OPEN: _by_hand,
+    Kind.SCHEDULE_CLOSED: _by_hand,
+    Kind.SCHEDULE_AUTOMATIC: _by_hand,
 }

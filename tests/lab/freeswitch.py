@@ -19,9 +19,9 @@ READY_S = 60.0
 """A start takes 2.5 s; the limit is for a machine that has much else to do."""
 
 
-HARMLESS = re.compile("Timer is not properly configured|Cannot find profile")
-"""1.11.2 says the first of every leg that it bridges before that leg's audio has begun (switch_rtp.c, read without a timer), the
-second when a message is left: it knows no registrations to tell of it."""
+HARMLESS = re.compile("Timer is not properly configured|Cannot find profile|contains a variable")
+"""What a hostile name is refused with is as it should be. 1.11.2 says the first of every leg that it bridges before that leg's
+audio has begun (switch_rtp.c, read without a timer), the second when a message is left: it knows no registrations to tell."""
 
 
 class FreeSwitch:
@@ -43,7 +43,7 @@ class FreeSwitch:
         used = {
             prompt for flow in plan.flows for node in flow.nodes for prompt in (*node.prompts, *node.again)
         }
-        used |= {prompt for one in plan.applications for prompt in one.prompts} | {"enter_code", "wrong_code"}
+        used |= {prompt for one in plan.applications for prompt in one.prompts} | prompt_texts.GENERAL
         if plan.mailboxes:
             used |= voicemail_xml.PROMPTS
         spoken_in = {flow.language for flow in plan.flows} | {one.language for one in plan.applications}
