@@ -17,9 +17,9 @@ NAMES = {
     "failover": "cuts of every kind: does the first call connect, how much later, and when is the cut noticed",
     "kemi": "CPU per registration and per call, ours against a native kamailio.cfg",
     "storm": "5,000 telephones return at once after a power cut",
+    "routing": "cost of a routing decision from 100 to 20,000 extensions",
     "centre": "up to 10,000 boxes with heartbeats and held polls at one centre: its CPU, memory, latency, and what bounds it",
     "sync": "CPU and bytes per record from a box's spool to the centre's disk, beside COPY and NATS; a backlog of a million",
-    "routing": "cost of a routing decision from 100 to 20,000 extensions",
 }
 
 

@@ -54,13 +54,16 @@ def _fill(path: Path, count: int) -> None:
     opened = open_spool(path, Moment(BOOT, 1, WALL_MS))
     opened.spool.rechain(1, GENESIS_HASH)
     base = list(made(SITE, BOX, min(count, DIFFERENT)))
+    first_ms = int(time.time() * 1000) - count * BETWEEN_CALLS_MS
     for begin in range(0, count, FILL):
-        opened.spool.append([_again(base, number) for number in range(begin, min(begin + FILL, count))])
+        opened.spool.append(
+            [_again(base, first_ms, number) for number in range(begin, min(begin + FILL, count))]
+        )
     opened.close()
 
 
-def _again(base: list[NewRecord], number: int) -> NewRecord:
-    old, at_ms = base[number % len(base)], WALL_MS + number * BETWEEN_CALLS_MS
+def _again(base: list[NewRecord], first_ms: int, number: int) -> NewRecord:
+    old, at_ms = base[number % len(base)], first_ms + number * BETWEEN_CALLS_MS
     id_ = f"cdr-{at_ms // 1000:08x}{old.id[12:28]}{number:08x}"
     return NewRecord(id_, old.kind, old.priority, at_ms, old.boot_id, {**old.body, "id": id_})
 

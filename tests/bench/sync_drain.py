@@ -35,7 +35,7 @@ async def _new_calls(spool: Spool, switches: Switches) -> None:
     while True:
         number += 1
         id_ = f"now-{number}"
-        new = NewRecord(id_, "cdr", 1, WALL_MS + 10**10 + number, BOOT, {"id": id_})
+        new = NewRecord(id_, "cdr", 1, int(time.time() * 1000), BOOT, {"id": id_})
         began_s = time.monotonic()
         await asyncio.to_thread(spool.append, [new])
         switches.nudge.set()
