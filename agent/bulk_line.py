@@ -26,9 +26,12 @@ _TCP_NOTSENT_LOWAT = 25
 FRESH_MS = 1000
 """A connection that got no acknowledgement for so long says nothing of the line now."""
 _INFO_BYTES = 128
-_FIELDS = (("=I", 56), ("=I", 68), ("=Q", 120))
-"""Where tcpi_last_ack_recv (ms), tcpi_rtt (us) and tcpi_bytes_acked lie in `struct tcp_info` (linux/tcp.h), which is part of
-the kernel's interface."""
+UNDER_WAY = 8
+"""Packets under way from which on a connection's round trip counts. With fewer the far side delays its acknowledgements (40 ms),
+which would look like a queue just when we make none; and what is not under way cannot wait."""
+_FIELDS = (("=I", 24), ("=I", 56), ("=I", 68), ("=Q", 120))
+"""Where tcpi_unacked, tcpi_last_ack_recv (ms), tcpi_rtt (us) and tcpi_bytes_acked lie in `struct tcp_info` (linux/tcp.h), which
+is part of the kernel's interface."""
 
 Option = tuple[int, int, int] | tuple[int, int, bytes | bytearray] | tuple[int, int, None, int]
 """As httpx takes them."""
@@ -82,14 +85,14 @@ class BulkLine:
                 self._before[id(raw)] = 0
 
     def look(self) -> tuple[float | None, int]:
-        """The median of the connections' smoothed round trips (ms, None while none is in use), and the bytes that were
+        """The median of the connections' smoothed round trips (ms, None while none is busy), and the bytes that were
         acknowledged on all of them since the beginning. Does not block."""
         round_trips = []
         for one in self._sockets:
             info = _info(one)
             if info is None:
                 continue
-            if info.round_trip_ms and info.acknowledged_ms_ago <= FRESH_MS:
+            if info.round_trip_ms and info.acknowledged_ms_ago <= FRESH_MS and info.under_way >= UNDER_WAY:
                 round_trips.append(info.round_trip_ms)
             self._acknowledged += max(info.acknowledged_bytes - self._before.get(id(one), 0), 0)
             self._before[id(one)] = info.acknowledged_bytes
@@ -99,8 +102,9 @@ class BulkLine:
 
 @dataclass(frozen=True, slots=True)
 class _Info:
-    """Of `struct tcp_info`. round_trip_ms: smoothed, 0 before the first."""
+    """Of `struct tcp_info`. under_way: packets; round_trip_ms: smoothed, 0 before the first."""
 
+    under_way: int
     round_trip_ms: float
     acknowledged_ms_ago: int
     acknowledged_bytes: int
@@ -113,5 +117,5 @@ def _info(one: Any) -> _Info | None:
         return None
     if len(raw) < _INFO_BYTES:
         return None
-    last_ack_ms, rtt_us, acked = (struct.unpack_from(kind, raw, at)[0] for kind, at in _FIELDS)
-    return _Info(rtt_us / 1000, last_ack_ms, acked)
+    under_way, last_ack_ms, rtt_us, acked = (struct.unpack_from(kind, raw, at)[0] for kind, at in _FIELDS)
+    return _Info(under_way, rtt_us / 1000, last_ack_ms, acked)

@@ -10,8 +10,8 @@ for the line, and the kernel's congestion control fills it. Opens nothing; times
 """
 
 from collections import deque
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from appliance.site_model import UploadLimit
 
@@ -67,11 +67,11 @@ def _length(limit: UploadLimit) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """The line at one moment. round_trip_ms: the newest, None for none; loss_ratio: 0..1, of the link monitor's window;
-    acknowledged_bytes_s: what arrived of ours of late."""
+    """The line at one moment. round_trips_ms: the newest by who measured it, each on a way of its own; loss_ratio: 0..1, of the
+    link monitor's window; acknowledged_bytes_s: what arrived of ours of late."""
 
     calls: int = 0
-    round_trip_ms: float | None = None
+    round_trips_ms: Mapping[str, float] = field(default_factory=dict)
     loss_ratio: float = 0.0
     acknowledged_bytes_s: float = 0.0
 
@@ -95,7 +95,7 @@ class Yielding:
     """The rate beside calls. `step` every `STEP_S`. queue_ms: the queue as last seen."""
 
     def __init__(self) -> None:
-        self._base_ms = LeastOfLate()
+        self._base_ms: dict[str, LeastOfLate] = {}
         self._base_loss = LeastOfLate()
         self._carried: deque[tuple[float, float]] = deque()
         self._filled = False
@@ -105,9 +105,11 @@ class Yielding:
 
     def step(self, now_s: float, seen: Seen, limit: float | None) -> float | None:
         """Bytes per second from now on; None for as many as the line takes, 0 for none at all."""
-        if seen.round_trip_ms is not None:
-            base_ms = self._base_ms.add(now_s, seen.round_trip_ms)
-            self.queue_ms = seen.round_trip_ms - base_ms
+        queues_ms = [
+            newest_ms - self._base_ms.setdefault(source, LeastOfLate()).add(now_s, newest_ms)
+            for source, newest_ms in seen.round_trips_ms.items()
+        ]
+        self.queue_ms = max(queues_ms, default=0.0)
         lost_more = seen.loss_ratio - self._base_loss.add(now_s, seen.loss_ratio)
         carried = self._most_carried(now_s, seen.acknowledged_bytes_s)
         if not seen.calls:

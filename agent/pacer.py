@@ -85,8 +85,9 @@ class Pacer:
         """One look."""
         round_trip_ms, loss_ratio = self._monitor()
         own_ms, acknowledged = self._line.look()
-        newest = [one for one in (round_trip_ms, own_ms) if one is not None]
-        seen = Seen(self._calls(), max(newest, default=None), loss_ratio, self._lately(now_s, acknowledged))
+        found = {"monitor": round_trip_ms, "own": own_ms}
+        newest = {source: one for source, one in found.items() if one is not None}
+        seen = Seen(self._calls(), newest, loss_ratio, self._lately(now_s, acknowledged))
         self.limit_bytes_s = self._limit()
         self.rate_bytes_s = self._yielding.step(now_s, seen, self.limit_bytes_s)
         self._bucket.set_rate(now_s, self.rate_bytes_s)

@@ -54,7 +54,7 @@ def test_lowest_limit_of_the_hour_holds(
 
 
 def seen(queue_ms: float, *, calls: int = 1, loss: float = 0.0, carried: float = LINE_BYTES_S) -> Seen:
-    return Seen(calls, BASE_MS + queue_ms, loss, carried)
+    return Seen(calls, {"own": BASE_MS + queue_ms}, loss, carried)
 
 
 def begun(carried: float = LINE_BYTES_S) -> tuple[Yielding, float]:
@@ -152,7 +152,7 @@ def simulated(
         if queues is not None:
             queues.append(told[-1])
         lately = sum(carried[-3:]) / min(len(carried), 3)
-        rate = one.step(step * STEP_S, Seen(calls, BASE_MS + told[-2], 0.01, lately), None)
+        rate = one.step(step * STEP_S, Seen(calls, {"own": BASE_MS + told[-2]}, 0.01, lately), None)
     return carried
 
 
