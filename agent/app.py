@@ -286,7 +286,7 @@ class Agent:
         at = clock.now()
         site_id, box_id = enrolled.enrolment.site_id, enrolled.enrolment.box_id
         record = NewRecord(
-            event_id(site_id, box_id, name, about, at.boot_id, str(at.mono_ms)),
+            event_id(site_id, box_id, name, about, at.boot_id, str(at.mono_ms), wall_ms=at.wall_ms),
             kind,
             priority,
             at.wall_ms,
