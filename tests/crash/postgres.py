@@ -47,8 +47,8 @@ FIRST_S = (0.0, 0.9)
 DOWN_S = (0.0, 0.3)
 RUNS = 50
 SPOILT_NAME = "centre: synchronous_commit=off"
-SETTINGS = {"wal_writer_delay": "10s", "max_wal_size": "96MB"}
-"""What changes nothing for a commit that is waited for; and no more log than memory has room for."""
+SETTINGS = {"wal_writer_delay": "10s", "max_wal_size": "96MB", "dynamic_shared_memory_type": "mmap"}
+"""What changes nothing for a commit that is waited for; no more log than memory has room for, and no segments left behind."""
 WORDS = ("lost", "doubled", "corrupt", "stuck")
 SHOWN = 5
 """Faults named of one run."""
