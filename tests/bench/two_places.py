@@ -81,7 +81,7 @@ def two_places(shape: Shape, seed: int, congestion: str) -> Iterator[Places]:
             end.run("ip", "address", "add", own, "peer", other, "dev", DEVICE)
             end.run("ip", "link", "set", DEVICE, "up")
             end.run("ip", "link", "set", "lo", "up")
-            end.run("sysctl", "-qw", f"net.ipv4.tcp_congestion_control={congestion}")
+            end.run("ip", "route", "replace", other, "dev", DEVICE, "src", own, "congctl", congestion)
         yield Places(ends[0], ends[1], line)
 
 

@@ -38,7 +38,7 @@ OF_LINK, RATIO, CALL_LOSS, CALL_JITTER_MS = 0.88, 0.97, 0.01, 20.0
 def run(*, quick: bool) -> dict[str, Any]:
     """All rounds with BBR, and (not `quick`) with CUBIC, which is Linux' usual default."""
     with suppress(OSError):  # both sides alike: what else runs on the machine is not what is measured
-        os.setpriority(os.PRIO_PROCESS, 0, -15)
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
     try:
         found = {"bbr": _congestion("bbr", QUICK_ROUNDS if quick else ROUNDS, quick)}
         if not quick:
