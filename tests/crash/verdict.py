@@ -41,8 +41,9 @@ def judge(story: "Story", folder: Path) -> Verdict:
     verdict.corrupt += [f"receipt: {problem}" for problem in set(story.said("receipt"))]
     verdict.stuck += [f"parked: {what}" for what in story.said("parked")]
     verdict.stuck += story.said("failed")
-    if not story.said("drained"):
+    if not story.said("drained"):  # nothing is lost that may still be at the box
         verdict.stuck.append(f"not drained; errors: {Counter(story.said('error')).most_common(3)}")
+        return verdict
     centre = open_centre(folder / Side.CENTRE)
     try:
         _records(centre, story, verdict)
