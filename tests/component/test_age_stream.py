@@ -110,7 +110,9 @@ def test_it_opens_what_the_age_format_s_own_vector_says(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "AGE-SECRET-KEY-1", "age1xyz", str(KEY)[:-1], str(KEY)[:-1] + "b", str(KEY.to_public())]
+    "text",
+    ["", "AGE-SECRET-KEY-1", "age1xyz", str(KEY)[:-1], str(KEY)[:-1] + "b", str(KEY.to_public())],
+    ids=["nothing", "prefix", "word", "cut", "altered", "public"],
 )
 def test_what_is_no_private_key_is_said_to_be_none(text: str) -> None:
     assert not is_identity(text)
