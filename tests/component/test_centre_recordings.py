@@ -67,7 +67,9 @@ def test_wrong_offset_gets_the_right_one(box: Box) -> None:
         assert (answer.status_code, answer.json()["key"]) == (409, wire.ErrorKey.OFFSET_WRONG)
         assert answer.headers["Upload-Offset"] == "400"
     assert box.offset("rec-2") == 400
-    assert box.offer("rec-2", cipher).json() == {"offset": 400, "pieces": []}
+    told = box.offer("rec-2", cipher).json()
+    assert told["offset"] == 400
+    assert told["pieces"] in ([], [[0, 400]]), "a bucket holds a piece, a folder the beginning of a file"
     assert box.offer("rec-2", cipher).status_code == 200
     assert box.patch("rec-2", 400, cipher[400:]).status_code == 204
     answer = box.patch("rec-2", 1000, b"more")
@@ -187,11 +189,10 @@ def test_broken_connection_keeps_what_arrived(centre: CentreProcess, box: Box) -
     raw = socket.create_connection((ADDRESS, centre.port), 10)
     with box._context.wrap_socket(raw, server_hostname=ADDRESS) as connection:
         connection.sendall(head.encode() + cipher[:2_000_000])
+        time.sleep(0.5)  # so that it is this connection that comes first
         if centre.database == "sqlite":  # of an object store any connection may write the next piece
             busy = _busy(box)
             assert busy.status_code == 423, busy.text
-        else:
-            time.sleep(0.3)
     offset = _settled_offset(box)
     assert 0 < offset <= 2_000_000
     assert box.patch("rec-8", offset, cipher[offset:]).status_code == 204
