@@ -108,9 +108,14 @@ class _Queue:
         self.items.append((key, value))
         return True
 
-    def take(self, _queue: str) -> tuple[str, str] | None:
+    def take(self, queue: str) -> tuple[str, str] | None:
         """From the beginning."""
-        return self.items.pop(0) if self.items else None
+        return next(iter(self.take_all(queue, 1)), None)
+
+    def take_all(self, _queue: str, most: int) -> list[tuple[str, str]]:
+        """From the beginning."""
+        taken, self.items = self.items[:most], self.items[most:]
+        return taken
 
 
 class _Clock:
