@@ -16,7 +16,7 @@ from typing import Any
 from tests.bench import native_server, sipp
 from tests.bench.box_server import BoxServer
 from tests.bench.figures import cell, spread, table
-from tests.bench.native_server import NativeServer
+from tests.bench.native_server import SHARED_MEMORY_MB, NativeServer
 from tests.bench.sipp import CALLEE_PORT, CALLER_PORT, Load
 from tests.bench.users import REALM, User, document, injection_file
 from tests.lab.addresses import Addresses, claim
@@ -135,7 +135,9 @@ class Bench:
         site = document(addresses, users)
         gateway, lan = addresses.host(40), f"{addresses.network}.0/24"
         self._servers: dict[str, Server] = {
-            OURS: BoxServer(folder / "box", folder, addresses.host(10), site),
+            OURS: BoxServer(
+                folder / "box", folder, addresses.host(10), site, shared_memory_mb=SHARED_MEMORY_MB
+            ),
             SAME: NativeServer(
                 folder / "same",
                 folder,
