@@ -19,6 +19,12 @@ QUALITY_MAX = 1e9
 """Above this a quality figure is no measurement (and NaN and infinity, which JSON lacks, compare as above)."""
 RECORDINGS_MAX = 32
 """Recordings named in one CDR: one for each stretch of a call, of which there are few."""
+LEGS_MAX = 8
+"""Calls told in one CDR that applications placed on its behalf. Beyond, the oldest that nobody answered is left out."""
+AWAITED_MAX = 64
+"""Of those, how many may be under way at once; one more gets a CDR of its own that names the call."""
+STAYS_MAX = 16
+"""Stays in applications kept of one call."""
 
 
 class Phase(StrEnum):
@@ -50,7 +56,10 @@ class CallDoc:
     anchored: the audio of the answered call goes through rtpengine. codec_ms: when `codec` was agreed on.
     last_*: the latest evidence that the call was up. orphan_ms: when Kamailio restarted under it, 0 when it did not.
     by_rule: the end was inferred, not journalled. closed_ms: when the CDR was made, in the boot that made it.
-    across_boots: the end comes from another boot than the start, so the duration rests on the wall clock."""
+    across_boots: the end comes from another boot than the start, so the duration rests on the wall clock.
+    part_of: Call-ID of the call on whose behalf an application placed this one; parent: key of that call's document, "" when it
+    is not known: then this one has a CDR of its own. awaited: keys of such calls that are not over. legs: those that are, as
+    `cdr_fields.leg` tells them. stays: where in applications the call was, see `stay`."""
 
     call: str
     boot_id: str
@@ -94,6 +103,12 @@ class CallDoc:
     transfers: list[dict[str, Any]] = field(default_factory=list)
     recordings: list[str] = field(default_factory=list)
     quality: dict[str, float] | None = None
+    part_of: str = ""
+    parent: str = ""
+    awaited: list[str] = field(default_factory=list)
+    legs: list[dict[str, Any]] = field(default_factory=list)
+    legs_left_out: int = 0
+    stays: list[dict[str, Any]] = field(default_factory=list)
     timed_id: bool = False
     """Whether the CDR's id begins with the call's time; not so in documents of releases before that."""
 
@@ -242,6 +257,36 @@ _MERGERS = {
     Kind.EMERGENCY: _emergency,
     Kind.MEDIA: _media,
 }
+
+
+def take_leg(doc: CallDoc, leg: dict[str, Any]) -> None:
+    """Note a call that an application placed on this one's behalf and that is over. One with the same key is replaced."""
+    doc.awaited = [call for call in doc.awaited if call != leg["call"]]
+    same = [index for index, one in enumerate(doc.legs) if one["call"] == leg["call"]]
+    if same:
+        doc.legs[same[0]] = leg
+        return
+    doc.legs.append(leg)
+    if len(doc.legs) > LEGS_MAX:
+        unanswered = [one for one in doc.legs if one["disposition"] != "answered"]
+        doc.legs.remove((unanswered or doc.legs)[0])
+        doc.legs_left_out += 1
+
+
+def stay(doc: CallDoc, event: JournalEvent) -> None:
+    """Note that a leg of the call came to a place in an application, or left it: a menu, a room, a parking place, a queue. A
+    place is told by leg, kind of place and name; the first word on each counts."""
+    told = {name: text_of(event.data, name) for name in ("leg", "what", "name")}
+    key = tuple(told.values())
+    here = next(
+        (one for one in doc.stays if (one["leg"], one["what"], one["name"]) == key and not one["end_ms"]),
+        None,
+    )
+    if event.kind is Kind.STAY:
+        if here is None and len(doc.stays) < STAYS_MAX:
+            doc.stays.append({**told, "begin_ms": event.at.mono_ms, "end_ms": 0})
+    elif here is not None:
+        here["end_ms"] = event.at.mono_ms
 
 
 def close_by_rule(doc: CallDoc, cause: str) -> None:

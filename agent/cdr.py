@@ -8,7 +8,10 @@ overtook each other on their way into the journal. Where no end comes, stated ru
   `ORPHAN_SETUP_MAX_MS` (never answered) or `ORPHAN_TALK_MAX_MS` have passed: cause `kamailio_restart`.
 - The box restarted (another boot_id): cause `box_restart`, at once.
 
-Both set `incomplete`. If the true end of such a call turns up after all, the CDR stays (one per call) and an event
+A call that an application placed on behalf of another one (`part_of`: an attendant passes a caller on) makes no CDR: it is kept
+as a document of its own while it is up, and becomes one of the other's legs when it is over. The other one's CDR waits for it.
+
+Both rules set `incomplete`. If the true end of such a call turns up after all, the CDR stays (one per call) and an event
 `cdr_correction` with the whole corrected CDR follows it. `docs/cdr.md` says the same for readers.
 """
 
@@ -18,10 +21,10 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import Any
 
-from agent.call_doc import CallDoc, Phase, begin, close_by_rule, merge, see
+from agent.call_doc import AWAITED_MAX, CallDoc, Phase, begin, close_by_rule, merge, see, stay, take_leg
 from agent.call_quality import Quality
-from agent.cdr_fields import build, event_id, utc_text
-from agent.journal_events import JournalEvent, Kind, Moment, clean, later
+from agent.cdr_fields import build, event_id, leg, utc_text
+from agent.journal_events import CALL_ID_MAX_BYTES, JournalEvent, Kind, Moment, clean, later, text_of
 from agent.records import NewRecord
 from cloudsync.wire import Priority, RecordKind, canonical_json
 
@@ -75,6 +78,8 @@ class IllegalTransition(RuntimeError):
 _FACTS = (Kind.START, Kind.STEP, Kind.STEP_END, Kind.TRANSFER, Kind.EMERGENCY, Kind.MEDIA)
 _LATE = (*_FACTS, Kind.ANSWER, Kind.END, Trigger.RESTART, Trigger.GONE, Trigger.OVERDUE)
 _OPEN = (Phase.SETUP, Phase.TALKING)
+_OF_NO_CALL = (Kind.REGISTRATION, Kind.STAY, Kind.STAY_END)
+"""Rows that this fold passes over; those on stays come by `CallBook.place`."""
 _MAKE_NO_CALL = (Kind.TRANSFER, Kind.MEDIA)
 """Events within a call: of one that is not known they say too little for a CDR, and some can be invented."""
 
@@ -125,6 +130,7 @@ class CallBook:
         self._listen_ms = 0
         self._made: list[NewRecord] = []
         for doc in self.docs.values():
+            doc.awaited = [call for call in doc.awaited if self._is_under_way(call)]
             self._arm(doc)
             self._listen(doc)
 
@@ -133,10 +139,23 @@ class CallBook:
         self._advance(event.at)
         if event.kind is Kind.PROCESS_START:
             self._restart(event.at)
-        elif event.kind is not Kind.REGISTRATION and event.call:
+        elif event.kind not in _OF_NO_CALL and event.call:
             self._call_event(event)
         self._evidence(event.at)
         return self._take()
+
+    def place(self, event: JournalEvent) -> bool:
+        """Take in one event of the controller's journal: where in applications a call is. event.call: its Call-ID. False: no
+        such call is known (yet)."""
+        held = [doc for doc in self.docs.values() if doc.call_id == event.call and doc.phase != Phase.CLOSED]
+        if not held:
+            return False
+        found = max(held, key=lambda doc: doc.start_ms)
+        whole = self.docs.get(found.parent, found)
+        if whole.boot_id == event.at.boot_id:
+            stay(whole, event)
+            self.touched.add(whole.call)
+        return True
 
     def tick(
         self, now: Moment, *, kamailio_alive: bool = True, media: frozenset[str] | None = None
@@ -179,7 +198,7 @@ class CallBook:
     @property
     def open_calls(self) -> int:
         """Calls whose end is not known yet."""
-        return sum(doc.phase in _OPEN for doc in self.docs.values())
+        return sum(doc.phase in _OPEN and not doc.parent for doc in self.docs.values())
 
     @property
     def orphans(self) -> list[str]:
@@ -196,7 +215,10 @@ class CallBook:
     def _advance(self, now: Moment) -> None:
         if now.boot_id != self._boot_id:
             self._boot_id = now.boot_id
-            for doc in [doc for doc in self.docs.values() if doc.boot_id != now.boot_id]:
+            others = [doc for doc in self.docs.values() if doc.boot_id != now.boot_id]
+            for doc in sorted(
+                others, key=lambda doc: not doc.parent
+            ):  # legs before the calls that wait for them
                 self._fire(doc, Trigger.REBOOT, now)
         while self._timers and self._timers[0][0] <= now.mono_ms:
             _, call = heapq.heappop(self._timers)
@@ -264,8 +286,40 @@ class CallBook:
     def _merge(self, doc: CallDoc, _at: Moment, event: JournalEvent | None) -> None:
         if event is None:
             return
+        self._attach(doc, event)
         merge(doc, event)
         self._listen(doc)
+
+    def _attach(self, doc: CallDoc, event: JournalEvent) -> None:
+        """Find the call on whose behalf an application placed this one, as its start says."""
+        told = text_of(event.data, "part_of", CALL_ID_MAX_BYTES)
+        if event.kind is not Kind.START or doc.started or doc.parent or not told:
+            return
+        doc.part_of = told
+        held = [
+            one
+            for one in self.docs.values()
+            if one.call_id == told
+            and one is not doc
+            and one.phase != Phase.CLOSED
+            and one.boot_id == doc.boot_id
+        ]
+        if not held:
+            return
+        found = max(held, key=lambda one: one.start_ms)
+        whole = self.docs.get(found.parent, found)
+        if whole is not doc and whole.phase != Phase.CLOSED and len(whole.awaited) < AWAITED_MAX:
+            doc.parent = whole.call
+            whole.awaited.append(doc.call)
+            self.touched.add(whole.call)
+
+    def _is_under_way(self, call: str) -> bool:
+        doc = self.docs.get(call)
+        return doc is not None and doc.phase != Phase.CLOSED
+
+    def _whole(self, doc: CallDoc) -> CallDoc | None:
+        """The call that `doc` is a leg of, None when it is none's."""
+        return self.docs.get(doc.parent) if doc.parent else None
 
     def _listen(self, doc: CallDoc) -> None:
         if doc.phase == Phase.ENDED and doc.anchored:
@@ -288,11 +342,23 @@ class CallBook:
     def _make(self, doc: CallDoc, at: Moment, _event: JournalEvent | None) -> None:
         self._unheard.discard(doc.call)
         doc.closed_ms = at.mono_ms
+        whole = self._whole(doc)
+        if whole is not None and not whole.closed_ms:
+            take_leg(whole, leg(doc, whole))
+            self.touched.add(whole.call)
+            self._arm(whole)
+            return
         body = build(self.site, self.box, doc)
         priority = Priority.EMERGENCY if doc.emergency else Priority.CDR
         self._made.append(NewRecord(body["id"], RecordKind.CDR, priority, at.wall_ms, at.boot_id, body))
 
+    def _close_legs(self, doc: CallDoc, at: Moment) -> None:
+        """The call is closed by rule: whatever was placed on its behalf goes before it."""
+        for one in [self.docs[call] for call in doc.awaited if self._is_under_way(call)]:
+            self._fire(one, Trigger.GONE if one.phase in _OPEN else Trigger.SETTLED, at)
+
     def _close_restart(self, doc: CallDoc, at: Moment, event: JournalEvent | None) -> None:
+        self._close_legs(doc, at)
         close_by_rule(doc, "kamailio_restart")
         self._make(doc, at, event)
 
@@ -305,14 +371,23 @@ class CallBook:
         """The CDR stays as it is, once; what is now known better follows as an event that names it."""
         if event is not None:
             merge(doc, _in_boot_of(doc, event))
-        cdr = build(self.site, self.box, doc)
-        body: dict[str, Any] = {"event": "cdr_correction", "call": doc.call, "cdr_id": cdr["id"], "cdr": cdr}
-        id_ = event_id(self.site, self.box, "cdr_correction", cdr["id"])
+        whole = self._whole(doc)
+        if whole is not None:
+            take_leg(whole, leg(doc, whole))
+            self.touched.add(whole.call)
+            if not whole.closed_ms:
+                return
+        told = whole or doc
+        cdr = build(self.site, self.box, told)
+        body: dict[str, Any] = {"event": "cdr_correction", "call": told.call, "cdr_id": cdr["id"], "cdr": cdr}
+        about = (cdr["id"],) if whole is None else (cdr["id"], doc.call)
+        id_ = event_id(self.site, self.box, "cdr_correction", *about)
         self._made.append(NewRecord(id_, RecordKind.EVENT, Priority.CDR, at.wall_ms, at.boot_id, body))
 
     def _renew(self, doc: CallDoc, _at: Moment, event: JournalEvent | None) -> None:
         if event is not None:
             fresh = self.docs[doc.call] = begin(event)
+            self._attach(fresh, event)
             merge(fresh, event)
 
     def _make_renew(self, doc: CallDoc, at: Moment, event: JournalEvent | None) -> None:
@@ -367,7 +442,7 @@ def _in_boot_of(doc: CallDoc, event: JournalEvent) -> JournalEvent:
 def _due(doc: CallDoc) -> tuple[int, Trigger] | None:
     """When time alone changes the call next (monotonic ms of its boot), and how."""
     if doc.phase == Phase.ENDED:
-        return doc.end_ms + SETTLE_MS, Trigger.SETTLED
+        return None if doc.awaited else (doc.end_ms + SETTLE_MS, Trigger.SETTLED)
     if doc.phase == Phase.CLOSED:
         keep_ms = TOMBSTONE_INCOMPLETE_MS if doc.by_rule else TOMBSTONE_MS
         return doc.closed_ms + keep_ms, Trigger.FORGOTTEN

@@ -9,7 +9,7 @@ import hashlib
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from agent.call_doc import CallDoc, Step
+from agent.call_doc import RECORDINGS_MAX, CallDoc, Step
 from appliance.model import LinkState, NumberKind
 
 FIELDS = (
@@ -37,6 +37,10 @@ FIELDS = (
     "sip_code",
     "ended_by",
     "route",
+    "legs",
+    "legs_left_out",
+    "part_of",
+    "applications",
     "answered_by",
     "transfers",
     "link_state",
@@ -50,6 +54,25 @@ FIELDS = (
     "boot_id",
 )
 """Every field of a CDR, in the order of `docs/cdr.md`. Fields are added at need, never renamed or given new meanings."""
+
+LEG_FIELDS = (
+    "call_id",
+    "dialled",
+    "number",
+    "kind",
+    "after_ms",
+    "ring_ms",
+    "billsec_ms",
+    "disposition",
+    "cause",
+    "answered_by",
+    "codec",
+    "quality",
+)
+"""Of an entry in `legs`."""
+
+LEG_STEPS_MAX = 4
+"""Steps told of each leg, its last ones: a record has room for no more."""
 
 CLOCK_TOLERANCE_MS = 2_000
 """Wall and monotonic clock may part by this much within a call: slewing at 500 ppm gives 1.8 s in an hour."""
@@ -157,8 +180,15 @@ def build(site: str, box: str, doc: CallDoc) -> dict[str, Any]:
         "cause": doc.cause or "unknown",
         "sip_code": doc.sip_code or (200 if doc.answered else 0),
         "ended_by": doc.ended_by,
-        "route": [_route_entry(doc, index, step) for index, step in _steps(doc)],
-        "answered_by": doc.answered_by,
+        "route": _route(doc)
+        + [entry for number, one in enumerate(doc.legs, 1) for entry in _route_of(one, number)],
+        "legs": [{name: value for name, value in one.items() if name in LEG_FIELDS} for one in doc.legs],
+        "legs_left_out": doc.legs_left_out,
+        "part_of": "" if doc.parent else doc.part_of,
+        "applications": [_stay(doc, one) for one in doc.stays],
+        "answered_by": next(
+            (one["answered_by"] for one in reversed(doc.legs) if one["answered_by"]), doc.answered_by
+        ),
         "transfers": [
             {"kind": t["kind"], "by": t["by"], "to": t["to"], "after_ms": max(t["at_ms"] - doc.start_ms, 0)}
             for t in doc.transfers
@@ -167,11 +197,58 @@ def build(site: str, box: str, doc: CallDoc) -> dict[str, Any]:
         "offline": doc.link_state != LinkState.UP,
         "codec": doc.codec,
         "quality": doc.quality,
-        "recordings": _recordings(doc),
+        "recordings": [*_recordings(doc), *(id_ for one in doc.legs for id_ in one["recordings"])][
+            :RECORDINGS_MAX
+        ],
         "recording_refused": doc.recording_refused,
         "emergency": doc.emergency,
         "incomplete": doc.incomplete,
+    }
+
+
+def _route(doc: CallDoc) -> list[dict[str, Any]]:
+    return [{**_route_entry(doc, index, step), "leg": 0} for index, step in _steps(doc)]
+
+
+def _route_of(one: dict[str, Any], number: int) -> list[dict[str, Any]]:
+    """The steps of a leg. number: which it is, from 1."""
+    return [{**entry, "leg": number} for entry in one["route"]]
+
+
+def _stay(doc: CallDoc, one: dict[str, Any]) -> dict[str, Any]:
+    """A stay in an application; one that nobody saw end lasted until the call's end."""
+    end_ms = one["end_ms"] or doc.end_ms
+    return {
+        "what": one["what"],
+        "name": one["name"],
+        "after_ms": max(one["begin_ms"] - doc.start_ms, 0),
+        "ms": max(end_ms - one["begin_ms"], 0),
+        "emergency": doc.emergency or any(one["emergency"] for one in doc.legs),
+        "incomplete": doc.incomplete or any(one["incomplete"] for one in doc.legs),
         "boot_id": doc.boot_id,
+    }
+
+
+def leg(doc: CallDoc, parent: CallDoc) -> dict[str, Any]:
+    """A call that an application placed on behalf of another one and that is over, as that one's document keeps it."""
+    duration_ms = max(doc.end_ms - doc.start_ms, 0)
+    ring_ms = min(max(doc.answer_ms - doc.start_ms, 0), duration_ms) if doc.answered else duration_ms
+    return {
+        "call": doc.call,
+        "call_id": doc.call_id,
+        "dialled": doc.dialled,
+        "number": doc.number,
+        "kind": doc.kind,
+        "after_ms": max(doc.start_ms - parent.start_ms, 0),
+        "ring_ms": ring_ms,
+        "billsec_ms": duration_ms - ring_ms,
+        "disposition": disposition(doc),
+        "cause": doc.cause or "unknown",
+        "answered_by": doc.answered_by if doc.answered else "",
+        "codec": doc.codec,
+        "quality": doc.quality,
+        "route": _route(doc)[-LEG_STEPS_MAX:],
+        "recordings": _recordings(doc),
     }
 
 

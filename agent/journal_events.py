@@ -23,6 +23,8 @@ class Kind(StrEnum):
     EMERGENCY = "emergency"
     MEDIA = "media"
     REGISTRATION = "registration"
+    STAY = "stay"  # this and the next are the controller's, in a journal of its own
+    STAY_END = "stay_end"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ Nothing here waits. Every path ends in a step under way or in a reply.
 
 from dataclasses import dataclass, replace
 
+from appliance.freeswitch.names import CALL_HEADER
 from appliance.kamailio import caller_id, ksr_call, recording_order
 from appliance.kamailio.actions import HERE, CallerId, Outcome, Plan, Step, StepKind, advance
 from appliance.kamailio.answer import Answering, Journal
@@ -97,6 +98,10 @@ class Calls:
             plan = replace(plan, record=True)
         if facts.origin is not Origin.STRANGER:
             ksr.remove_all(caller_id.UNTRUSTED)
+        part_of = ""
+        if facts.origin is Origin.MEDIA:
+            part_of = ksr.header(CALL_HEADER)
+            ksr.remove(CALL_HEADER)
         if not ksr.begin():
             return
         if facts.origin is Origin.PHONE:
@@ -111,11 +116,11 @@ class Calls:
         if facts.origin is Origin.PHONE:
             ksr.alias_contact()
         if not again:
-            self._open(call, facts, plan, refused)
+            self._open(call, facts, plan, refused, part_of)
         self._parts.media.caller(facts)
         self._walk(plan, 0)
 
-    def _open(self, call: str, facts: CallFacts, plan: Plan, recording_refused: str) -> None:
+    def _open(self, call: str, facts: CallFacts, plan: Plan, recording_refused: str, part_of: str) -> None:
         ksr = self._ksr
         ksr.track()
         ksr.note("call", call)
@@ -126,6 +131,8 @@ class Calls:
         source = f"{ksr.pv('$proto')}:{ksr.pv('$si')}:{ksr.pv('$sp')}"
         data = of_message(ksr.pv("$ci"), ksr.pv("$ft"), source, self._link())
         data |= of_start(facts, plan, recording_refused)
+        if part_of:
+            data["part_of"] = part_of
         self._parts.journal.put("start", call, data)
         if plan.emergency:
             self._parts.journal.put("emergency", call, {"caller": facts.caller, "dialled": facts.dialled})

@@ -26,6 +26,7 @@ from cloudsync.wire import RECORD_BYTES_MAX, canonical_json
 
 BOOT, NEXT_BOOT = "boot-a", "boot-b"
 WALL_MS = 1_790_000_000_000
+OF_NO_CALL = (Kind.PROCESS_START, Kind.REGISTRATION, Kind.STAY, Kind.STAY_END)
 CALL = "abc@192.0.2.20#0011aabb"
 
 
@@ -106,9 +107,27 @@ def test_answered_call_gives_one_whole_cdr() -> None:
         "sip_code": 200,
         "ended_by": "caller",
         "route": [
-            {"kind": "cloud", "target": "cloud", "reason": "cloud_controls", "outcome": "no_life", "ms": 600},
-            {"kind": "contacts", "target": "", "reason": "cloud_silent", "outcome": "answered", "ms": 2_398},
+            {
+                "kind": "cloud",
+                "target": "cloud",
+                "reason": "cloud_controls",
+                "outcome": "no_life",
+                "ms": 600,
+                "leg": 0,
+            },
+            {
+                "kind": "contacts",
+                "target": "",
+                "reason": "cloud_silent",
+                "outcome": "answered",
+                "ms": 2_398,
+                "leg": 0,
+            },
         ],
+        "legs": [],
+        "legs_left_out": 0,
+        "part_of": "",
+        "applications": [],
         "answered_by": "202",
         "transfers": [],
         "link_state": "UP",
@@ -439,7 +458,7 @@ def test_hostile_text_becomes_a_record_that_can_be_hashed_and_sent() -> None:
 
 
 def test_table_is_total_for_journal_events_and_refuses_the_impossible() -> None:
-    kinds = [kind for kind in Kind if kind not in (Kind.PROCESS_START, Kind.REGISTRATION)]
+    kinds = [kind for kind in Kind if kind not in OF_NO_CALL]
     triggers = [*kinds, *Trigger]
     impossible = {(phase, t) for phase in Phase for t in triggers if (phase, t) not in TRANSITIONS}
     assert impossible == {
@@ -538,7 +557,7 @@ def test_any_journal_read_with_any_crashes_gives_each_call_the_same_cdrs_once(
 def test_every_call_in_a_journal_gets_a_cdr_in_the_end(events: list[JournalEvent]) -> None:
     records = fold(events, boot="boot-end")
     told = {record.body["call"] for record in records if record.kind == "cdr"}
-    too_little = (Kind.TRANSFER, Kind.MEDIA)
+    too_little = (Kind.TRANSFER, Kind.MEDIA, *OF_NO_CALL)
     assert told == {
         item.call
         for item in events
