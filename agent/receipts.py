@@ -13,7 +13,8 @@ from pathlib import Path
 from agent.cloud_client import CloudClient
 from agent.cloud_errors import CloudError
 from agent.identity import signed_by, write_private
-from agent.spool import Chain, Spool
+from agent.spool import Spool
+from agent.spool_chain import Chain
 from cloudsync.wire import (
     GENESIS_HASH,
     ConfigKey,

@@ -8,7 +8,6 @@ One process owns the file (`spool_files.open_spool` takes the lock). Every metho
 from any thread; each is one transaction and raises a `SpoolError` with nothing half done.
 """
 
-import json
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,11 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from agent import rechain
 from agent.cdr_fields import utc_text
 from agent.records import NewRecord, Settlement
+from agent.spool_chain import RECORD_COLUMNS, Chain, chain_of, decode_row, set_chain
 from agent.spool_errors import SpoolFull, spool_error
 from agent.spool_reserve import Reserve
-from cloudsync.wire import GENESIS_HASH, Priority, RecordText, canonical_json, chain_text, text_fits
+from cloudsync.wire import Priority, RecordText, canonical_json, chain_text
 
 WAITING = "waiting"
 PARKED = "parked"
@@ -31,14 +32,11 @@ BUSY_MS = 5_000
 """How long a statement waits for a lock. The spool has one user; only a person's sqlite3 shell can be in the way."""
 WAL_KEPT_BYTES = 16 * 1024 * 1024
 """The write-ahead log shrinks back to this after a burst."""
-_CHAIN = "chain"
-_SEQ_MAX = 2**63 - 1
-_RECORD_COLUMNS = "seq, id, kind, priority, created_utc, boot_id, body, prev_hash, hash"
 _INSERT = (
-    f"INSERT INTO record ({_RECORD_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING"  # noqa: S608
+    f"INSERT INTO record ({RECORD_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING"  # noqa: S608
 )
 
-_SELECT = f"SELECT {_RECORD_COLUMNS} FROM record"  # noqa: S608
+_SELECT = f"SELECT {RECORD_COLUMNS} FROM record"  # noqa: S608
 _IN_ORDER = f"{_SELECT} WHERE state = 'waiting' AND seq < ? ORDER BY priority, seq LIMIT ?"
 _URGENT = (
     f"{_SELECT} WHERE state = 'waiting' AND priority = {Priority.EMERGENCY} AND seq < ? ORDER BY seq LIMIT ?"
@@ -46,18 +44,6 @@ _URGENT = (
 _RECENT = (  # a few rows at the end of the table, which the index would have to be read through for
     f"{_SELECT} NOT INDEXED WHERE state = 'waiting' AND seq >= ? AND seq < ? ORDER BY priority, seq LIMIT ?"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Chain:
-    """Where the site's sequence goes on.
-
-    unsure_from: records from this number on wait until the centre has said where the sequence stands, since a new or
-    repaired spool cannot know; 0 when there is no doubt."""
-
-    next_seq: int = 1
-    last_hash: str = GENESIS_HASH
-    unsure_from: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +127,7 @@ class Spool:
 
     def add_records(self, db: sqlite3.Connection, records: Sequence[NewRecord]) -> list[RecordText]:
         """`append`'s records alone, within the caller's transaction."""
-        chain = self._chain(db)
+        chain = chain_of(db)
         next_seq, last_hash = chain.next_seq, chain.last_hash
         added = []
         for new in records:
@@ -165,51 +151,38 @@ class Spool:
             set_chain(db, Chain(next_seq, last_hash, chain.unsure_from))
         return added
 
-    def _chain(self, db: sqlite3.Connection) -> Chain:
-        row = db.execute("SELECT value FROM cursor WHERE name = ?", (_CHAIN,)).fetchone()
-        return Chain(*json.loads(row[0])) if row else Chain()
-
     def next_seq(self, db: sqlite3.Connection) -> int:
         """The next record's number, within the caller's transaction."""
-        return self._chain(db).next_seq
+        return chain_of(db).next_seq
 
     def chain(self) -> Chain:
         """Where the sequence stands."""
         with self.reading() as db:
-            return self._chain(db)
+            return chain_of(db)
 
     def rechain(self, next_seq: int, last_hash: str, *, everything: bool = False) -> None:
         """Give the records of which the numbers are unsure (or `everything` here, parked ones too) new ones from
         `next_seq` on, linked to `last_hash`, in their present order; there is no doubt afterwards. Numbers that other
-        records here have are not given again. Damaged records keep out of the sequence."""
+        records here have are not given again. Damaged records keep out of the sequence. A transaction for each slice."""
+        self.begin_rechain(next_seq, last_hash, everything=everything)
+        while self.rechain_some():
+            pass
+
+    def begin_rechain(self, next_seq: int, last_hash: str, *, everything: bool = False) -> None:
+        """The beginning of `rechain`; go on with `rechain_some`."""
         with self.transaction() as db:
-            first = 1 if everything else self._chain(db).unsure_from or _SEQ_MAX
-            query = f"SELECT {_RECORD_COLUMNS} FROM record WHERE seq >= ? ORDER BY seq"  # noqa: S608
-            rows = db.execute(query, (first,)).fetchall()
-            lowest = min(db.execute("SELECT min(seq) FROM record").fetchone()[0] or 0, 0)
-            db.execute("UPDATE record SET seq = ? - seq WHERE seq >= ?", (lowest, first))
-            highest = db.execute("SELECT max(seq) FROM record").fetchone()[0] or 0
-            next_seq = max(next_seq, highest + 1)
-            for row in rows:
-                old = decode_row(row)
-                if old is None:
-                    continue
-                fresh = chain_text(
-                    last_hash,
-                    seq=next_seq,
-                    record_id=old.id,
-                    kind=old.kind,
-                    priority=old.priority,
-                    created_utc=old.created_utc,
-                    boot_id=old.boot_id,
-                    text=old.text,
-                )
-                db.execute(
-                    "UPDATE record SET seq = ?, prev_hash = ?, hash = ? WHERE seq = ?",
-                    (fresh.seq, fresh.prev_hash, fresh.hash, lowest - old.seq),
-                )
-                next_seq, last_hash = next_seq + 1, fresh.hash
-            set_chain(db, Chain(next_seq, last_hash, 0))
+            rechain.begin(db, next_seq, last_hash, everything=everything)
+
+    def rechain_some(self) -> int:
+        """The next slice; gives how many records it had, 0 when there is nothing left to do."""
+        with self.transaction() as db:
+            return rechain.step(db)
+
+    @property
+    def rechaining(self) -> bool:
+        """Whether `rechain` has begun and not ended, in this process or in one that died."""
+        with self.reading() as db:
+            return rechain.place_of(db) is not None
 
     def waiting(self, limit: int, *, newest: int = 0) -> list[RecordText]:
         """Up to `limit` records that may be sent, most urgent first, then in sequence. One that was damaged on disk is
@@ -218,8 +191,8 @@ class Spool:
         newest: of all but emergencies, the newest so many numbers come first, and never together with older ones, the
         history behind them."""
         with self.reading() as db:
-            chain = self._chain(db)
-            below = chain.unsure_from or _SEQ_MAX
+            chain = chain_of(db)
+            below = chain.sure_below
             rows: list[Any] = []
             if newest:
                 rows = db.execute(_URGENT, (below, limit)).fetchall()
@@ -253,6 +226,12 @@ class Spool:
             for id_, reason in settlement.park.items():
                 _park(db, "id", id_, reason)
 
+    def forget(self, db: sqlite3.Connection, seqs: Sequence[int]) -> None:
+        """Delete records that the centre does not have, within the caller's transaction, which tells of them."""
+        gone = db.executemany("DELETE FROM record WHERE seq = ?", [(seq,) for seq in seqs])
+        if self._records is not None:
+            self._records -= max(gone.rowcount, 0)
+
     def retry_parked(self) -> int:
         """Let all parked records wait again, but for damaged ones; gives how many."""
         with self.transaction() as db:
@@ -275,8 +254,8 @@ class Spool:
             oldest = db.execute(
                 "SELECT created_utc FROM record NOT INDEXED WHERE state = 'waiting' ORDER BY seq LIMIT 1"
             ).fetchone()
-            chain = self._chain(db)
-        return Depth(total - parked, parked, oldest[0] if oldest else "", chain.next_seq)
+            place = rechain.place_of(db) or chain_of(db)
+        return Depth(total - parked, parked, oldest[0] if oldest else "", place.next_seq)
 
     def cursor(self, name: str) -> str | None:
         """The value stored under `name`, None for none."""
@@ -295,21 +274,5 @@ def insert_row(db: sqlite3.Connection, record: RecordText) -> bool:
     return db.execute(_INSERT, record).rowcount == 1
 
 
-def decode_row(row: Sequence[Any]) -> RecordText | None:
-    """A row as a record; None when what is stored no longer fits its hash."""
-    try:
-        record = RecordText(*row)
-        return record if text_fits(record) else None
-    except (ValueError, TypeError):
-        return None
-
-
 def _park(db: sqlite3.Connection, column: str, key: object, reason: str) -> None:
     db.execute(f"UPDATE record SET state = 'parked', reason = ? WHERE {column} = ?", (reason, key))  # noqa: S608
-
-
-def set_chain(db: sqlite3.Connection, chain: Chain) -> None:
-    """Note within the caller's transaction where the sequence goes on."""
-    value = json.dumps([chain.next_seq, chain.last_hash, chain.unsure_from])
-    if not db.execute("UPDATE cursor SET value = ? WHERE name = ?", (value, _CHAIN)).rowcount:
-        db.execute("INSERT INTO cursor VALUES (?, ?)", (_CHAIN, value))

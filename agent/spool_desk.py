@@ -4,14 +4,15 @@ Works on the file as a second user of it: SQLite keeps the two apart, each chang
 again within a second. Nothing is ever deleted here.
 """
 
-import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from agent import rechain
 from agent.spool import BUSY_MS, DAMAGED_REASON, Spool
+from agent.spool_chain import chain_of, set_chain
 from agent.spool_errors import spool_error
 from appliance.errors import KyusaiError
 
@@ -87,11 +88,7 @@ def retry(path: Path, ids: Sequence[str] = (), *, renumber: bool = False) -> int
         recordings = f"UPDATE recording SET state = 'waiting', reason = '' WHERE state = 'parked' {named}"  # noqa: S608
         count = db.execute(records, (DAMAGED_REASON, *ids)).rowcount + db.execute(recordings, ids).rowcount
         if renumber:
-            (found,) = db.execute("SELECT value FROM cursor WHERE name = 'chain'").fetchone() or (
-                '[1, "", 1]',
-            )
-            next_seq, last_hash, _ = json.loads(found)
-            chain = json.dumps([next_seq, last_hash, 1])
-            db.execute("INSERT OR REPLACE INTO cursor VALUES ('chain', ?)", (chain,))
+            set_chain(db, replace(chain_of(db), unsure_from=1))
+            db.execute("DELETE FROM cursor WHERE name = ?", (rechain.PLACE,))
         db.execute("COMMIT")
     return count

@@ -21,7 +21,8 @@ from agent import spool_pages, spool_schema
 from agent.cdr_fields import utc_text
 from agent.journal_events import Moment
 from agent.records import NewRecord
-from agent.spool import PARKED, Chain, Spool, decode_row, insert_row, set_chain
+from agent.spool import PARKED, Spool, insert_row
+from agent.spool_chain import FAR, Chain, decode_row, set_chain
 from agent.spool_errors import locked, spool_error
 from agent.spool_reserve import RESERVE_SUFFIX
 from appliance.sqlite_sync import sync_found
@@ -202,7 +203,7 @@ def _save(damaged: Path, spool: Spool) -> tuple[int, int]:
         for table in _SMALL_TABLES:
             _copy_small(db, new, table)
         if spool.next_seq(new) < next_seq:  # where the sequence stood was on a damaged page
-            set_chain(new, Chain(next_seq, unsure_from=next_seq))
+            set_chain(new, Chain(next_seq, unsure_from=min(next_seq, FAR)))
     return saved, lost
 
 

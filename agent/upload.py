@@ -112,13 +112,15 @@ class RecordSender:
         return batch, len(batch) == self._limit and all(record.seq < newest_from for record in batch)
 
     async def _find_place(self) -> int:
-        """A new or repaired spool learns from the centre where the site's sequence goes on."""
+        """A new or repaired spool learns from the centre where the site's sequence goes on; gives how many records came
+        nearer to their numbers. What has its number may be sent before the next ones get theirs."""
         chain = await asyncio.to_thread(self._spool.chain)
         if not chain.unsure_from:
             return 0
-        known = await self._cloud.enrolment()
-        await asyncio.to_thread(self._spool.rechain, known.next_seq, known.last_hash)
-        return chain.next_seq - chain.unsure_from
+        if not await asyncio.to_thread(lambda: self._spool.rechaining):
+            known = await self._cloud.enrolment()
+            await asyncio.to_thread(self._spool.begin_rechain, known.next_seq, known.last_hash)
+        return await asyncio.to_thread(self._spool.rechain_some)
 
     async def _unfit(self, batch: list[RecordText], error: CloudRefused) -> None:
         """Narrow down to the record that the centre cannot take, and park that one."""

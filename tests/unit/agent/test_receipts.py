@@ -6,7 +6,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from agent.receipts import against, chain_problem, problem
-from agent.spool import Chain
+from agent.spool_chain import Chain
 from cloudsync.wire import (
     GENESIS_HASH,
     ConfigKey,

@@ -6,7 +6,7 @@ from typing import Any
 
 from agent import upload
 from agent.records import NEWEST_RECORDS, Settlement
-from agent.spool import Chain
+from agent.spool_chain import Chain
 from agent.upload import RecordSender
 from cloudsync.wire import BATCH_RECORDS_MAX, RecordResult, RecordText
 

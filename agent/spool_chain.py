@@ -1,0 +1,56 @@
+"""Where the site's sequence stands in the spool, and whether a row is still what was hashed. Within the caller's transaction.
+
+Numbers from `FAR` on are provisional: records have them while `rechain` gives out new ones, and none of them is ever sent.
+"""
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cloudsync.wire import GENESIS_HASH, RecordText, text_fits
+
+RECORD_COLUMNS = "seq, id, kind, priority, created_utc, boot_id, body, prev_hash, hash"
+FAR = 2**61
+"""A thousand records a second reach it after 73 million years."""
+_CHAIN = "chain"
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """Where the site's sequence goes on.
+
+    unsure_from: records from this number on wait until the centre has said where the sequence stands, since a new or
+    repaired spool cannot know; 0 when there is no doubt."""
+
+    next_seq: int = 1
+    last_hash: str = GENESIS_HASH
+    unsure_from: int = 1
+
+    @property
+    def sure_below(self) -> int:
+        """Records below this number may be sent."""
+        return min(self.unsure_from or FAR, FAR)
+
+
+def chain_of(db: sqlite3.Connection) -> Chain:
+    """Where the sequence goes on."""
+    row = db.execute("SELECT value FROM cursor WHERE name = ?", (_CHAIN,)).fetchone()
+    return Chain(*json.loads(row[0])) if row else Chain()
+
+
+def set_chain(db: sqlite3.Connection, chain: Chain) -> None:
+    """Note where the sequence goes on."""
+    value = json.dumps([chain.next_seq, chain.last_hash, chain.unsure_from])
+    if not db.execute("UPDATE cursor SET value = ? WHERE name = ?", (value, _CHAIN)).rowcount:
+        db.execute("INSERT INTO cursor VALUES (?, ?)", (_CHAIN, value))
+
+
+def decode_row(row: Sequence[Any]) -> RecordText | None:
+    """A row as a record; None when what is stored no longer fits its hash."""
+    try:
+        record = RecordText(*row)
+        return record if text_fits(record) else None
+    except (ValueError, TypeError):
+        return None
