@@ -4,8 +4,7 @@ from pathlib import Path
 
 from agent.logs import Logger
 from appliance.box import Box
-from appliance.freeswitch import prompt_texts, render, speech, voicemail_xml
-from appliance.freeswitch.applications import MediaPlan
+from appliance.freeswitch import prompts_used, render, speech
 from appliance.freeswitch.ask import Address, FreeSwitchSilent, ask
 from appliance.layout import Layout
 from appliance.site import Site
@@ -32,7 +31,7 @@ class Applications:
         cannot be made is told and replaced by a sign: a box without a synthesiser still answers."""
         if not self.wanted:
             return
-        made = speech.ensure(_used(of.media), self._layout.prompts_dir)
+        made = speech.ensure(prompts_used.of(of.media), self._layout.prompts_dir)
         for failed in made.failed:
             self._log.warning("prompt_not_made", reason=failed)
         render.write_site(of.media, folder / FOLDER, self._layout.prompts_dir)
@@ -51,18 +50,3 @@ class Applications:
             return
         if not answer.startswith("+OK"):
             self._log.error("freeswitch_refused", reason=answer.strip()[:200])
-
-
-def _used(plan: MediaPlan) -> list[prompt_texts.Spoken]:
-    """What the site's applications say, and what the box says by itself."""
-    named = {prompt for flow in plan.flows for node in flow.nodes for prompt in (*node.prompts, *node.again)}
-    named |= {prompt for one in plan.applications for prompt in one.prompts}
-    if plan.mailboxes:
-        named |= voicemail_xml.PROMPTS
-    spoken = {flow.language for flow in plan.flows} | {one.language for one in plan.applications}
-    spoken |= {box.language for box in plan.mailboxes}
-    return [
-        one
-        for one in prompt_texts.catalogue(plan.prompts)
-        if one.language in spoken and (one.prompt in named or one.prompt in prompt_texts.GENERAL)
-    ]

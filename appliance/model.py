@@ -34,6 +34,7 @@ class NumberKind(StrEnum):
     GROUP = "group"
     REMOTE_EXTENSION = "remote_extension"
     APPLICATION = "application"
+    FEATURE = "feature"
     EMERGENCY = "emergency"
     TOLL_FREE = "toll_free"
     LOCAL = "local"

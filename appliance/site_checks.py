@@ -8,6 +8,7 @@ import ipaddress
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
+from appliance import site_features
 from appliance.addresses import sip_address
 from appliance.digest import digest_ha1
 from appliance.kamailio.view import Peer, Policy
@@ -42,6 +43,13 @@ def check(site: Site, problems: Problems) -> None:
     _networks(site.policy, problems)
     _upload_limits(site, problems)
     check_forwarding(site, problems)
+    site_features.check(
+        site.media.features,
+        site.codes_named,
+        _own_numbers(site),
+        site.policy.outside_prefix,
+        problems,
+    )
     _warn(site, problems)
 
 

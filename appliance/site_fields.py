@@ -5,7 +5,7 @@ Every field with its meaning and default is described in `docs/site-document.md`
 
 from dataclasses import replace
 
-from appliance import addresses, site_media, words
+from appliance import addresses, site_features, site_media, words
 from appliance.bech32 import is_age_recipient
 from appliance.digest import MD5_DIGITS, SHA256_DIGITS
 from appliance.kamailio.dialplan import INTERNAL
@@ -93,12 +93,18 @@ def read(root: Table) -> Site:
         for name in ("merged", "refused")
     )
     settled.finish()
+    codes, feature_language, named = site_features.read(root)
     media = site_media.read(root, time_zone, policy.domain)
+    in_force = site_features.in_force(
+        codes, named, (one.number for one in media.applications), policy.outside_prefix
+    )
+    media = replace(media, features=in_force, feature_language=feature_language)
     policy = replace(
         policy,
         applications=site_media.answered(media),
         application_calls=site_media.called(media),
         mailboxes=tuple(box.number for box in media.mailboxes),
+        codes=tuple(one for one in in_force if not one.pressed),
     )
     root.finish()
     return Site(
@@ -119,6 +125,7 @@ def read(root: Table) -> Site:
         merged_changes=merged,
         refused_changes=refused,
         media=media,
+        codes_named=named,
     )
 
 

@@ -68,6 +68,9 @@ class _Inside:
 
     def number(self, target: str) -> str | None:
         """The extension, group or remote extension that `target` reaches; None: it leaves the site."""
+        dialled = self._policy.feature(target)
+        if dialled is not None and dialled[0] == "voicemail_leave":
+            target = f"{VOICEMAIL_CODE}{dialled[1]}"
         if target in self._own or target in self._remote:
             return target
         return next(

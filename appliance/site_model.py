@@ -54,6 +54,7 @@ class Site:
     group_public_numbers: E.164 or "", in the order of `groups`. recipients: age recipients of recordings.
     merged_changes, refused_changes: ids of changes made at boxes that the centre has decided on.
     warnings: what the operator should know although the document is usable. media: what FreeSWITCH answers.
+    codes_named: ids of the features whose code the document names itself.
     """
 
     version: int
@@ -74,6 +75,7 @@ class Site:
     keeping: Keeping = Keeping()
     warnings: tuple[Problem, ...] = ()
     media: MediaPlan = field(default_factory=MediaPlan)
+    codes_named: frozenset[str] = frozenset()
 
     @property
     def public_numbers(self) -> tuple[tuple[str, str], ...]:

@@ -74,6 +74,10 @@ SITE_TEMPLATES: dict[str, tuple[str, str]] = {
         "a limit from {value} to {value} never holds",
         "Write 00:00 and 24:00 for the whole day; a limit may go past midnight.",
     ),
+    "site.code_taken": (
+        "{value} is already taken by {other}",
+        "Choose another code, or write off to do without the feature.",
+    ),
     "site.no_gateway": (
         "the site has no gateway: while the link is down nobody can call outside, not even for help",
         "Add a local gateway or a second trunk.",

@@ -10,6 +10,7 @@ from tests.bench.__main__ import NAMES
 DOCS = Path(__file__).parent.parent / "docs"
 BENCHMARKS = (DOCS / "benchmarks.md").read_text("utf-8")
 SITE_DOCUMENT = (DOCS / "site-document.md").read_text("utf-8")
+FEATURE_CODES = (DOCS / "feature-codes.md").read_text("utf-8")
 FIELD_ROW = re.compile(
     r"^\| `(?P<path>[a-z0-9_.\[\]]+)` \| (?P<kind>[^|]+) \| (?P<default>[^|]*) \|", re.MULTILINE
 )
@@ -24,7 +25,7 @@ FROM_OTHER_FIELDS = {
 
 
 def described() -> dict[str, tuple[str, str]]:
-    rows = FIELD_ROW.finditer(SITE_DOCUMENT)
+    rows = FIELD_ROW.finditer(SITE_DOCUMENT + FEATURE_CODES)
     return {row["path"]: (row["kind"].strip(), row["default"].strip()) for row in rows}
 
 

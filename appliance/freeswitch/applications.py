@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from appliance.feature_codes import Code
 from appliance.freeswitch.flow import Flow
 from appliance.freeswitch.schedule import Schedule
 
@@ -59,7 +60,8 @@ class Mailbox:
 
 @dataclass(frozen=True, slots=True)
 class MediaPlan:
-    """All that a site document says of applications. time_zone: IANA name."""
+    """All that a site document says of applications. time_zone: IANA name. features: feature codes in force;
+    feature_language: what they speak."""
 
     time_zone: str = "Asia/Tokyo"
     domain: str = ""
@@ -68,6 +70,8 @@ class MediaPlan:
     schedules: tuple[Schedule, ...] = ()
     prompts: tuple[Prompt, ...] = ()
     mailboxes: tuple[Mailbox, ...] = ()
+    features: tuple[Code, ...] = ()
+    feature_language: str = "ja"
 
     def flow(self, flow_id: str) -> Flow | None:
         """The flow of that id."""

@@ -79,6 +79,14 @@ _TEXTS: dict[str, dict[str, str]] = {
         "en": "The number you have called is not in use.",
         "ja": "おかけになった番号は、使われておりません。",
     },
+    "your_number": {
+        "en": "The number of this telephone is:",
+        "ja": "この電話の内線番号は、",
+    },
+    "echo_begins": {
+        "en": "You will now hear what you say.",
+        "ja": "これから、お話しになった声がそのまま聞こえます。",
+    },
     "vm_enter_id": {
         "en": "Please enter the extension, followed by the hash key.",
         "ja": "内線番号を押し、最後にシャープを押してください。",

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from appliance.freeswitch import control_xml, flow_xml, names, schedule_xml, voicemail_xml
 from appliance.freeswitch.applications import Application, Kind, MediaPlan
+from appliance.freeswitch.feature_xml import extensions as feature_extensions
 from appliance.freeswitch.flow_xml import Prompts
 from appliance.freeswitch.quoting import word
 from appliance.freeswitch.schedule import State
@@ -69,7 +70,9 @@ def entry_context(plan: MediaPlan, prompts: Prompts) -> Element:
         ),
         name="nobody",
     )
-    return element("context", _arrival(), _clean_names(), *applications, *boxes, nobody, name=names.ENTRY)
+    features = feature_extensions(plan, prompts)
+    first = (_arrival(), _clean_names())
+    return element("context", *first, *applications, *boxes, *features, nobody, name=names.ENTRY)
 
 
 def _arrival() -> Element:

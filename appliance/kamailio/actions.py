@@ -34,7 +34,7 @@ class Outcome(StrEnum):
 PASS_OVER = frozenset({Outcome.NO_LIFE, Outcome.OVERLOADED, Outcome.FULL})
 """Outcomes that say something about the target, not about the callee: try the next one."""
 
-HERE = frozenset({NumberKind.EXTENSION, NumberKind.GROUP, NumberKind.APPLICATION})
+HERE = frozenset({NumberKind.EXTENSION, NumberKind.GROUP, NumberKind.APPLICATION, NumberKind.FEATURE})
 """Kinds of number that are answered at the box: it knows better than a cloud whether they can be reached."""
 
 PEERS = frozenset({StepKind.CLOUD, StepKind.GATEWAY})

@@ -7,7 +7,7 @@ and by never visiting a number twice.
 from collections.abc import Callable
 from dataclasses import replace
 
-from appliance.kamailio import presentation
+from appliance.kamailio import features, presentation
 from appliance.kamailio import reasons as no
 from appliance.kamailio.actions import PASS_OVER, Outcome, Step, StepKind
 from appliance.kamailio.call import MAX_FORWARDS, Call
@@ -15,17 +15,11 @@ from appliance.kamailio.dialplan import Number, read_dialled, read_inbound
 from appliance.kamailio.reasons import Reason
 from appliance.kamailio.route import EVERY, UNREACHABLE, Route, branch, one, refused, series, then
 from appliance.kamailio.trunks import clouds, gateways, last_resort, outside, refusal_of
-from appliance.kamailio.view import Extension, Group
+from appliance.kamailio.view import VOICEMAIL_CODE, Extension, Group
 from appliance.model import NumberKind
 
 CONTACT_LIFE_MS = 4_000
 """First sign of life from a telephone: three retransmissions (0.5, 1.5, 3.5 s), which a sleeping wireless phone needs."""
-
-MEDIA_LIFE_MS = 500
-"""First sign of life from FreeSWITCH, which is on this machine and says 100 within milliseconds; with a retransmission."""
-
-MEDIA_ANSWER_S = 10
-"""Applications answer at once; one that does not hangs."""
 
 RING_S = 120
 """How long a telephone rings when nothing follows."""
@@ -174,21 +168,22 @@ def application(call: Call, number: Number) -> Route:
         return refused(no.UNKNOWN_NUMBER)
     if found.number in call.forwards:
         return refused(no.FORWARD_LOOP)
-    answered = one(
-        Step(
-            StepKind.MEDIA,
-            found.kind,
-            (found.number,),
-            call.reason(Reason.APPLICATION),
-            caller=presentation.on_phone(call),
-            life_ms=MEDIA_LIFE_MS,
-            ring_s=MEDIA_ANSWER_S,
-        )
-    )
+    answered = one(features.media(call, found.kind, found.number))
     if not found.fallback:
         return answered.ending(no.NO_APPLICATIONS, EVERY)
     away = _passed_on(call.forwarded(found.number, Reason.APPLICATION_AWAY, None), found.fallback)
     return then(answered, away, EVERY).ending(away.refusal, EVERY)
+
+
+def feature(call: Call, number: Number) -> Route:
+    """A feature code."""
+    dialled = call.policy.feature(number.dialled)
+    if dialled is None:
+        return refused(no.UNKNOWN_NUMBER)
+    feature_id, argument = dialled
+    if feature_id == "voicemail_leave" and argument in call.policy.mailboxes:
+        return application(call, replace(number, extension=f"{VOICEMAIL_CODE}{argument}"))
+    return features.route_to(call, feature_id, argument)
 
 
 def nowhere(call: Call, number: Number) -> Route:
@@ -203,6 +198,7 @@ _DESTINATIONS: dict[NumberKind, Callable[[Call, Number], Route]] = {
     NumberKind.GROUP: group,
     NumberKind.REMOTE_EXTENSION: remote_extension,
     NumberKind.APPLICATION: application,
+    NumberKind.FEATURE: feature,
     NumberKind.UNKNOWN: nowhere,
 }
 """Kinds that are not listed are outside numbers."""

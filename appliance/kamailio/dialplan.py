@@ -25,7 +25,13 @@ UNPREFIXED_DIGITS_MIN = 9
 caller's number can be called back from the phone's list. Shorter strings stay inside the company."""
 
 INTERNAL = frozenset(
-    {NumberKind.EXTENSION, NumberKind.GROUP, NumberKind.REMOTE_EXTENSION, NumberKind.APPLICATION}
+    {
+        NumberKind.EXTENSION,
+        NumberKind.GROUP,
+        NumberKind.REMOTE_EXTENSION,
+        NumberKind.APPLICATION,
+        NumberKind.FEATURE,
+    }
 )
 
 _SEPARATORS = str.maketrans("", "", "-.() ")
@@ -57,6 +63,7 @@ def read_dialled(user: str, view: View) -> Number:
     return (
         _emergency(digits, readings, policy)
         or _internal(digits, view)
+        or _feature(digits, policy)
         or replace(_of_this_site(_outside(readings, policy), view), dialled=digits)
     )
 
@@ -154,6 +161,13 @@ def _internal(digits: str, view: View) -> Number | None:
     e164 = view.remote_extension(digits)
     if e164 is not None:
         return Number(NumberKind.REMOTE_EXTENSION, dialled=digits, extension=digits, e164=e164)
+    return None
+
+
+def _feature(digits: str, policy: Policy) -> Number | None:
+    """A feature code. Only what telephones of the site dial, or the site document names, is read as one."""
+    if digits.startswith("*") and policy.feature(digits) is not None:
+        return Number(NumberKind.FEATURE, dialled=digits, extension=digits)
     return None
 
 

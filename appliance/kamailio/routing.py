@@ -97,12 +97,23 @@ def _from_gateway(call: Call, number: Number) -> Route:
 
 def _from_media(call: Call, number: Number) -> Route:
     """What an application calls: numbers of this site, other sites' extensions, and those outside that the site document's
-    flows name. The caller chose none of them freely, so class of service does not apply."""
+    flows name. The caller chose none of them freely, so class of service does not apply. What it calls on an extension's behalf
+    is that extension's call. Of feature codes a flow can use none
+    but that which leaves a message: the others belong to telephones."""
+    if call.caller is not None:
+        return _from_phone(call, number)
+    if number.kind is NumberKind.FEATURE and not _leaves_message(call, number):
+        return refused(no.UNKNOWN_NUMBER)
     if number.kind in INTERNAL:
         return route_to(call, number)
     if number.dialled in call.policy.application_calls:
         return route_to(replace(call, listed=True), number)
     return refused(no.UNKNOWN_NUMBER if number.kind is NumberKind.UNKNOWN else no.NO_RELAY)
+
+
+def _leaves_message(call: Call, number: Number) -> bool:
+    dialled = call.policy.feature(number.dialled)
+    return dialled is not None and dialled[0] == "voicemail_leave"
 
 
 def _own_numbers(call: Call) -> frozenset[str]:

@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from appliance.feature_codes import Code
 from appliance.kamailio.view import Application, Extension, Group, Peer, Policy
 from appliance.model import CallControl, UpstreamAuth
 
@@ -64,6 +65,7 @@ def policy(doc: str) -> Policy:
         ),
         "application_calls": tuple(known.get("application_calls", ())),
         "mailboxes": tuple(known.get("mailboxes", ())),
+        "codes": tuple(Code(**_known(one, Code)) for one in known.get("codes", ())),
     }
     return Policy(
         **known

@@ -6,6 +6,7 @@ The values are the route snapshot's rows in the shape routing reads them. Openin
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from appliance.feature_codes import Code
 from appliance.model import CallControl, LinkState, UpstreamAuth
 
 
@@ -60,6 +61,10 @@ class Peer:
 VOICEMAIL_CODE = "*98"
 """Before an extension's number: leave a message in its box. Forwarding and overflow may name it."""
 
+FEATURE_USER = "feature-"
+"""Before a feature's id, and a hyphen and what was dialled behind its code: what FreeSWITCH is called by. No telephone can
+dial it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Application:
@@ -75,7 +80,7 @@ class Application:
 class Policy:
     """What holds for the whole site. See `docs/site-document.md` for each field's meaning and default.
     application_calls: outside numbers, as dialled, that the site's flows call; FreeSWITCH may call no others.
-    mailboxes: extensions that have a voicemail box."""
+    mailboxes: extensions that have a voicemail box. codes: feature codes in force, those alone that are dialled."""
 
     site_id: str
     version: int
@@ -100,6 +105,7 @@ class Policy:
     applications: tuple[Application, ...] = ()
     application_calls: tuple[str, ...] = ()
     mailboxes: tuple[str, ...] = ()
+    codes: tuple[Code, ...] = ()
 
     def application(self, number: str) -> Application | None:
         """The application of that number. There are a few dozen at most, so they are gone through. A code and the number of
@@ -109,6 +115,14 @@ class Policy:
         for one in self.applications:
             if one.number == number:
                 return one
+        return None
+
+    def feature(self, digits: str) -> tuple[str, str] | None:
+        """Id of the feature that was dialled, and what followed its code."""
+        for one in self.codes:
+            argument = one.argument(digits)
+            if argument is not None:
+                return one.id, argument
         return None
 
 

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 from appliance.box import Box
-from appliance.freeswitch import prompt_texts, render, speech, voicemail_xml
+from appliance.freeswitch import prompt_texts, prompts_used, render, speech
 from appliance.freeswitch.applications import MediaPlan
 from appliance.freeswitch.ask import Address, FreeSwitchSilent, ask
 from appliance.layout import Layout
@@ -40,20 +40,7 @@ class FreeSwitch:
             PROMPTS.mkdir(parents=True, exist_ok=True)
             shutil.rmtree(folder, ignore_errors=True)
             folder.symlink_to(PROMPTS)
-        used = {
-            prompt for flow in plan.flows for node in flow.nodes for prompt in (*node.prompts, *node.again)
-        }
-        used |= {prompt for one in plan.applications for prompt in one.prompts} | prompt_texts.GENERAL
-        if plan.mailboxes:
-            used |= voicemail_xml.PROMPTS
-        spoken_in = {flow.language for flow in plan.flows} | {one.language for one in plan.applications}
-        spoken_in |= {box.language for box in plan.mailboxes}
-        spoken = [
-            one
-            for one in prompt_texts.catalogue(plan.prompts)
-            if one.prompt in used and one.language in spoken_in
-        ]
-        made = speech.ensure(spoken, PROMPTS)
+        made = speech.ensure(prompts_used.of(plan), PROMPTS)
         render.write_site(plan, version / "freeswitch", folder)
         return made.failed
 

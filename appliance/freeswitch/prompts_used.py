@@ -1,0 +1,21 @@
+"""Which prompts a site needs as audio: what its applications name, and what the box says by itself. Pure."""
+
+from appliance.freeswitch import feature_xml, voicemail_xml
+from appliance.freeswitch.applications import MediaPlan
+from appliance.freeswitch.prompt_texts import GENERAL, Spoken, catalogue
+
+
+def of(plan: MediaPlan) -> list[Spoken]:
+    """In the languages that somebody speaks at this site."""
+    named = {prompt for flow in plan.flows for node in flow.nodes for prompt in (*node.prompts, *node.again)}
+    named |= {prompt for one in plan.applications for prompt in one.prompts} | GENERAL
+    if plan.mailboxes:
+        named |= voicemail_xml.PROMPTS
+    spoken = {flow.language for flow in plan.flows} | {one.language for one in plan.applications}
+    spoken |= {box.language for box in plan.mailboxes}
+    return [
+        one
+        for one in catalogue(plan.prompts)
+        if (one.language in spoken and one.prompt in named)
+        or (one.language == plan.feature_language and one.prompt in feature_xml.PROMPTS)
+    ]

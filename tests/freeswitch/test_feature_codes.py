@@ -1,0 +1,99 @@
+"""The matrix of feature codes: every code of the table that works is dialled from a telephone, and what it does is heard.
+
+A row is a coroutine with the feature's id; a feature that is `ready` and has none fails tests/test_feature_codes.py. Rows
+share one lab, so each leaves things as it found them.
+"""
+
+import hashlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+import pytest_asyncio
+
+from appliance import site
+from appliance.feature_codes import FEATURES
+from tests.lab.lab import Lab, Parts
+from tests.lab.phone import PhoneCall
+from tests.lab.site_document import REALM
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module")]
+
+PIN = "40718"
+
+Row = Callable[[Lab], Awaitable[None]]
+ROWS: dict[str, Row] = {}
+CODES = {feature.id: feature.code for feature in FEATURES}
+
+
+def row(feature_id: str) -> Callable[[Row], Row]:
+    """A row of the matrix."""
+
+    def enter(walk: Row) -> Row:
+        ROWS[feature_id] = walk
+        return walk
+
+    return enter
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def lab() -> AsyncIterator[Lab]:
+    parts = Parts(phones=4, cloud_phones=0, cloud=False, carrier=False, freeswitch=True)
+    digest = hashlib.md5(f"202:{REALM}:{PIN}".encode(), usedforsecurity=False).hexdigest()
+    document = {
+        "call_control": "local",
+        "feature_codes": {"language": "en"},
+        "mailboxes": [{"number": "202", "code_md5": digest, "language": "en"}],
+    }
+    async with Lab(parts, document) as lab:
+        yield lab
+
+
+@pytest_asyncio.fixture(autouse=True, loop_scope="module")
+async def tidy(lab: Lab) -> AsyncIterator[None]:
+    yield
+    for phone in lab.phones.values():
+        await phone.behave(answer_after_s=0.0)
+        for call in phone.calls:
+            if call.state != "closed":
+                await call.hangup()
+
+
+async def hears(lab: Lab, call: PhoneCall, prompt: str, timeout_s: float = 20.0) -> None:
+    """The prompt's own audio arrives at the telephone."""
+    assert lab.box.freeswitch is not None
+    plan = site.loads(lab.box.layout.document(lab.version).read_bytes()).media
+    await call.wait_hears_prompt(lab.box.freeswitch.prompt(plan, prompt, "en"), timeout_s)
+
+
+@pytest.mark.parametrize("feature_id", [feature.id for feature in FEATURES if feature.ready])
+async def test_the_code_does_what_the_table_says(lab: Lab, feature_id: str) -> None:
+    await ROWS[feature_id](lab)
+
+
+@row("voicemail_own")
+async def _(lab: Lab) -> None:
+    call = await lab.phones["202"].call(CODES["voicemail_own"])
+    await hears(lab, call, "vm_enter_pin")
+
+
+@row("voicemail_leave")
+async def _(lab: Lab) -> None:
+    call = await lab.phones["201"].call(f"{CODES['voicemail_leave']}202")
+    await hears(lab, call, "vm_record")
+    await call.hangup()
+    nobody = await lab.phones["201"].call(f"{CODES['voicemail_leave']}203")
+    await hears(lab, nobody, "no_such_number")
+
+
+@row("echo")
+async def _(lab: Lab) -> None:
+    call = await lab.phones["201"].call(CODES["echo"])
+    await hears(lab, call, "echo_begins")
+    await call.wait_hears(lab.phones["201"].tone_hz, timeout_s=15)
+
+
+@row("announce_number")
+async def _(lab: Lab) -> None:
+    call = await lab.phones["203"].call(CODES["announce_number"])
+    for prompt in ("your_number", "number_2", "number_0", "number_3"):
+        await hears(lab, call, prompt)
