@@ -1,8 +1,8 @@
 """The pieces that numbers, dates and times are said with, and how each is read. Values only; pure.
 
 Each piece is a prompt of its own, so that numbers sound as the other prompts do. Japanese pieces are as long as a sound
-change reaches: 三百 is one piece (さんびゃく), 三百六十五 three. Readings: NHK's dictionary of pronunciation; of two that are
-in use the one that is not mistaken on the telephone (七: なな, but しちじ and しちがつ, which have no other).
+change reaches: 三百 is one piece (さんびゃく), 三百六十五 three. Of two readings that are
+in use it is the one that nobody mistakes on the telephone (七: なな, but しちじ and しちがつ, which have no other).
 """
 
 from dataclasses import dataclass
