@@ -15,6 +15,7 @@ AMPLITUDE = 6_000
 FADE_S = 0.01
 """A tone that begins or ends at once clicks."""
 
+SILENCE_S = 0.02
 
 CHORDS_HZ = (
     (261.6, 329.6, 392.0, 523.3),
@@ -39,6 +40,11 @@ def write_tone(path: Path) -> None:
             level = min(1.0, index / fade, (count - index) / fade) * AMPLITUDE if sounding else 0.0
             samples.append(int(level * math.sin(2 * math.pi * TONE_HZ * index / RATE_HZ)))
     _write(path, samples)
+
+
+def write_silence(path: Path) -> None:
+    """Write what is played where nothing is to be heard. Blocks on disk. Raises OSError."""
+    _write(path, [0] * int(SILENCE_S * RATE_HZ))
 
 
 def write_hold_music(path: Path) -> None:

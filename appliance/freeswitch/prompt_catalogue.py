@@ -181,6 +181,14 @@ _TEXTS: dict[str, dict[str, str]] = {
         "en": "Message number",
         "ja": "メッセージ番号、",
     },
+    "vm_from": {
+        "en": "From:",
+        "ja": "発信者は、",
+    },
+    "vm_withheld": {
+        "en": "From a caller who does not give a number.",
+        "ja": "発信者番号は、通知されていません。",
+    },
     "vm_more": {
         "en": "more than thirty",
         "ja": "三十件以上です。",

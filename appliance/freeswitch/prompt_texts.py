@@ -10,6 +10,7 @@ from pathlib import PurePath
 
 from appliance.freeswitch.applications import MediaPlan, Prompt
 from appliance.freeswitch.prompt_catalogue import BUILT_IN
+from appliance.freeswitch.spoken_pieces import PIECES, PREFIX
 
 LANGUAGES = ("en", "ja")
 
@@ -19,16 +20,18 @@ VOICE_EDITION = 1
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
-    """One text in one language. file: name of its audio below the folder of prompts."""
+    """One text in one language. file: name of its audio below the folder of prompts. piece: it is said within a sentence,
+    so hardly any silence is around it."""
 
     prompt: str
     language: str
     text: str
+    piece: bool = False
 
     @property
     def file(self) -> str:
         """ "ja/0123456789abcdef.wav"."""
-        said = f"{VOICE_EDITION}\0{self.language}\0{self.text}"
+        said = f"{VOICE_EDITION}\0{self.language}\0{self.text}" + ("\0piece" if self.piece else "")
         return f"{self.language}/{hashlib.sha256(said.encode()).hexdigest()[:16]}.wav"
 
 
@@ -38,6 +41,12 @@ def catalogue(own: Iterable[Prompt]) -> tuple[Spoken, ...]:
     for prompt in (*BUILT_IN, *own):
         said |= {(prompt.id, language): text for language, text in prompt.texts}
     return tuple(Spoken(name, language, text) for (name, language), text in sorted(said.items()))
+
+
+def pieces(language: str) -> tuple[Spoken, ...]:
+    """What numbers, dates and times are said with."""
+    found = PIECES[language].items()
+    return tuple(Spoken(PREFIX + name, language, piece.text, piece=True) for name, piece in found)
 
 
 def languages(spoken: Iterable[Spoken]) -> Mapping[str, frozenset[str]]:

@@ -2,7 +2,7 @@
 
 from appliance.freeswitch import feature_xml, voicemail_xml
 from appliance.freeswitch.applications import MediaPlan
-from appliance.freeswitch.prompt_texts import GENERAL, Spoken, catalogue
+from appliance.freeswitch.prompt_texts import GENERAL, Spoken, catalogue, pieces
 
 
 def of(plan: MediaPlan) -> list[Spoken]:
@@ -13,9 +13,10 @@ def of(plan: MediaPlan) -> list[Spoken]:
         named |= voicemail_xml.PROMPTS
     spoken = {flow.language for flow in plan.flows} | {one.language for one in plan.applications}
     spoken |= {box.language for box in plan.mailboxes}
-    return [
+    sentences = [
         one
         for one in catalogue(plan.prompts)
         if (one.language in spoken and one.prompt in named)
         or (one.language == plan.feature_language and one.prompt in feature_xml.PROMPTS)
     ]
+    return [*sentences, *(piece for language in sorted(spoken) for piece in pieces(language))]

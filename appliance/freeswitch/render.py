@@ -7,14 +7,13 @@ own user alone.
 import os
 import re
 import secrets
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import TZPATH, ZoneInfo, ZoneInfoNotFoundError
 
 from appliance.box import Box
 from appliance.errors import KyusaiError
-from appliance.freeswitch import audio_files, prompt_texts, settings_xml, site_xml
+from appliance.freeswitch import audio_files, prompt_texts, prompts_used, settings_xml, site_xml, stand_ins
 from appliance.freeswitch.applications import MediaPlan
 from appliance.layout import Layout
 
@@ -22,9 +21,6 @@ SECRET_MODE = 0o600
 PRIVATE_MODE = 0o640
 PASSWORD_BYTES = 24
 """192 bits: nobody guesses it, and the event socket slows nobody down who tries."""
-
-MISSING_PROMPT = "missing.wav"
-"""What is heard where a prompt's audio is not there: a sign, not silence."""
 
 _SAFE_PATH = re.compile(r"/[A-Za-z0-9_./-]*", re.ASCII)
 
@@ -98,17 +94,18 @@ def write_site(
     Blocks on disk. Raises OSError, `KyusaiError`.
     """
     check_path(prompts_dir)
-    instead = prompts_dir / MISSING_PROMPT
-    if not instead.exists():
-        audio_files.write_tone(instead)
     _hold_music(prompts_dir)
-    audio, missing = _audio(prompt_texts.paths(plan, prompts_dir), str(instead))
+    used = prompts_used.of(plan)
+    stand_ins.lay((one.file for one in used), prompts_dir)
+    stand_ins.link_pieces(prompts_dir)
+    waiting = set(stand_ins.waiting((one.file for one in used), prompts_dir))
+    audio = prompt_texts.paths(plan, prompts_dir)
     moment = now or datetime.now(UTC)
-    texts = site_xml.files(plan, audio, posix_rule(plan.time_zone), moment.year)
+    texts = site_xml.files(plan, audio, posix_rule(plan.time_zone), moment.year, str(prompts_dir))
     folder.mkdir(mode=0o750, parents=True, exist_ok=True)
     for name, text in texts.items():
         _replace(folder / name, text, PRIVATE_MODE)
-    return missing
+    return tuple(f"{one.prompt}/{one.language}" for one in used if one.file in waiting)
 
 
 def posix_rule(time_zone: str) -> str:
@@ -151,13 +148,6 @@ def _hold_music(prompts_dir: Path) -> None:
     path = prompts_dir / "moh" / "hold.wav"
     if not path.exists():
         audio_files.write_hold_music(path)
-
-
-def _audio(
-    paths: Mapping[tuple[str, str], str], instead: str
-) -> tuple[dict[tuple[str, str], str], tuple[str, ...]]:
-    there = {key: path if Path(path).is_file() else instead for key, path in paths.items()}
-    return there, tuple("/".join(key) for key, path in there.items() if path == instead)
 
 
 def _replace(path: Path, text: str, mode: int) -> None:

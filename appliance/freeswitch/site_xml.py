@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from appliance.freeswitch import control_xml, flow_xml, names, schedule_xml, voicemail_xml
+from appliance.freeswitch import control_xml, flow_xml, languages_xml, names, schedule_xml, voicemail_xml
 from appliance.freeswitch.applications import Application, Kind, MediaPlan
 from appliance.freeswitch.feature_xml import extensions as feature_extensions
 from appliance.freeswitch.flow_xml import Prompts
@@ -21,8 +21,11 @@ CODE_WAIT_MS = 8_000
 """For a code that a caller has to look up."""
 
 
-def files(plan: MediaPlan, prompts: Prompts, posix_zone: str, this_year: int) -> dict[str, str]:
-    """File name -> text. prompts: see `flow_xml.Prompts`. posix_zone: rule of the site's time zone, such as "JST-9"."""
+def files(
+    plan: MediaPlan, prompts: Prompts, posix_zone: str, this_year: int, folder: str = "/nowhere"
+) -> dict[str, str]:
+    """File name -> text. prompts: see `flow_xml.Prompts`. posix_zone: rule of the site's time zone, such as "JST-9".
+    folder: of prompts."""
     contexts = [
         entry_context(plan, prompts),
         *(flow_xml.context(flow, prompts) for flow in plan.flows),
@@ -30,11 +33,16 @@ def files(plan: MediaPlan, prompts: Prompts, posix_zone: str, this_year: int) ->
         control_xml.context(),
     ]
     return {
-        "globals.xml": text(Global(names.DOMAIN, plan.domain or "box.invalid")),
+        "globals.xml": text(
+            Global(names.DOMAIN, plan.domain or "box.invalid"),
+            # For dates that are said, and voicemail's word on who has called.
+            Global("timezone", plan.time_zone),
+            Global("vm_announce_cid", "true"),
+        ),
         "dialplan.xml": text(*contexts),
         "configuration.xml": text(schedule_xml.time_zones(plan.time_zone, posix_zone)),
         "directory.xml": text(voicemail_xml.directory(plan.mailboxes, plan.domain or "box.invalid")),
-        "languages.xml": text(voicemail_xml.languages(prompts, {box.language for box in plan.mailboxes})),
+        "languages.xml": text(languages_xml.section(plan, prompts, folder)),
     }
 
 

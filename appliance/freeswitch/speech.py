@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +37,9 @@ PIECE_S = 0.02
 EDGE_S = 0.15
 """Silence kept before and after: what begins at once is cut off by a telephone that has just opened its ear."""
 
+PIECE_EDGE_S = 0.03
+"""The same for a piece of a number: with more it would be said word by word."""
+
 ESPEAK_WORDS_PER_MINUTE = 150
 ESPEAK_TIMEOUT_S = 20
 VOICES = {"en": "en-us", "ja": "ja"}
@@ -52,26 +55,36 @@ class Made:
     failed: tuple[str, ...]
 
 
-def ensure(spoken: Iterable[Spoken], folder: Path) -> Made:
+def ensure(
+    spoken: Sequence[Spoken], folder: Path, tell: Callable[[Spoken, str], None] = lambda _one, _why: None
+) -> Made:
     """Synthesise every prompt whose file is not there yet. Takes a fraction of a second for each; never raises for one
-    prompt that cannot be made."""
+    prompt that cannot be made. Killed, it is begun again and makes the rest. tell: called after each with why it could not
+    be made, "" if it was."""
     made: list[Path] = []
     failed: list[str] = []
-    for one in spoken:
-        path = folder / one.file
-        if path.is_file():
-            continue
+    for one in missing(spoken, folder):
+        path, why = folder / one.file, ""
         try:
-            _write(path, levelled(*_synthesiser(one.language)(one.text, one.language)))
+            edge_s = PIECE_EDGE_S if one.piece else EDGE_S
+            _write(path, levelled(*_synthesiser(one.language)(one.text, one.language), edge_s=edge_s))
         except (KyusaiError, OSError, RuntimeError, ValueError, subprocess.SubprocessError) as error:
-            failed.append(f"{one.prompt}/{one.language}: {error}")
+            why = f"{one.prompt}/{one.language}: {error}"
+            failed.append(why)
         else:
             made.append(path)
+        tell(one, why)
     return Made(tuple(made), tuple(failed))
 
 
-def levelled(samples: Samples, rate_hz: int) -> Samples:
-    """Speech of any rate and level as a prompt: `RATE_HZ`, `LOUDNESS_DBFS`, its outer silence of `EDGE_S`. Full scale is 1.
+def missing(spoken: Sequence[Spoken], folder: Path) -> list[Spoken]:
+    """Prompts that have no audio yet; a link in its place is a stand-in."""
+    there = {one.file: folder / one.file for one in spoken}
+    return [one for one in spoken if there[one.file].is_symlink() or not there[one.file].is_file()]
+
+
+def levelled(samples: Samples, rate_hz: int, edge_s: float = EDGE_S) -> Samples:
+    """Speech of any rate and level as a prompt: `RATE_HZ`, `LOUDNESS_DBFS`, its outer silence of `edge_s`. Full scale is 1.
 
     Raises ValueError for silence."""
     wide = resampled(samples, rate_hz)
@@ -84,7 +97,7 @@ def levelled(samples: Samples, rate_hz: int) -> Samples:
     first, last = speaking[0] * size, (speaking[-1] + 1) * size
     gain = 10 ** (LOUDNESS_DBFS / 20) / float(np.sqrt(np.mean(power[speaking])))
     gain = min(gain, 10 ** (PEAK_DBFS / 20) / float(np.abs(wide).max()))
-    edge = np.zeros(int(EDGE_S * RATE_HZ))
+    edge = np.zeros(int(edge_s * RATE_HZ))
     return np.concatenate([edge, wide[first:last] * gain, edge])
 
 

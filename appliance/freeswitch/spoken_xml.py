@@ -43,9 +43,9 @@ def go(macro: str, data: str = "$1") -> Element:
 
 def when(pattern: str, *actions: Element, last: bool = True) -> Element:
     """What is done with data that `pattern` fits; with `last` nothing else is tried then."""
-    return element(
-        "input", element("match", *actions), pattern=pattern, break_on_match="true" if last else "false"
-    )
+    # FreeSWITCH writes this one attribute with underscores.
+    told = {"pattern": pattern, "break_on_match": "true" if last else "false"}
+    return Element("input", told, (element("match", *actions),))
 
 
 def macro(name: str, *inputs: Element) -> Element:

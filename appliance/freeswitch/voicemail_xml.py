@@ -6,7 +6,7 @@ box is opened by its PIN, of which FreeSWITCH knows the digest alone (`vm-a1-has
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from appliance.freeswitch import names
+from appliance.freeswitch import names, spoken_xml
 from appliance.freeswitch.applications import Mailbox
 from appliance.freeswitch.quoting import word
 from appliance.freeswitch.xml import Element, Node, action, element, param
@@ -79,8 +79,6 @@ SENTENCES = {
 
 SILENT = (
     "voicemail_hello",
-    "voicemail_say_date",
-    "voicemail_say_phone_number",
     "voicemail_say_number",
     "voicemail_say_name",
 )
@@ -93,7 +91,11 @@ ACKNOWLEDGED = {
 }
 
 PROMPTS = frozenset(
-    {*SENTENCES.values(), *ACKNOWLEDGED.values(), "vm_new", "vm_old", "vm_message", "vm_more"}
+    {
+        *SENTENCES.values(),
+        *ACKNOWLEDGED.values(),
+        *("vm_new", "vm_old", "vm_message", "vm_more", "vm_from", "vm_withheld"),
+    }
 ) | {f"number_{number}" for number in range(COUNTED_MAX + 1)}
 """All that voicemail may say."""
 
@@ -115,7 +117,7 @@ def settings(folder: str) -> tuple[Element, ...]:
         ("digit-timeout", 10_000),
         ("max-retries", 3),
         ("tone-spec", "%(600,0,640)"),
-        ("play-date-announcement", "never"),
+        ("play-date-announcement", "first"),
         ("db-password-override", "true"),
         ("allow-empty-password-auth", "false"),
         ("callback-dialplan", "XML"),
@@ -125,26 +127,20 @@ def settings(folder: str) -> tuple[Element, ...]:
     return element("settings"), element("profiles", profile)
 
 
-def languages(audio: Audio, spoken: Iterable[str]) -> Element:
-    """The phrases, for FreeSWITCH's section "languages". spoken: languages that the site's boxes speak."""
-    found = [
-        element(
-            "language",
-            element("phrases", element("macros", *_macros(audio, language))),
-            name=language,
-            say_module=language,
-            sound_prefix="/nowhere",
-        )
-        for language in sorted(set(spoken))
-    ]
-    return Element("section", {"name": "languages"}, tuple(found))
-
-
-def _macros(audio: Audio, language: str) -> Iterator[Element]:
+def macros(audio: Audio, language: str) -> Iterator[Element]:
+    """The module's phrases, for FreeSWITCH's section "languages"."""
     for name, prompt in SENTENCES.items():
         yield _macro(name, _said("^", audio, language, prompt))
     for name in SILENT:
         yield _macro(name, element("input", element("match", _quiet()), pattern="^"))
+    yield _macro(
+        "voicemail_say_phone_number",
+        _said("^(?![+]?[0-9]{2,20}$)", audio, language, "vm_withheld"),
+        spoken_xml.when(
+            "^([+]?[0-9]+)$", *_played(audio, language, "vm_from"), spoken_xml.go("say_telephone")
+        ),
+    )
+    yield _macro("voicemail_say_date", spoken_xml.when("^([0-9]+)$", spoken_xml.go("say_moment")))
     yield _macro(
         "voicemail_ack",
         *(_said(f"^{what}$", audio, language, prompt) for what, prompt in ACKNOWLEDGED.items()),
@@ -166,10 +162,11 @@ def _counted(audio: Audio, language: str) -> Iterator[Element]:
 
 
 def _said(pattern: str, audio: Audio, language: str, *prompts: str) -> Element:
-    played = (
-        element("action", function="play-file", data=word(audio[prompt, language])) for prompt in prompts
-    )
-    return element("input", element("match", *played), pattern=pattern, break_on_match="true")
+    return spoken_xml.when(pattern, *_played(audio, language, *prompts))
+
+
+def _played(audio: Audio, language: str, *prompts: str) -> list[Element]:
+    return [element("action", function="play-file", data=word(audio[prompt, language])) for prompt in prompts]
 
 
 def _quiet() -> Element:

@@ -1,5 +1,6 @@
 """What is laid down for FreeSWITCH: who may read it, what lies where, and what happens to odd folders and missing prompts."""
 
+import re
 import stat
 import tempfile
 import wave
@@ -13,7 +14,7 @@ import pytest
 from appliance import box as box_settings
 from appliance.box import Box
 from appliance.errors import KyusaiError
-from appliance.freeswitch import render
+from appliance.freeswitch import render, stand_ins
 from appliance.layout import Layout
 from tests.helpers.flows import bye, menu, plan_of
 
@@ -84,7 +85,10 @@ def test_a_site_s_files_are_xml_and_name_what_is_missing(tmp_path: Path) -> None
     for name, text in written.items():
         ET.fromstring(f"<x>{text}</x>")  # noqa: S314 - made by ourselves
         assert text, name
-    assert str(tmp_path / "prompts" / render.MISSING_PROMPT) in written["dialplan.xml"]
+    named = set(re.findall(rf"{tmp_path}/prompts/en/[0-9a-f]+[.]wav", written["dialplan.xml"]))
+    assert len(named) == 2
+    for file in named:  # two tones are heard until the audio takes their place
+        assert Path(file).resolve() == tmp_path / "prompts" / stand_ins.MISSING
 
 
 @pytest.mark.parametrize("name", ["missing.wav", "moh/hold.wav"])

@@ -34,7 +34,7 @@ class Macros:
             matched = True
             for action in one.findall("match/action"):
                 played += self._do(action, found, group, depth)
-            if one.get("break_on_match", one.get("break-on-match")) == "true":
+            if one.get("break_on_match") == "true":
                 break
         assert matched, f"nothing of {macro} fits {data!r}"
         return played

@@ -78,7 +78,7 @@ NUMBERS_JA = {
     "キューセンキューヒャクキュージューキューマン"
     "キューセンキューヒャクキュージューキュー",
 }
-"""As "Japanese numerals" and "Japanese counter word" of Wikipedia have it. What reads aloud is asked too: test_spoken_readings."""
+"""After "Japanese numerals" and "Japanese counter word" of Wikipedia; see test_spoken_readings too."""
 
 DAYS_JA = (
     "ツイタチ フツカ ミッカ ヨッカ イツカ ムイカ ナノカ ヨーカ ココノカ トーカ "
