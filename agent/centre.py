@@ -22,11 +22,15 @@ from agent.config import ConfigKeeper
 from agent.config_check import Trust
 from agent.contact import Contact
 from agent.identity import Enrolled, load_enrolled, load_or_make, save_enrolled
+from agent.journal_events import Moment
 from agent.key_chain import document_keys, extended
 from agent.key_rotation import rotate
 from agent.logs import Logger
 from agent.pacer import Monitor, Pacer, no_monitor
 from agent.receipts import Receipts, Standing
+from agent.record_retain import RecordRetention
+from agent.record_retention import Reason as RecordReason
+from agent.record_retention import Sort
 from agent.recording_table import RecordingTable
 from agent.recording_upload import CONNECTIONS, RecordingSender
 from agent.retain import GivenUp, Retention, run_retention
@@ -48,7 +52,7 @@ from agent.upload import RecordSender
 from appliance.box import Box
 from appliance.errors import KyusaiError
 from appliance.layout import Layout
-from appliance.site_model import Keeping
+from appliance.site_model import RECORDS_KEPT, Keeping
 from cloudsync.wire import HEARTBEAT_INTERVAL_S, ConfigKey
 
 HEARTBEAT_JITTER = 0.9, 1.1
@@ -85,6 +89,7 @@ class Centre:
         self._table: RecordingTable | None = None
         self._recordings: RecordingSender | None = None
         self._retention: Retention | None = None
+        self._record_retention: RecordRetention | None = None
         self._bulk: CloudClient | None = None
         self._line = BulkLine()
         self._pacer = Pacer(lambda: config.site, self._calls_up, self._line, monitor)
@@ -157,6 +162,7 @@ class Centre:
             "recordings": lambda: self._keep_recordings(table),
             "pace": self._pacer.run,
             "retention": lambda: self._keep_retention(spool),
+            "record_retention": lambda: self._keep_record_retention(spool),
         }
 
     def nudge(self) -> None:
@@ -200,16 +206,35 @@ class Centre:
         def busy() -> frozenset[str]:
             return self._recordings.busy if self._recordings else frozenset()
 
-        def keeping() -> Keeping:
-            return self._config.site.keeping if self._config.site else Keeping()
+        def look(now: Moment, passed_s: float) -> list[tuple[str, Reason]]:
+            keeping = self._config.site.keeping if self._config.site else Keeping()
+            return retention.look(keeping, now, passed_s)
 
-        def gone(recording_id: str, why: Reason) -> None:
-            self._log.warning("recording_given_up", recording=recording_id, why=why.value)
+        def gone(one: tuple[str, Reason]) -> None:
+            self._log.warning("recording_given_up", recording=one[0], why=one[1].value)
             self._send.nudge.set()
 
-        self._retention = self._retention or Retention(spool, enrolled.site_id, enrolled.box_id, busy)
+        retention = self._retention or Retention(spool, enrolled.site_id, enrolled.box_id, busy)
+        self._retention = retention
         report = self._report("retention")
-        await run_retention(self._retention, keeping, clock.now, Switches(self._upload.stop), report, gone)
+        await run_retention(look, clock.now, Switches(self._upload.stop), report, gone)
+
+    async def _keep_record_retention(self, spool: Spool) -> None:
+        enrolled = (await self.enrolled()).enrolment
+        retention = await asyncio.to_thread(RecordRetention, spool, enrolled.site_id, enrolled.box_id)
+        self._record_retention = retention
+
+        def look(now: Moment, passed_s: float) -> list[tuple[Sort, RecordReason, int]]:
+            keeping = self._config.site.record_keeping if self._config.site else RECORDS_KEPT
+            return retention.look(keeping, now, passed_s)
+
+        def gone(one: tuple[Sort, RecordReason, int]) -> None:
+            sort, why, count = one
+            self._log.warning("records_given_up", about=sort, sort=sort.value, why=why.value, count=count)
+            self._send.nudge.set()
+
+        report = self._report("record_retention")
+        await run_retention(look, clock.now, Switches(self._send.stop), report, gone)
 
     def _keys(self) -> tuple[ConfigKey, ...]:
         return self.enrolment.enrolment.config_keys if self.enrolment else ()
@@ -312,12 +337,14 @@ class Centre:
         return SpoolStatus(
             parked_reasons=reasons(spool) if parked else {},
             recordings_given_up={Reason.AGE.value: lost.age, Reason.SIZE.value: lost.size},
+            records_given_up=self._record_retention.given_up if self._record_retention else {},
             upload_kbit_s=_kbit_s(self._pacer.rate_bytes_s),
             upload_limit_kbit_s=_kbit_s(self._pacer.limit_bytes_s),
             upload_queue_ms=round(self._pacer.queue_ms, 1),
             numbered=depth.next_seq - 1,
             receipt_seq=receipt.seq if receipt else 0,
             receipt_count=receipt.count if receipt else 0,
+            receipt_given_up=receipt.given_up if receipt else 0,
             receipt_utc=receipt.utc if receipt else "",
             receipt_problem=standing.problem,
             recordings_parked=recordings.parked if recordings else 0,

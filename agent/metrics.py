@@ -273,6 +273,15 @@ METRICS: tuple[tuple[Spec, Read], ...] = (
         ],
     ),
     (
+        Spec(
+            "records_given_up_total",
+            "counter",
+            "Statistics and plain events given up before the centre had them, by sort: figures, outage_figures, event.",
+            ("kind",),
+        ),
+        lambda status: [((sort,), float(count)) for sort, count in status.spool.records_given_up.items()],
+    ),
+    (
         Spec("upload_limit_bytes", "gauge", "Bytes per second that recordings may take now; none: no limit."),
         lambda status: _one(None if status.spool.upload_kbit_s is None else status.spool.upload_kbit_s * 125),
     ),

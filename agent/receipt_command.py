@@ -74,10 +74,13 @@ def verify(
                 )
     if as_json:
         told_of = {"site": receipt.site_id, "received": receipt.count, "of": receipt.seq, "utc": receipt.utc}
-        typer.echo(json.dumps({**told_of, "key_id": receipt.key_id, "complete": receipt.complete}))
+        told_of |= {"given_up": receipt.given_up, "key_id": receipt.key_id, "complete": receipt.complete}
+        typer.echo(json.dumps(told_of))
         return
     figures = {"site": receipt.site_id, "count": receipt.count, "seq": receipt.seq, "utc": receipt.utc}
     typer.echo(text("agent.receipt.good", LANG, **figures))
+    if receipt.given_up:
+        typer.echo(text("agent.receipt.given_up", LANG, count=receipt.given_up))
     if records is not None:
         typer.echo(text("agent.receipt.records_fit", LANG, seq=receipt.seq))
 

@@ -16,12 +16,16 @@ from agent.identity import signed_by, write_private
 from agent.spool import Spool
 from agent.spool_chain import Chain
 from cloudsync.wire import (
+    EVENT_GIVEN_UP,
     GENESIS_HASH,
     ConfigKey,
+    GivenUpRun,
     LedgerReceipt,
     Record,
+    RecordKind,
     WireError,
     as_json,
+    given_up_runs,
     hash_fits,
     ledger_receipt_from,
     ledger_signing_bytes,
@@ -50,16 +54,47 @@ def problem(receipt: LedgerReceipt, keys: Iterable[ConfigKey], site_id: str = ""
 
 
 def chain_problem(receipt: LedgerReceipt, records: Iterable[Record]) -> str:
-    """Why `records` (all of 1..seq, in order) are not those of the receipt, with the number; "" when they are."""
-    before, seq = GENESIS_HASH, 0
-    for record in records:
+    """Why `records` (all of 1..seq, in order) are not those of the receipt, with the number; "" when they are.
+
+    Numbers that an event of theirs names as given up may be missing: their hashes are in it, and so in the chain."""
+    held = list(records)
+    given_up = _given_up(held)
+    before, seq, gone = GENESIS_HASH, 0, 0
+    for record in held:
+        while seq < receipt.seq and record.seq != seq + 1 and given_up.get(seq + 1, ("",))[0] == before:
+            seq, before, gone = seq + 1, given_up[seq + 1][1], gone + 1
+        if seq == receipt.seq:
+            break
         seq += 1
         if record.seq != seq or record.prev_hash != before or not hash_fits(record):
             return f"record {seq} is missing, altered or out of place"
         before = record.hash
-        if seq == receipt.seq:
-            return "" if before == receipt.hash else f"record {seq} is another one than the receipt's"
-    return "" if receipt.seq == 0 else f"there are {seq} records, the receipt speaks for {receipt.seq}"
+    if seq < receipt.seq:
+        return f"there are {seq} records, the receipt speaks for {receipt.seq}"
+    if before != receipt.hash:
+        return f"record {seq} is another one than the receipt's"
+    return "" if gone <= receipt.given_up else f"{gone} records are not there, of {receipt.given_up} given up"
+
+
+def _given_up(records: Iterable[Record]) -> dict[int, tuple[str, str]]:
+    """What events among `records` tell of records that were given up: the hash before, and the hash, by number."""
+    return {
+        seq: (prev_hash, digest)
+        for record in records
+        for run in _runs(record)
+        for seq, prev_hash, digest in run.links()
+        if seq < record.seq
+    }
+
+
+def _runs(record: Record) -> list[GivenUpRun]:
+    """The records that this one says its box gave up."""
+    if record.kind != RecordKind.EVENT or record.body.get("event") != EVENT_GIVEN_UP or not hash_fits(record):
+        return []
+    try:
+        return given_up_runs(record.body)
+    except WireError:
+        return []
 
 
 def against(receipt: LedgerReceipt, chain: Chain) -> str:

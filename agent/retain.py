@@ -6,8 +6,9 @@ again without its file and given up again.
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from agent import recording_spool
 from agent.cdr_fields import event_id
@@ -20,6 +21,8 @@ from agent.spool import PARKED, Spool
 from agent.spool_errors import SpoolDamaged, SpoolError
 from appliance.site_model import Keeping
 from cloudsync.wire import Priority, RecordKind
+
+T = TypeVar("T")
 
 AGES = "recordings_kept_s"
 """The cursor with the counted ages, JSON by id."""
@@ -99,21 +102,21 @@ class Retention:
 
 
 async def run_retention(
-    retention: Retention,
-    keeping: Callable[[], Keeping],
+    look: Callable[[Moment, float], Sequence[T]],
     now: Callable[[], Moment],
     switches: Switches,
     report: Report,
-    gone: Callable[[str, Reason], object],
+    gone: Callable[[T], object],
 ) -> None:
-    """Look every `LOOK_S` until stopped. gone: told of each recording that was given up."""
+    """Look every `LOOK_S` until stopped. look: given the moment and the seconds since the last one; blocks. gone: told of what
+    it gave up."""
     last_ms = now().mono_ms
     while not switches.stop.is_set():
         moment = now()
         try:
             passed_s = max(moment.mono_ms - last_ms, 0) / 1000
-            for id_, why in await asyncio.to_thread(retention.look, keeping(), moment, passed_s):
-                gone(id_, why)
+            for one in await asyncio.to_thread(look, moment, passed_s):
+                gone(one)
             last_ms = moment.mono_ms
         except SpoolDamaged:
             raise

@@ -3,11 +3,12 @@
 The whole order of what goes first, on a box that cannot get rid of its data:
 1. a recording that the centre has signed for: at once;
 2. recording of new calls, then of calls that are up, then events of the lowest priority are no longer made (`disk`);
-3. a recording that is older than the site keeps them (`sync.recordings.keep_days`), whether it waits or is parked;
-4. while there are more than the site keeps (`sync.recordings.keep_mb`): parked ones, the oldest first, then waiting ones, the
+3. statistics and plain events that are older than the site keeps them, or too many (`record_retention`);
+4. a recording that is older than the site keeps them (`sync.recordings.keep_days`), whether it waits or is parked;
+5. while there are more than the site keeps (`sync.recordings.keep_mb`): parked ones, the oldest first, then waiting ones, the
    oldest first.
-A call record is never given up before it is acknowledged, and nothing is ever taken out of the sequence of records. Without
-the two settings no recording is given up: the disk's room decides what is still made.
+A call record is never given up before it is acknowledged. Without the two settings no recording is given up: the disk's room
+decides what is still made.
 
 Age is what the agent has counted itself while it ran: a clock that jumps by years gives nothing up. Opens nothing.
 """

@@ -82,9 +82,10 @@ class SpoolStatus:
     """What waits for the centre. oldest_age_s: of the oldest waiting record, 0 when none waits. numbered: records that this
     site ever had. receipt_*: the centre's latest signed word, "of receipt_seq I hold receipt_count"; receipt_problem: "" or
     missing, other_chain, unsigned, other_site. parked_reasons: why records and recordings are parked, and how many of each.
-    recordings_given_up: reason -> recordings deleted without a receipt since the agent started. upload_kbit_s: how fast they may
-    go now, None for as fast as the line; upload_limit_kbit_s: the limit of the hour; upload_queue_ms: what packets wait on the
-    line."""
+    recordings_given_up: reason -> recordings deleted without a receipt since the agent started. records_given_up: sort ->
+    statistics and plain events that this box ever gave up; receipt_given_up: of how many the centre knows. upload_kbit_s: how
+    fast they may go now, None for as fast as the line; upload_limit_kbit_s: the limit of the hour; upload_queue_ms: what
+    packets wait on the line."""
 
     waiting: int = 0
     parked: int = 0
@@ -102,6 +103,8 @@ class SpoolStatus:
     upload_queue_ms: float = 0.0
     receipt_seq: int = 0
     receipt_count: int = 0
+    receipt_given_up: int = 0
+    records_given_up: Mapping[str, int] = field(default_factory=dict)
     receipt_utc: str = ""
     receipt_problem: str = ""
     parked_reasons: Mapping[str, int] = field(default_factory=dict)

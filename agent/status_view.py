@@ -122,7 +122,9 @@ def _received(spool: Json, lang: Lang) -> str:
     if not spool.get("receipt_utc"):
         return "-"
     figures = {"count": f"{spool['receipt_count']:,}", "seq": f"{spool['receipt_seq']:,}"}
-    return text("agent.status.received_of", lang, **figures, utc=spool["receipt_utc"])
+    told = text("agent.status.received_of", lang, **figures, utc=spool["receipt_utc"])
+    given_up = spool.get("receipt_given_up", 0)
+    return told + (text("agent.status.received_given_up", lang, count=f"{given_up:,}") if given_up else "")
 
 
 def _troubles(status: Json, lang: Lang) -> list[RenderableType]:
@@ -147,6 +149,9 @@ def _troubles(status: Json, lang: Lang) -> list[RenderableType]:
     given_up = sum(spool.get("recordings_given_up", {}).values())
     if given_up:
         lines.append(text("agent.status.given_up", lang, count=given_up))
+    records_given_up = sum(spool.get("records_given_up", {}).values())
+    if records_given_up:
+        lines.append(text("agent.status.records_given_up", lang, count=f"{records_given_up:,}"))
     if spool.get("receipt_problem"):
         lines.append(text(f"agent.status.receipt_{spool['receipt_problem']}", lang))
     config = status["config"]

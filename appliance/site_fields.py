@@ -12,7 +12,7 @@ from appliance.kamailio.dialplan import INTERNAL
 from appliance.kamailio.view import Extension, Group, Peer, Policy
 from appliance.model import UPSTREAM_LIFE_MS, CallControl, NumberKind, UpstreamAuth
 from appliance.reader import Table
-from appliance.site_model import Credential, Keeping, RemoteExtension, Site, UploadLimit
+from appliance.site_model import RECORDS_KEPT, Credential, Keeping, RemoteExtension, Site, UploadLimit
 
 FORMAT = 1
 """The only document format that this software reads."""
@@ -86,7 +86,7 @@ def read(root: Table) -> Site:
     recording = root.table("recording", required=False)
     recipients = recording.texts("recipients", (), count_most=RECIPIENTS_MAX, form=RECIPIENT)
     recording.finish()
-    upload_limits, keeping = _sync(root.table("sync", required=False))
+    upload_limits, keeping, record_keeping = _sync(root.table("sync", required=False))
     settled = root.table("local_changes", required=False)
     merged, refused = (
         settled.texts(name, (), count_most=SETTLED_CHANGES_MAX, form=words.CHANGE_ID)
@@ -122,6 +122,7 @@ def read(root: Table) -> Site:
         recipients=recipients,
         upload_limits=upload_limits,
         keeping=keeping,
+        record_keeping=record_keeping,
         merged_changes=merged,
         refused_changes=refused,
         media=media,
@@ -129,16 +130,22 @@ def read(root: Table) -> Site:
     )
 
 
-def _sync(table: Table) -> tuple[tuple[UploadLimit, ...], Keeping]:
+def _sync(table: Table) -> tuple[tuple[UploadLimit, ...], Keeping, Keeping]:
     recordings = table.table("recordings", required=False)
     limits = tuple(_limit(one) for one in recordings.tables("limits", count_most=UPLOAD_LIMITS_MAX))
-    keeping = Keeping(
-        days=recordings.integer("keep_days", 0, low=0, high=KEEP_DAYS_MAX),
-        mebibytes=recordings.integer("keep_mb", 0, low=0, high=KEEP_MEBIBYTES_MAX),
-    )
+    records = table.table("records", required=False)
+    keeping = _keeping(recordings, Keeping()), _keeping(records, RECORDS_KEPT)
     recordings.finish()
+    records.finish()
     table.finish()
-    return limits, keeping
+    return limits, *keeping
+
+
+def _keeping(table: Table, unless: Keeping) -> Keeping:
+    return Keeping(
+        days=table.integer("keep_days", unless.days, low=0, high=KEEP_DAYS_MAX),
+        mebibytes=table.integer("keep_mb", unless.mebibytes, low=0, high=KEEP_MEBIBYTES_MAX),
+    )
 
 
 def _limit(table: Table) -> UploadLimit:

@@ -38,13 +38,17 @@ class UploadLimit:
 
 @dataclass(frozen=True, slots=True)
 class Keeping:
-    """How long a recording that the centre has not acknowledged stays on the box; 0: until it has.
+    """How long what the centre has not acknowledged stays on the box; 0: until it has.
 
-    days: since the call began; mebibytes: of all of them together.
+    days: that the box ran since; mebibytes: of all of it together.
     """
 
     days: int = 0
     mebibytes: int = 0
+
+
+RECORDS_KEPT = Keeping(days=400, mebibytes=2048)
+"""Of statistics and events, where a site says nothing: longer than any outage, and less than the smallest disk has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,7 @@ class Site:
     """One version of one site. version: grows with every publication. time_zone: IANA name.
 
     group_public_numbers: E.164 or "", in the order of `groups`. recipients: age recipients of recordings.
+    keeping: of recordings; record_keeping: of statistics and plain events.
     merged_changes, refused_changes: ids of changes made at boxes that the centre has decided on.
     warnings: what the operator should know although the document is usable. media: what FreeSWITCH answers.
     codes_named: ids of the features whose code the document names itself.
@@ -73,6 +78,7 @@ class Site:
     refused_changes: tuple[str, ...] = ()
     upload_limits: tuple[UploadLimit, ...] = ()
     keeping: Keeping = Keeping()
+    record_keeping: Keeping = RECORDS_KEPT
     warnings: tuple[Problem, ...] = ()
     media: MediaPlan = field(default_factory=MediaPlan)
     codes_named: frozenset[str] = frozenset()

@@ -88,9 +88,10 @@ def _version(site: "SiteView") -> str:
 
 
 def _records(site: "SiteView") -> str:
-    """`4,411 of 4,411`, with what was refused."""
+    """`4,411 / 4,411`, with what its boxes gave up, which is none of the second number, and what was refused."""
+    given_up = f" (-{site.records_given_up:,})" if site.records_given_up else ""
     refused = f" (!{site.records_refused})" if site.records_refused else ""
-    return f"{site.records:,} / {site.records + site.records_missing:,}{refused}"
+    return f"{site.records:,} / {site.records + site.records_missing:,}{given_up}{refused}"
 
 
 def _box(box: "BoxView") -> str:

@@ -178,7 +178,10 @@ def judge(record: Link, known: Known) -> RecordResult:
         if same.hash == record.hash:
             return RecordResult(record.id, ItemStatus.DUPLICATE)
         return RecordResult(record.id, ItemStatus.REFUSED, Refusal.CONFLICT)
-    if record.seq in known.by_seq:
+    there = known.by_seq.get(record.seq)
+    if there is not None and there.hash == record.hash:  # its box gave it up, and it comes after all
+        return RecordResult(record.id, ItemStatus.DUPLICATE)
+    if there is not None:
         return RecordResult(record.id, ItemStatus.REFUSED, Refusal.SEQ_CONFLICT)
     if not _chain_fits(record, known):
         return RecordResult(record.id, ItemStatus.REFUSED, Refusal.BROKEN_CHAIN)

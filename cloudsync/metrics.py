@@ -75,6 +75,7 @@ class _StoreCollector(Collector):
 
         received = gauge("site_records", "Records that the centre holds.", ("site",))
         missing = gauge("site_records_missing", "Records known to exist that have not come.", ("site",))
+        given_up = gauge("site_records_given_up", "Records that a box gave up before they came.", ("site",))
         refused = gauge("site_records_refused", "Different records that were refused.", ("site",))
         recordings = gauge("site_recordings", "Recordings stored.", ("site",))
         version = gauge("site_config_version", "Newest configuration published.", ("site",))
@@ -85,6 +86,7 @@ class _StoreCollector(Collector):
         for site in list_sites(self._centre):
             received.add_metric((site.id,), site.records)
             missing.add_metric((site.id,), site.records_missing)
+            given_up.add_metric((site.id,), site.records_given_up)
             refused.add_metric((site.id,), site.records_refused)
             recordings.add_metric((site.id,), site.recordings)
             version.add_metric((site.id,), site.version)
@@ -99,4 +101,16 @@ class _StoreCollector(Collector):
         with self._centre.database.read() as connection:
             for kind, count in waiting(connection).items():
                 jobs.add_metric((kind,), count)
-        return (received, missing, refused, recordings, version, changes, applied, seen, online, jobs)
+        return (
+            received,
+            missing,
+            given_up,
+            refused,
+            recordings,
+            version,
+            changes,
+            applied,
+            seen,
+            online,
+            jobs,
+        )

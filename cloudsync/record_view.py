@@ -16,7 +16,7 @@ CALL_COLUMNS = ("when", "site", "caller", "callee", "length", "outcome", "route"
 EVENT_COLUMNS = ("when", "site", "event", "what")
 NARROW = frozenset({"when", "length", "link"})
 """Columns whose cells are short and are never broken over two lines."""
-LEFT_OUT = frozenset({"event", "id", "boot_id"})
+LEFT_OUT = frozenset({"event", "id", "boot_id", "runs"})
 """What an event's own columns show already, or nobody reads."""
 
 Body = Mapping[str, Any]

@@ -319,6 +319,8 @@ def receipt_signing_bytes(receipt: Mapping[str, Json]) -> bytes:
 def ledger_signing_bytes(receipt: Mapping[str, Json]) -> bytes:
     """What the centre signs of a ledger receipt: all of it but the signature itself."""
     said = {name: value for name, value in receipt.items() if name != "signature"}
+    if not said.get("given_up"):  # as in receipts from before boxes gave anything up
+        said.pop("given_up", None)
     return b"kyusai-ledger-v1\0" + canonical_json(said).encode()
 
 
@@ -499,6 +501,61 @@ def hash_fits(record: Record) -> bool:
         body=record.body,
     )
     return expected == record.hash
+
+
+EVENT_GIVEN_UP = "records_given_up"
+"""`event` of the record by which a box tells which records it gave up before the centre had them."""
+GIVEN_UP_MAX = 400
+"""Records that one such event names: 400 that stand alone take 57 KB of its body."""
+
+
+class GivenUpRun(NamedTuple):
+    """Neighbouring records that a box gave up: the first one's number, the hash before it, and each one's hash.
+
+    What they said is gone; that they were, and where in the chain, is what the hashes keep."""
+
+    first_seq: int
+    prev_hash: str
+    hashes: tuple[str, ...]
+
+    def links(self) -> list[tuple[int, str, str]]:
+        """(number, hash before, hash) of each."""
+        before = (self.prev_hash, *self.hashes)
+        return [(self.first_seq + n, before[n], digest) for n, digest in enumerate(self.hashes)]
+
+
+def given_up_json(links: Iterable[tuple[int, str, str]]) -> list[list[Json]]:
+    """`runs` of an event EVENT_GIVEN_UP: (number, hash before, hash) of each record, by number, as
+    `[[first number, hash before it, hash, hash, ...], ...]`."""
+    runs: list[list[Json]] = []
+    next_seq = 0
+    for seq, prev_hash, digest in links:
+        if seq == next_seq and runs[-1][-1] == prev_hash:
+            runs[-1].append(digest)
+        else:
+            runs.append([seq, prev_hash, digest])
+        next_seq = seq + 1
+    return runs
+
+
+def given_up_runs(body: Mapping[str, Json]) -> list[GivenUpRun]:
+    """Inverse of `given_up_json`, of the event's body; raises WireError `malformed`."""
+    runs = body.get("runs")
+    if not isinstance(runs, list) or not all(_is_run(run) for run in runs):
+        raise WireError(Refusal.MALFORMED, "'runs' are lists of a number and two or more hashes")
+    if sum(len(run) - 2 for run in runs) > GIVEN_UP_MAX:
+        raise WireError(Refusal.MALFORMED, f"more than {GIVEN_UP_MAX} records are given up at once")
+    return [GivenUpRun(run[0], run[1], tuple(run[2:])) for run in runs]
+
+
+def _is_run(run: Json) -> bool:
+    return (
+        isinstance(run, list)
+        and len(run) > 2
+        and type(run[0]) is int
+        and 1 <= run[0] < 2**62
+        and all(isinstance(digest, str) and re.fullmatch(SHA256_PATTERN, digest) for digest in run[1:])
+    )
 
 
 _RECORD_FIELDS: tuple[tuple[str, type], ...] = (
@@ -925,7 +982,8 @@ def receipt_from(value: Json) -> Receipt:
 
 @dataclass(frozen=True, slots=True)
 class LedgerReceipt:
-    """The centre's signed word on a site's sequence: of the records 1..`seq` it holds `count`, on disk.
+    """The centre's signed word on a site's sequence: of the records 1..`seq` it holds `count`, on disk; of `given_up` more the
+    box has said that it gave them up, and with which hashes.
 
     `hash` is that of record `seq` (GENESIS_HASH when there is none) and so, by the chain, speaks for every record before
     it: nobody can later hold other records under the same receipt. `utc` is the centre's clock.
@@ -938,21 +996,24 @@ class LedgerReceipt:
     utc: str
     key_id: str
     signature: str = ""
+    given_up: int = 0
 
     @property
     def complete(self) -> bool:
         """Whether nothing is missing."""
-        return self.count == self.seq
+        return self.count + self.given_up == self.seq
 
 
 def ledger_receipt_from(value: Json) -> LedgerReceipt:
     """A `LedgerReceipt` from its JSON; raises WireError `malformed`. The signature is not checked here."""
-    texts, numbers = ("site_id", "hash", "utc", "key_id", "signature"), ("seq", "count")
+    texts, numbers = ("site_id", "hash", "utc", "key_id", "signature"), ("seq", "count", "given_up")
+    if isinstance(value, dict):
+        value = {"given_up": 0, **value}
     if (
         isinstance(value, dict)
         and all(isinstance(value.get(name), str) for name in texts)
         and all(type(value.get(name)) is int and value[name] >= 0 for name in numbers)
-        and value["count"] <= value["seq"]
+        and value["count"] + value["given_up"] <= value["seq"]
     ):
         return LedgerReceipt(**{name: value[name] for name in (*texts, *numbers)})
     raise WireError("malformed", f"a ledger receipt has {', '.join((*texts, *numbers))}, count at most seq")

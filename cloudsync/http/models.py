@@ -184,7 +184,8 @@ class ReceiptModel(_Answer):
 
 
 class LedgerReceiptModel(_Answer):
-    """The centre's signed word on a site's sequence: of 1..`seq` it holds `count`; `hash` is that of record `seq`."""
+    """The centre's signed word on a site's sequence: of 1..`seq` it holds `count`, and knows of `given_up` that its box gave them
+    up; `hash` is that of record `seq`."""
 
     site_id: str
     seq: int
@@ -193,6 +194,7 @@ class LedgerReceiptModel(_Answer):
     utc: str
     key_id: str
     signature: str
+    given_up: int = 0
 
 
 class RecordingAnswer(_Answer):

@@ -19,5 +19,6 @@ def receipt(centre: Centre, site_id: str) -> LedgerReceipt:
             hash=found.last_hash,
             utc=centre.now_utc(),
             key_id="",
+            given_up=found.given_up,
         )
     )

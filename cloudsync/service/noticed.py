@@ -1,12 +1,12 @@
-"""What the centre keeps of some records beside them, in the transaction that stores them: changes made at boxes, and clocks
-that were wrong. Called for every batch, so it looks at no body but those of events."""
+"""What the centre keeps of some records beside them, in the transaction that stores them: changes made at boxes, clocks
+that were wrong, and records that a box gave up. Called for every batch, so it looks at no body but those of events."""
 
 from collections.abc import Iterable
 
 from sqlalchemy import Connection
 
 from cloudsync.merge import Sound
-from cloudsync.service import changes, clocks
+from cloudsync.service import changes, clocks, given_up
 from cloudsync.service.access import BoxIdentity
 from cloudsync.service.centre import Centre
 from cloudsync.wire import RecordKind
@@ -30,5 +30,7 @@ def notice(
             changes.notice(connection, who, item, now_utc)
         elif clocks.MARK in item.body and clocks.notice(connection, who, item, now_utc):
             doubted.add(item.boot_id)
+        elif given_up.MARK in item.body:
+            given_up.notice(connection, who, item, now_utc)
     if doubted:
         clocks.doubt(connection, centre, who, doubted)

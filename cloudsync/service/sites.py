@@ -36,7 +36,7 @@ class BoxView:
 @dataclass(frozen=True, slots=True)
 class SiteView:
     """A site as shown to people: configuration, completeness of records, recordings, boxes. local_changes: made at its
-    boxes, waiting for somebody's decision."""
+    boxes, waiting for somebody's decision. records_given_up: by its boxes, before they came."""
 
     id: str
     name: str
@@ -49,6 +49,7 @@ class SiteView:
     recordings_bytes: int
     boxes: tuple[BoxView, ...]
     local_changes: int = 0
+    records_given_up: int = 0
 
 
 def add_site(
@@ -130,6 +131,7 @@ def list_sites(centre: Centre) -> list[SiteView]:
                     recordings_bytes=size_bytes,
                     boxes=tuple(_view(box, silent_before, wanted) for box in of_site.get(site.id, ())),
                     local_changes=undecided.get(site.id, 0),
+                    records_given_up=ledger.given_up if ledger else 0,
                 )
             )
     return views

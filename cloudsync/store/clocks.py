@@ -137,9 +137,10 @@ def put(connection: Connection, site_id: str, looked_at: Sequence[Told], found: 
 
 def is_complete(connection: Connection, site_id: str) -> bool:
     """Whether no record of the site is still on its way behind later ones."""
-    query = select(sequence.c.received, sequence.c.last_seq).where(sequence.c.site_id == site_id)
+    known = sequence.c.received + sequence.c.given_up
+    query = select(known.label("known"), sequence.c.last_seq).where(sequence.c.site_id == site_id)
     row = connection.execute(query).one_or_none()
-    return row is None or row.received >= row.last_seq
+    return row is None or row.known >= row.last_seq
 
 
 def forget_month(connection: Connection, month: str) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from sqlalchemy import Column, Connection, Integer, MetaData, Table, func, insert, inspect, select
 
 from appliance.errors import KyusaiError
-from cloudsync.store.steps import attempts, changes, first_tables, fleet, jobs, months, seals
+from cloudsync.store.steps import attempts, changes, first_tables, fleet, given_up, jobs, months, seals
 from cloudsync.store.types import TEXT
 
 _own = MetaData()
@@ -30,6 +30,7 @@ STEPS: tuple[tuple[str, Callable[[Connection], None]], ...] = (
     ("fleet", fleet.apply),
     ("changes", changes.apply),
     ("seals", seals.apply),
+    ("given up", given_up.apply),
 )
 
 

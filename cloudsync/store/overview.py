@@ -4,7 +4,7 @@ from sqlalchemy import Connection, func, select
 
 from cloudsync.store import boxes
 from cloudsync.store.boxes import Box
-from cloudsync.store.records import Ledger
+from cloudsync.store.records import LEDGER, Ledger
 from cloudsync.store.tables import config_version, recording, refused_record, sequence
 from cloudsync.wire import RecordingState
 
@@ -25,7 +25,7 @@ def newest_versions(connection: Connection) -> dict[str, tuple[int, str]]:
 
 def ledgers(connection: Connection) -> dict[str, Ledger]:
     """How complete each site's sequence is."""
-    query = select(sequence.c.site_id, sequence.c.received, sequence.c.last_seq, sequence.c.last_hash)
+    query = select(sequence.c.site_id, *LEDGER)
     return {site_id: Ledger(*rest) for site_id, *rest in connection.execute(query)}
 
 

@@ -12,7 +12,9 @@ from cloudsync.wire import RecordingState
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """A recording on its way or stored. `receipt` is JSON text, set together with the state STORED."""
+    """A recording on its way or stored. `receipt` is JSON text, set together with the state STORED.
+
+    at_utc: when it began, None where `started_utc` holds; time_source: how that is known (`cloudsync.clocks.Source`)."""
 
     site_id: str
     id: str
@@ -29,6 +31,8 @@ class Recording:
     offered_utc: str
     stored_utc: str | None = None
     receipt: str | None = None
+    at_utc: str | None = None
+    time_source: str | None = None
 
 
 def find(connection: Connection, site_id: str, recording_id: str, *, lock: bool = False) -> Recording | None:

@@ -34,27 +34,32 @@ _RECORD_COLUMNS = "month, site_id, seq, box_id, kind, priority, created_utc, boo
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """How complete a site's sequence is: `missing` of 1..`last_seq` have not come (yet)."""
+    """How complete a site's sequence is: `missing` of 1..`last_seq` have not come (yet); `given_up` never will, as the box has
+    said."""
 
     received: int
     last_seq: int
     last_hash: str
+    given_up: int = 0
 
     @property
     def missing(self) -> int:
-        """Records below `last_seq` that the centre does not hold."""
-        return self.last_seq - self.received
+        """Records below `last_seq` of which the centre does not know."""
+        return self.last_seq - self.received - self.given_up
+
+
+LEDGER = (sequence.c.received, sequence.c.last_seq, sequence.c.last_hash, sequence.c.given_up)
+"""The columns of a `Ledger`."""
 
 
 def locked_ledger(connection: Connection, site_id: str) -> Ledger:
     """How far the site is; nobody else adds to its records until the transaction ends."""
-    query = select(sequence.c.received, sequence.c.last_seq, sequence.c.last_hash)
-    query = query.where(sequence.c.site_id == site_id).with_for_update()
+    query = select(*LEDGER).where(sequence.c.site_id == site_id).with_for_update()
     row = connection.execute(query).one_or_none()
     if row is None:
         connection.execute(
             insert_for(connection, sequence)
-            .values(site_id=site_id, received=0, last_seq=0, last_hash=GENESIS_HASH)
+            .values(site_id=site_id, received=0, last_seq=0, last_hash=GENESIS_HASH, given_up=0)
             .on_conflict_do_nothing()
         )
         row = connection.execute(query).one()
@@ -166,6 +171,18 @@ def advance(connection: Connection, site_id: str, before: Ledger, records: Seque
     connection.execute(update(sequence).where(sequence.c.site_id == site_id).values(values))
 
 
+def add_given_up(connection: Connection, site_id: str, links: Sequence[Link]) -> None:
+    """Take into the ledger what a box has said that it gave up, none of which may be there. They belong to no month."""
+    if not links:
+        return
+    rows = [(site_id, item.seq, item.id, item.hash, item.prev_hash, "") for item in links]
+    names = _LEDGER_COLUMNS.split(", ")
+    values = [dict(zip(names, row, strict=True)) for row in rows]
+    connection.execute(insert_for(connection, ledger_table), values)
+    more = sequence.c.given_up + len(links)
+    connection.execute(update(sequence).where(sequence.c.site_id == site_id).values(given_up=more))
+
+
 def note_refused(
     connection: Connection,
     site_id: str,
@@ -199,8 +216,7 @@ def _storable(id_: str) -> str:
 
 def ledger(connection: Connection, site_id: str) -> Ledger:
     """How complete the site's sequence is."""
-    query = select(sequence.c.received, sequence.c.last_seq, sequence.c.last_hash)
-    row = connection.execute(query.where(sequence.c.site_id == site_id)).one_or_none()
+    row = connection.execute(select(*LEDGER).where(sequence.c.site_id == site_id)).one_or_none()
     return Ledger(0, 0, GENESIS_HASH) if row is None else Ledger(*row)
 
 

@@ -153,7 +153,8 @@ ledger = Table(
     Column("month", TEXT, nullable=False),
     UniqueConstraint("site_id", "id"),
 )
-"""One row for each record that was ever taken; it stays when the record's month is dropped."""
+"""One row for each record that was ever taken; it stays when the record's month is dropped. `month`: empty for one that its
+box gave up before it came; all that is known of it is its place in the chain."""
 
 record = Table(
     "record",
@@ -181,6 +182,7 @@ sequence = Table(
     Column("received", BigInteger, nullable=False),
     Column("last_seq", BigInteger, nullable=False),
     Column("last_hash", TEXT, nullable=False),
+    Column("given_up", BigInteger, nullable=False, server_default="0"),
 )
 """How far each site is. Whoever adds to a site's ledger locks its row here."""
 
@@ -282,8 +284,23 @@ recording = Table(
     Column("offered_utc", TEXT, nullable=False),
     Column("stored_utc", TEXT),
     Column("receipt", TEXT),
+    Column("at_utc", TEXT),
+    Column("time_source", TEXT),
     Index("recording_by_start", "started_utc"),
 )
+"""`at_utc`: when it began, where the box's clock was wrong about it (`started_utc`); `time_source`: how that is known, see
+`cloudsync.clocks`."""
+
+recording_call = Table(
+    "recording_call",
+    metadata,
+    Column("site_id", TEXT, primary_key=True),
+    Column("name", TEXT, primary_key=True),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("box_id", TEXT, nullable=False),
+    Column("boot_id", TEXT, nullable=False),
+)
+"""Of boots whose clock was doubted: which record of a call names which recordings. `name`: the beginning of their ids."""
 
 audit = Table(
     "audit",

@@ -15,6 +15,7 @@ from cloudsync.wire import (
     WireError,
     as_json,
     chain_record,
+    given_up_json,
     key_id,
     ledger_receipt_from,
     ledger_signing_bytes,
@@ -117,3 +118,36 @@ def test_receipt_is_held_against_the_boxs_own_sequence(
 def test_receipt_that_cannot_be_one_is_refused(change: dict[str, object]) -> None:
     with pytest.raises(WireError):
         ledger_receipt_from(as_json(a_receipt()) | change)
+
+
+def test_records_that_the_box_gave_up_may_be_missing_if_the_chain_itself_says_so() -> None:
+    gone = RECORDS[1:3]
+    body = {
+        "event": "records_given_up",
+        "runs": given_up_json((one.seq, one.prev_hash, one.hash) for one in gone),
+    }
+    event = chain_record(
+        RECORDS[-1].hash,
+        seq=6,
+        record_id="e",
+        kind="event",
+        priority=1,
+        created_utc="2026-11-21T09:00:00.000Z",
+        boot_id="b",
+        body=body,
+    )
+    receipt = a_receipt(seq=6, count=4, given_up=2, hash=event.hash)
+    held = [RECORDS[0], *RECORDS[3:], event]
+    assert (receipt.complete, problem(receipt, KEYS), chain_problem(receipt, held)) == (True, "", "")
+    assert chain_problem(replace(receipt, given_up=1), held) == "2 records are not there, of 1 given up"
+    assert chain_problem(receipt, [RECORDS[0], *RECORDS[4:], event]).startswith("record 4 "), "one more"
+    forged = replace(event, body={**body, "runs": [[2, GENESIS_HASH, gone[0].hash, gone[1].hash]]})
+    assert chain_problem(receipt, [*held[:-1], forged]).startswith("record 2 ")
+
+
+def test_receipt_that_hides_what_was_given_up_is_not_the_signed_one() -> None:
+    receipt = a_receipt(count=3, given_up=2)
+    assert problem(receipt, KEYS) == ""
+    assert problem(replace(receipt, given_up=1), KEYS) == "unsigned"
+    plain = {name: value for name, value in as_json(a_receipt()).items() if name != "given_up"}
+    assert problem(ledger_receipt_from(plain), KEYS) == "", "as centres signed before"

@@ -469,6 +469,9 @@ def test_limits_by_time_of_day_and_keeping_are_read() -> None:
     )
     assert parsed.keeping == Keeping(30, 2048)
     assert (site.parse(document()).upload_limits, site.parse(document()).keeping) == ((), Keeping())
+    assert parsed.record_keeping == site.parse(document()).record_keeping == Keeping(400, 2048)
+    records = {"keep_days": 0, "keep_mb": 64}
+    assert site.parse(document(sync={"records": records})).record_keeping == Keeping(0, 64)
 
 
 def test_every_fault_of_the_limits_is_named() -> None:
@@ -477,7 +480,13 @@ def test_every_fault_of_the_limits_is_named() -> None:
         {"from": "08:00", "to": "08:00", "kbit_s": 1},
         {"to": "09:00", "kbit_s": "much", "kbits": 1},
     ]
-    value = document(sync={"recordings": {"limits": limits, "keep_days": 5000, "keep": 1}, "speed": 1})
+    value = document(
+        sync={
+            "recordings": {"limits": limits, "keep_days": 5000, "keep": 1},
+            "records": {"keep_mb": -1},
+            "speed": 1,
+        }
+    )
     assert set(problems(value)) == {
         ("$.sync.recordings.limits[0].from", "field.pattern"),
         ("$.sync.recordings.limits[0].to", "field.pattern"),
@@ -488,6 +497,7 @@ def test_every_fault_of_the_limits_is_named() -> None:
         ("$.sync.recordings.limits[2].kbits", "field.misspelt"),
         ("$.sync.recordings.keep_days", "field.range"),
         ("$.sync.recordings.keep", "field.misspelt"),
+        ("$.sync.records.keep_mb", "field.range"),
         ("$.sync.speed", "field.unknown"),
     }
 

@@ -1,0 +1,39 @@
+"""What a box says that it gave up takes its place in the site's ledger, by number and hash: the chain has no hole, and the centre
+can still say "n of n" without pretending to hold what it never had. In the transaction that stores the box's event.
+"""
+
+import json
+
+from sqlalchemy import Connection
+
+from cloudsync.merge import Held, Sound, merge
+from cloudsync.service.access import BoxIdentity
+from cloudsync.store import audit, records
+from cloudsync.wire import EVENT_GIVEN_UP, WireError, given_up_runs
+
+MARK = f'"event":"{EVENT_GIVEN_UP}"'
+"""As it stands in canonical JSON."""
+
+
+def notice(connection: Connection, who: BoxIdentity, item: Sound, now_utc: str) -> None:
+    """Take the records that an event names as given up into the ledger, but for those that came all the same and those that do
+    not fit what is there: numbers that another record has, or hashes that their neighbours contradict."""
+    try:
+        runs = given_up_runs(json.loads(item.body))
+    except WireError:
+        runs = []
+    told = [
+        Held(seq, f"given-up-{seq}", *link) for run in runs for seq, *link in run.links() if seq < item.seq
+    ]
+    judged = merge(told, records.held(connection, who.site_id, told))
+    records.add_given_up(connection, who.site_id, judged.to_store)
+    audit.add(
+        connection,
+        now_utc,
+        f"box:{who.box_id}",
+        "records.given_up",
+        who.site_id,
+        record=item.seq,
+        count=len(judged.to_store),
+        not_taken=len(told) - len(judged.to_store),
+    )
