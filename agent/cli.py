@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from agent import change_command, config_command, flow_command, receipt_command, spool_command
+from agent import call_command, change_command, config_command, flow_command, receipt_command, spool_command
 from agent.command import LANG, AsJson, BoxFile, box_of, own_box, told
 from appliance.errors import KyusaiError
 from appliance.layout import Layout
@@ -17,6 +17,8 @@ app = typer.Typer(no_args_is_help=True, add_completion=False)
 app.add_typer(config_command.app, name="config")
 app.add_typer(change_command.app, name="change")
 app.add_typer(flow_command.app, name="flow")
+app.add_typer(call_command.app, name="call")
+app.command(name="calls", help=text("agent.help.calls", LANG))(call_command.calls)
 app.add_typer(spool_command.app, name="spool")
 app.add_typer(receipt_command.app, name="receipt")
 
@@ -55,6 +57,25 @@ def media(box: BoxFile = None) -> None:
 
     with told():
         settings = own_box(box)
+        serve(settings, set_up().bind(box=settings.id))
+
+
+@app.command(help=text("agent.help.control", LANG))
+def control(box: BoxFile = None) -> None:
+    """Report and control calls in applications until it is told to stop."""
+    with told():
+        settings = own_box(box)
+        try:
+            from agent.control import serve
+        except ModuleNotFoundError as error:
+            raise KyusaiError(
+                "control.missing",
+                f"the package {error.name} is not installed",
+                "Install the distribution with the extra 'controller'.",
+                package=str(error.name),
+            ) from error
+        from agent.logs import set_up
+
         serve(settings, set_up().bind(box=settings.id))
 
 

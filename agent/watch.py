@@ -111,3 +111,37 @@ def watch(path: Path, lang: Lang, console: Console, looks: int | None = None) ->
             looks = None if looks is None else looks - 1
             if looks != 0:
                 time.sleep(LOOK_S)
+
+
+def control_status(path: Path) -> dict[str, Any]:
+    """How the controller fares. Raises `KyusaiError` "control.silent", "agent.root_only". Blocks for `ANSWER_S` at most."""
+    return _controller(path, "GET", "/v1/status", None, ANSWER_S)
+
+
+def control_calls(path: Path) -> list[dict[str, Any]]:
+    """Legs of calls in applications. Raises as `control_status`."""
+    return list(_controller(path, "GET", "/v1/calls", None, ANSWER_S)["calls"])
+
+
+def control_order(path: Path, value: Mapping[str, Any]) -> dict[str, Any]:
+    """What became of an order (`appliance.freeswitch.orders`). Raises as `control_status`, and the controller's own errors.
+    Blocks for `ORDER_S` at most: a telephone may ring."""
+    return _controller(path, "POST", "/v1/orders", json.dumps(value).encode(), ORDER_S)
+
+
+def _controller(path: Path, method: str, what: str, body: bytes | None, limit_s: float) -> dict[str, Any]:
+    try:
+        status, told = _request(path, method, what, body, limit_s)
+    except KyusaiError as error:
+        if error.key != "agent.silent":
+            raise
+        raise KyusaiError(
+            "control.silent",
+            f"the controller does not answer on {path}: {error.values['detail']}",
+            "Calls do not depend on it. Look at: systemctl status kyusai-control",
+            **error.values,
+        ) from error
+    if status != 200:
+        values = told.get("values") or {}
+        raise KyusaiError(str(told.get("key")), str(told.get("message")), str(told.get("hint", "")), **values)
+    return told

@@ -209,6 +209,11 @@ class Layout:
         return self.state_dir / "prompts"
 
     @property
+    def media_journal(self) -> Path:
+        """What the controller reports of calls in applications; it is the only writer."""
+        return self.freeswitch_dir / "media.sqlite"
+
+    @property
     def current_freeswitch_dir(self) -> Path:
         """The current version's dialplan and directory, through `current`."""
         return self.current / "freeswitch"
@@ -235,6 +240,11 @@ class Layout:
         return (
             self.state_dir,
             self.run_dir,
+    @property
+    def control_socket(self) -> Path:
+        """The controller's local HTTP over a Unix socket: calls in applications, and what can be done with them."""
+        return self.run_dir / "control.sock"
+
             self.identity_dir,
             self.config_dir,
             self.versions_dir,

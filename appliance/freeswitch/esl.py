@@ -115,6 +115,11 @@ class EventSocket(InboundESL):  # type: ignore[misc]
         if greenlet is not None and greenlet is not gevent.getcurrent():
             greenlet.kill(timeout=1)
 
+    @property
+    def waiting(self) -> int:
+        """Events that wait for their reader."""
+        return int(self._events.qsize())
+
     def silent_for_s(self) -> float:
         """Seconds since anything arrived."""
         return self._clock() - self.heard_s

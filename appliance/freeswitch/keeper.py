@@ -5,14 +5,16 @@ connection. After every connection, and whenever events were lost, the listener 
 between is gone.
 """
 
-import json
 import logging
 import random
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Protocol
 
 import gevent
 
+from appliance.freeswitch import names
 from appliance.freeswitch.ask import FreeSwitchSilent
 from appliance.freeswitch.esl import SILENCE_MAX_S, EventSocket
 from appliance.freeswitch.events import Event
@@ -23,17 +25,27 @@ EVENTS = (
     "CHANNEL_ANSWER",
     "CHANNEL_BRIDGE",
     "CHANNEL_UNBRIDGE",
+    "CHANNEL_HOLD",
+    "CHANNEL_UNHOLD",
     "CHANNEL_HANGUP_COMPLETE",
-    "RECORD_START",
-    "RECORD_STOP",
     "BACKGROUND_JOB",
+    "CUSTOM",
+    "conference::maintenance",
+    "valet_parking::info",
+    names.STAY_EVENT,
 )
-"""What is asked for: fewer events than "all", which a busy box sends by the thousand."""
+"""What is asked for: fewer events than "all", which a busy box sends by the thousand. What follows CUSTOM are its subclasses."""
 
 PAUSE_FIRST_S, PAUSE_MAX_S = 0.2, 10.0
 """Between two tries to connect; doubled each time. FreeSWITCH takes some three seconds to start."""
 
 TURN_S = 1.0
+
+COMPARE_S = 60.0
+"""How often the state is asked for although nothing seems to be lost: whatever went wrong lasts a minute."""
+
+COMPARE_LEAST_S = 1.0
+"""Between two comparisons while events are being lost: asking for each would lose more."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -41,8 +53,9 @@ _LOG = logging.getLogger(__name__)
 class Listener(Protocol):
     """Who hears of calls."""
 
-    def snapshot(self, channels: Sequence[dict[str, Any]]) -> None:
-        """All legs that are up now, as `show channels as json` tells them."""
+    def snapshot(self, live: EventSocket) -> None:
+        """What is known is out of date: ask for the state. Events that arrive meanwhile come afterwards. Raises
+        `FreeSwitchSilent` when the connection is gone, ValueError for an answer that is none."""
         ...
 
     def event(self, event: Event) -> None:
@@ -65,6 +78,7 @@ class Keeper:
         sleep: Callable[[float], None] = gevent.sleep,
         jitter: Callable[[], float] = random.random,
         silence_max_s: float = SILENCE_MAX_S,
+        compare_least_s: float = COMPARE_LEAST_S,
     ) -> None:
         """make: a fresh connection, not connected yet."""
         self._make = make
@@ -72,9 +86,11 @@ class Keeper:
         self._sleep = sleep
         self._jitter = jitter
         self._silence_max_s = silence_max_s
+        self._compare_least_s = compare_least_s
         self._pause_s = PAUSE_FIRST_S
         self.socket: EventSocket | None = None
         self.connections = 0
+        self.comparisons = 0
         self.lost = 0
         self.faults = 0
 
@@ -92,7 +108,7 @@ class Keeper:
         try:
             fresh.connect()
             fresh.send(f"event plain {' '.join(EVENTS)}")
-            self._resync(fresh)
+            self._compare(fresh)
         except (FreeSwitchSilent, ValueError) as error:
             fresh.stop()
             return str(error)
@@ -106,29 +122,35 @@ class Keeper:
         return fresh.why
 
     def _listen(self, live: EventSocket) -> None:
-        lost = live.lost
+        lost, compared_s = live.lost, time.monotonic()
         while True:
             event = live.next_event(TURN_S if live.connected else 0)
             if event is not None:
                 self._hand_over(event)
             elif not live.connected:
+                self.lost += live.lost - lost
                 return
             if live.connected and live.silent_for_s() > self._silence_max_s:
                 live.stop()
                 live.why = f"nothing heard for {self._silence_max_s:g} s"
-            if live.lost != lost and live.connected:
-                self.lost += live.lost - lost
-                lost = live.lost
-                try:
-                    self._resync(live)
-                except (FreeSwitchSilent, ValueError):
-                    continue  # the connection has ended; what had arrived is still read
+            age_s = time.monotonic() - compared_s
+            if live.connected and age_s >= (COMPARE_S if live.lost == lost else self._compare_least_s):
+                self.lost, lost = self.lost + live.lost - lost, live.lost
+                with suppress(FreeSwitchSilent, ValueError):  # it has ended; what had arrived is still read
+                    self._compare(live)
+                compared_s = time.monotonic()
 
-    def _resync(self, live: EventSocket) -> None:
-        """Raises `FreeSwitchSilent`, ValueError for an answer that is no JSON."""
-        answer = json.loads(live.api("show", "channels", "as", "json"))
-        rows = answer.get("rows", []) if isinstance(answer, dict) else []
-        self._guarded(lambda: self._listener.snapshot(rows))
+    def _compare(self, live: EventSocket) -> None:
+        """Raises `FreeSwitchSilent`, ValueError."""
+        self.comparisons += 1
+        try:
+            self._listener.snapshot(live)
+        except (FreeSwitchSilent, ValueError):
+            raise
+        except Exception as error:
+            self.faults += 1
+            _LOG.exception("a listener failed")
+            raise ValueError(f"a listener failed: {error}") from error
 
     def _hand_over(self, event: Event) -> None:
         if event.name != "HEARTBEAT":

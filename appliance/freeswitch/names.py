@@ -25,6 +25,10 @@ LINK_HEADER = "sip_h_X-Kyusai-Link"
 CALL_HEADER = "X-Kyusai-Call"
 """Names the call that an outgoing leg belongs to: its Call-ID as Kamailio knows it."""
 
+STAY_EVENT = "kyusai::stay"
+"""Event by which a dialplan tells the controller that its call came to a place or left it: headers Kyusai-What (such as
+"queue"), Kyusai-Name and Kyusai-Change ("begin" or "end")."""
+
 CONTROL = "control"
 """Dialplan context of what the controller orders; no call from outside gets there."""
 

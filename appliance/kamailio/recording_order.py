@@ -20,6 +20,10 @@ OFF = "off"
 TTL_S = 15
 """A no outlives a restart of the agent, which takes some seconds, and little more."""
 
+PAUSED = "paused"
+"""Name of the htable of calls whose recording somebody has paused: Call-ID -> why. Read when a recorded call renegotiates its
+audio, and never for others."""
+
 DISK = "disk"
 """The reason, as the journal and the call record give it."""
 

@@ -17,6 +17,7 @@ greenswitch = pytest.importorskip("greenswitch")
 from gevent.exceptions import LoopExit  # noqa: E402
 from gevent.server import StreamServer  # noqa: E402
 
+from appliance.freeswitch import lists  # noqa: E402
 from appliance.freeswitch.ask import FreeSwitchSilent  # noqa: E402
 from appliance.freeswitch.esl import EventSocket  # noqa: E402
 from appliance.freeswitch.events import Event  # noqa: E402
@@ -383,8 +384,9 @@ class Heard:
         self.told: list[tuple[str, object]] = []
         self.fails = False
 
-    def snapshot(self, channels: Any) -> None:
-        self.told.append(("snapshot", [one["uuid"] for one in channels]))
+    def snapshot(self, live: EventSocket) -> None:
+        rows = lists.channels(live.api("show", "channels", "as", "json"))
+        self.told.append(("snapshot", [one["uuid"] for one in rows]))
 
     def event(self, event: Event) -> None:
         self.told.append(("event", event.get("Unique-ID")))

@@ -69,9 +69,10 @@ def test_every_service_is_hardened(installed: Path, name: str) -> None:
     assert done.returncode == 0, done.stdout[-400:]
 
 
-def test_the_five_services_come_back_by_themselves_whatever_happens() -> None:
+def test_the_six_services_come_back_by_themselves_whatever_happens() -> None:
     assert SERVICES == [
         "kyusai-agent.service",
+        "kyusai-control.service",
         "kyusai-freeswitch.service",
         "kyusai-kamailio.service",
         "kyusai-media.service",
@@ -89,15 +90,17 @@ def test_calls_require_nothing_that_runs_beside_them() -> None:
         unit = read(name)
         words = " ".join(value for key, value in unit["Unit"].items() if key != "Description")
         assert "agent" not in words
+        assert "control" not in words
         assert "media.service" not in words
         assert not {"Requires", "BindsTo", "PartOf"} & set(unit["Unit"])
         assert unit["Service"]["ExecStartPre"].startswith("-"), "a failed rendering must not keep calls down"
         assert unit["Service"]["Slice"] == "kyusai-calls.slice"
 
 
-def test_the_agent_is_watched_by_systemd() -> None:
-    service = read("kyusai-agent.service")["Service"]
-    assert (service["Type"], service["WatchdogSec"]) == ("notify", "10")
+def test_the_agent_and_the_controller_are_watched_by_systemd() -> None:
+    for name in ("agent", "control"):
+        service = read(f"kyusai-{name}.service")["Service"]
+        assert (service["Type"], service["WatchdogSec"]) == ("notify", "10")
 
 
 def test_a_dead_line_does_not_hold_up_the_start_of_calls() -> None:
@@ -109,9 +112,11 @@ def test_a_dead_line_does_not_hold_up_the_start_of_calls() -> None:
 
 
 def test_memory_is_taken_from_the_converter_first_and_from_calls_last() -> None:
-    order = ("kyusai-media", "kyusai-agent", "kyusai-kamailio")
-    media, agent, kamailio = (int(read(f"{name}.service")["Service"]["OOMScoreAdjust"]) for name in order)
-    assert media > agent > 0 > kamailio
+    order = ("kyusai-media", "kyusai-control", "kyusai-agent", "kyusai-kamailio")
+    media, control, agent, kamailio = (
+        int(read(f"{name}.service")["Service"]["OOMScoreAdjust"]) for name in order
+    )
+    assert media > control > agent > 0 > kamailio
     assert read("kyusai-rtpengine.service")["Service"]["OOMScoreAdjust"] == str(kamailio)
 
 

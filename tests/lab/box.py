@@ -128,6 +128,7 @@ class Box:
         self.freeswitch = FreeSwitch(self.settings, self.layout, folder) if freeswitch else None
         self.agent = self._own_process("agent", "--hold-s", "1", "--hold-cap-s", "10")
         self.media = self._own_process("media")
+        self.control = self._own_process("control")
 
     @property
     def rpc(self) -> Rpc:
@@ -147,6 +148,7 @@ class Box:
             **({"freeswitch": self.freeswitch.process} if self.freeswitch else {}),
             "agent": self.agent,
             "media": self.media,
+            **({"control": self.control} if self.freeswitch else {}),
         }
 
     async def render(self) -> None:
@@ -183,12 +185,16 @@ class Box:
                 await process.start()
                 if name == "agent":
                     await process.wait(self.layout.agent_socket.exists, "its status socket", 15)
+                elif name == "control":
+                    await process.wait(self.layout.control_socket.exists, "its socket", 15)
 
     async def kill(self, name: str) -> None:
         """SIGKILL one program with all that belongs to it."""
         await self.programs()[name].kill()
         if name == "agent":
             self.layout.agent_socket.unlink(missing_ok=True)
+        elif name == "control":
+            self.layout.control_socket.unlink(missing_ok=True)
 
     async def cut_power(self) -> None:
         """SIGKILL everything at once. What the machine keeps in memory is gone: its run folder, and the boot itself (the
@@ -200,7 +206,7 @@ class Box:
 
     async def stop(self, *names: str) -> None:
         """End programs in order, all of them when none is named; the agent last, so that it sees the last calls."""
-        for name in names or ("kamailio", "freeswitch", "rtpengine", "media", "agent"):
+        for name in names or ("kamailio", "freeswitch", "rtpengine", "media", "control", "agent"):
             if name in self.programs():
                 await self.programs()[name].stop()
 

@@ -42,6 +42,7 @@ class Parts:
     agent: bool = False
     media: bool = False
     freeswitch: bool = False
+    control: bool = False
     register: bool = True
     """register the phones at the start"""
 
@@ -142,7 +143,8 @@ class Lab:
         else:
             await self.publish()
         await self.box.start()
-        for name, wanted in (("agent", self.parts.agent), ("media", self.parts.media)):
+        parts = self.parts
+        for name, wanted in (("agent", parts.agent), ("media", parts.media), ("control", parts.control)):
             if wanted:
                 await self.box.start(name)
         if self.parts.centre:
