@@ -110,6 +110,11 @@ class Layout:
         return self.state_dir / "bindings.sqlite"
 
     @property
+    def lamps(self) -> Path:
+        """What telephones have subscribed to; Kamailio's timer process is its only writer."""
+        return self.state_dir / "lamps.sqlite"
+
+    @property
     def spool(self) -> Path:
         """What still has to reach the centre."""
         return self.state_dir / "spool.sqlite"
@@ -204,14 +209,14 @@ class Layout:
         return self.freeswitch_dir / "log"
 
     @property
-    def prompts_dir(self) -> Path:
-        """Audio of prompts, named by what they say; a folder for each language."""
-        return self.state_dir / "prompts"
-
-    @property
     def media_journal(self) -> Path:
         """What the controller reports of calls in applications; it is the only writer."""
         return self.freeswitch_dir / "media.sqlite"
+
+    @property
+    def prompts_dir(self) -> Path:
+        """Audio of prompts, named by what they say; a folder for each language."""
+        return self.state_dir / "prompts"
 
     @property
     def current_freeswitch_dir(self) -> Path:
@@ -235,16 +240,16 @@ class Layout:
         """The agent's local HTTP over a Unix socket (GET /status)."""
         return self.run_dir / "agent.sock"
 
-    def folders(self) -> tuple[Path, ...]:
-        """Every folder that has to exist before the daemons start, parents first."""
-        return (
-            self.state_dir,
-            self.run_dir,
     @property
     def control_socket(self) -> Path:
         """The controller's local HTTP over a Unix socket: calls in applications, and what can be done with them."""
         return self.run_dir / "control.sock"
 
+    def folders(self) -> tuple[Path, ...]:
+        """Every folder that has to exist before the daemons start, parents first."""
+        return (
+            self.state_dir,
+            self.run_dir,
             self.identity_dir,
             self.config_dir,
             self.versions_dir,
