@@ -135,10 +135,13 @@ def _timed(wall_ms: int, digest: str) -> str:
     return f"{min(max(wall_ms // 1000, 0), _SECONDS_MAX):08x}{digest[:24]}"
 
 
+_INSIDE = frozenset({NumberKind.EXTENSION, NumberKind.GROUP, NumberKind.APPLICATION, NumberKind.FEATURE})
+
+
 def direction(doc: CallDoc) -> str:
     """internal, out, in (from a gateway or a stranger) or in_cloud, from who called and what was dialled."""
     if doc.origin in ("phone", "media"):
-        inside = doc.kind in (NumberKind.EXTENSION, NumberKind.GROUP, NumberKind.APPLICATION)
+        inside = doc.kind in _INSIDE
         return "internal" if inside else "out"
     return "in_cloud" if doc.origin == "upstream" else "in"
 
@@ -201,28 +204,6 @@ def build(site: str, box: str, doc: CallDoc) -> dict[str, Any]:
             :RECORDINGS_MAX
         ],
         "recording_refused": doc.recording_refused,
-        "emergency": doc.emergency,
-        "incomplete": doc.incomplete,
-    }
-
-
-def _route(doc: CallDoc) -> list[dict[str, Any]]:
-    return [{**_route_entry(doc, index, step), "leg": 0} for index, step in _steps(doc)]
-
-
-def _route_of(one: dict[str, Any], number: int) -> list[dict[str, Any]]:
-    """The steps of a leg. number: which it is, from 1."""
-    return [{**entry, "leg": number} for entry in one["route"]]
-
-
-def _stay(doc: CallDoc, one: dict[str, Any]) -> dict[str, Any]:
-    """A stay in an application; one that nobody saw end lasted until the call's end."""
-    end_ms = one["end_ms"] or doc.end_ms
-    return {
-        "what": one["what"],
-        "name": one["name"],
-        "after_ms": max(one["begin_ms"] - doc.start_ms, 0),
-        "ms": max(end_ms - one["begin_ms"], 0),
         "emergency": doc.emergency or any(one["emergency"] for one in doc.legs),
         "incomplete": doc.incomplete or any(one["incomplete"] for one in doc.legs),
         "boot_id": doc.boot_id,
@@ -249,6 +230,28 @@ def leg(doc: CallDoc, parent: CallDoc) -> dict[str, Any]:
         "quality": doc.quality,
         "route": _route(doc)[-LEG_STEPS_MAX:],
         "recordings": _recordings(doc),
+        "emergency": doc.emergency,
+        "incomplete": doc.incomplete,
+    }
+
+
+def _route(doc: CallDoc) -> list[dict[str, Any]]:
+    return [{**_route_entry(doc, index, step), "leg": 0} for index, step in _steps(doc)]
+
+
+def _route_of(one: dict[str, Any], number: int) -> list[dict[str, Any]]:
+    """The steps of a leg. number: which it is, from 1."""
+    return [{**entry, "leg": number} for entry in one["route"]]
+
+
+def _stay(doc: CallDoc, one: dict[str, Any]) -> dict[str, Any]:
+    """A stay in an application; one that nobody saw end lasted until the call's end."""
+    end_ms = one["end_ms"] or doc.end_ms
+    return {
+        "what": one["what"],
+        "name": one["name"],
+        "after_ms": max(one["begin_ms"] - doc.start_ms, 0),
+        "ms": max(end_ms - one["begin_ms"], 0),
     }
 
 
