@@ -186,6 +186,7 @@ def _policy(root: Table, own: Table, site_id: str, version: int) -> Policy:
             "numbers", count_least=1, count_most=EMERGENCY_NUMBERS_MAX, form=words.EMERGENCY_NUMBER
         ),
         emergency_caller=emergency.text("caller", form=words.E164),
+        pickup=root.choice("pickup", "group", ("group", "site", "off")),
         emergency_gateways=emergency.texts("gateways", (), count_most=GATEWAYS_MAX, form=words.ID),
         upstreams=tuple(_upstream(table) for table in root.tables("upstreams", count_most=UPSTREAMS_MAX)),
         gateways=tuple(_gateway(table) for table in root.tables("gateways", count_most=GATEWAYS_MAX)),
@@ -213,6 +214,7 @@ def _extension(table: Table) -> tuple[Extension, Credential]:
         do_not_disturb=table.flag("do_not_disturb", False),
         record=table.choice("record", "none", ("all", "outside", "none")),
         max_calls=table.integer("max_calls", 4, low=1, high=EXTENSION_CALLS_MAX),
+        pickup_group=table.text("pickup_group", "", most=words.ID_MAX_CHARS, form=words.ID),
     )
     credential = Credential(
         username=table.text("username", number, form=words.USERNAME),

@@ -5,6 +5,7 @@
     ksr_cancel              CANCEL
     ksr_within*             request within a call
     ksr_invite, ksr_other   request outside a call
+    ksr_notify_refused      a telephone refuses a NOTIFY
     ksr_answer              2xx of a call of which some target was passed over, before tm sees it
     ksr_call_*              branch, reply and failure stage of an INVITE (`calls`)
     ksr_dialog_*            reply and failure stage of a request within a call (`dialogs`)
@@ -41,6 +42,7 @@ from appliance.kamailio.request import Origin
 from appliance.kamailio.routing import decide
 from appliance.kamailio.snapshot_view import SnapshotError
 from appliance.kamailio.sources import Known
+from appliance.kamailio.subscriptions import ALLOW_EVENTS, key_of
 from appliance.kamailio.worker import Worker
 
 CONTINUE, NO = 1, -1
@@ -53,7 +55,7 @@ ANSWERED_END = "dialog:end"
 """Event of the dialog module for the end of a call that was answered; the other one is "dialog:failed"."""
 
 KNOWN_METHODS = frozenset(
-    {"SUBSCRIBE", "NOTIFY", "PUBLISH", "MESSAGE", "REFER", "INFO", "UPDATE", "PRACK", "BYE", "ACK", "CANCEL"}
+    {"NOTIFY", "PUBLISH", "MESSAGE", "REFER", "INFO", "UPDATE", "PRACK", "BYE", "ACK", "CANCEL"}
 )
 """Methods of the RFCs that start nothing here outside a call: 405; any other one gets 501 (RFC 3261 section 8.2.1)."""
 
@@ -117,11 +119,18 @@ class Handler:
 
     def ksr_within(self, _message: object) -> int:
         """A request within a call whose own Route headers are taken off."""
-        return self._request("within", lambda: self.worker.dialogs.within(routed=True))
+        return self._request("within", lambda: self._within(routed=True))
 
     def ksr_within_unrouted(self, _message: object) -> int:
         """A request with a To tag that has no Route header of this box."""
-        return self._request("within", lambda: self.worker.dialogs.within(routed=False))
+        return self._request("within", lambda: self._within(routed=False))
+
+    def _within(self, routed: bool) -> None:
+        worker = self.worker
+        if self._ksr.method == "SUBSCRIBE" and worker.subscribing.is_ours():
+            worker.subscribing.subscribe(within=True)
+        else:
+            worker.dialogs.within(routed)
 
     def ksr_invite(self, _message: object) -> int:
         """A call that begins. `PLAIN`: routes.cfg carries it."""
@@ -224,6 +233,7 @@ class Handler:
         elif method == "OPTIONS" and self._understood():
             ksr.reply_header(
                 f"Allow: {ALLOW}\r\nAccept: application/sdp\r\nSupported: path, replaces, timer\r\n"
+                f"Allow-Events: {ALLOW_EVENTS}\r\n"
             )
             ksr.reply(200, "OK")
         elif method == "OPTIONS":
@@ -231,7 +241,10 @@ class Handler:
         elif method == "BYE":
             ksr.reply(481, "Call/Transaction Does Not Exist")
         elif method == "SUBSCRIBE":
-            ksr.reply(489, "Bad Event")
+            if self._known().source is Source.PEER:
+                ksr.reply(403, "Forbidden")
+            else:
+                self.worker.subscribing.subscribe(within=False)
         elif method in KNOWN_METHODS:
             self._not_allowed(405, "Method Not Allowed")
         else:
@@ -287,6 +300,15 @@ class Handler:
         """A phone's REGISTER failed at the upstream."""
         return self._guarded("register failure", lambda: self.worker.relayed.failure_stage(), answer=True)
 
+    def ksr_notify_refused(self, _message: object) -> int:
+        """A final reply other than 2xx to a NOTIFY. Of the box's own it names the box's tag in From."""
+        return self._guarded("notify refused", self._notify_refused)
+
+    def _notify_refused(self) -> None:
+        key = key_of(self._ksr.pv("$ci"), self._ksr.pv("$tt"))
+        if self._ksr.look("lamps", key):
+            self.worker.notify_refused(key)
+
     # events
 
     def ksr_dialog_event(self, _message: object, event: str) -> int:
@@ -315,8 +337,9 @@ class Handler:
     # processes of the box's own
 
     def ksr_journal(self, _message: object) -> int:
-        """Every 50 ms in the process "journal"."""
-        return self._guarded("journal", lambda: self.worker.write())
+        """Every 50 ms in the process "journal": calls first."""
+        self._guarded("journal", lambda: self.worker.write())
+        return self._guarded("lamps", lambda: self.worker.light())
 
     def ksr_upstream(self, _message: object) -> int:
         """Every 200 ms in the process "upstream"."""

@@ -199,17 +199,29 @@ def no_room(error: sqlite3.Error, path: Path) -> bool:
     return found.f_bavail * found.f_frsize < ROOM_MIN_BYTES
 
 
+def _nobody(call: str, event: str, data: str) -> None:
+    """Nobody else hears of events."""
+
+
 class Writer:
     """The reading end of the queue, in the one process that writes the file."""
 
     def __init__(
-        self, path: Path, queues: Queues, warn: Callable[[str], None], clock: Clock, boot: str
+        self,
+        path: Path,
+        queues: Queues,
+        warn: Callable[[str], None],
+        clock: Clock,
+        boot: str,
+        tap: Callable[[str, str, str], None] = _nobody,
     ) -> None:
+        """tap: hears of each event (call, event, data) before it is written."""
         self._path = path
         self._queues = queues
         self._warn = warn
         self._clock = clock
         self._boot = boot
+        self._tap = tap
         self._database: sqlite3.Connection | None = None
         self._pending: deque[Event] = deque(maxlen=PENDING_MAX)
         self._looked = clock.mono_ms(), clock.wall_ms()
@@ -251,7 +263,9 @@ class Writer:
         for key, value in self._queues.take_all(QUEUE, BATCH_MAX):
             taken += 1
             try:
-                self._add(read_item(key, value, self._boot, span))
+                event = read_item(key, value, self._boot, span)
+                self._add(event)
+                self._tap(event[0], event[1], event[5])
             except (ValueError, TypeError) as error:
                 self.lost += 1
                 self._warn(f"journal: an item is not an event and is passed over: {error}")

@@ -135,6 +135,13 @@ class Ksr:
         """Answer the request: through its transaction where there is one, else without state."""
         return yes(self.raw.sl.send_reply(code, reason), "sl.send_reply")
 
+    def tag_to(self, tag: str) -> None:
+        """Give the request, and so its reply, a To tag: before the transaction is made."""
+        value = self.header("To")
+        self.raw.hdr.remove("To")
+        number(self.raw.hdr.append(f"To: {value};tag={tag}\r\n"), "hdr.append")
+        number(self.raw.textopsx.msg_apply_changes(), "textopsx.msg_apply_changes")
+
     def reply_header(self, lines: str) -> None:
         """Add header lines, each with its line end, to the reply that follows."""
         number(self.raw.hdr.append_to_reply(lines), "hdr.append_to_reply")
@@ -268,6 +275,10 @@ class Ksr:
     def keep(self, table: str, key: str, value: str) -> None:
         """Put a value into an htable, for as long as that table keeps things."""
         number(self.raw.htable.sht_sets(table, key, value), "htable.sht_sets")
+
+    def forget_entry(self, table: str, key: str) -> None:
+        """Take a value out of an htable."""
+        self.raw.htable.sht_rm(table, key)
 
     def count(self, table: str, key: str) -> int:
         """Add one to a counter; gives its new value."""

@@ -500,6 +500,10 @@ class KsrCall:
         """Take a value out of an htable."""
         self.ksr.htable.sht_rm(table, key)
 
+    def queue(self, name: str, key: str, value: str) -> None:
+        """Put an item into a queue."""
+        self.ksr.mqueue.mq_add(name, key, value)
+
     def send(self, uri: str, sock: str, data: str) -> None:
         """Send text as it is, outside any transaction."""
         self.ksr.corex.sendx(uri, sock, data)

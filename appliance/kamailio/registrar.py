@@ -8,13 +8,13 @@ Nothing here waits for a disk or a peer.
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
-from appliance.kamailio import bindings, digest, upstream_sender
+from appliance.kamailio import bindings, digest, subscribe, upstream_sender
 from appliance.kamailio.digest import Question, Secrets, Verdict
 from appliance.kamailio.flood import WRONG_PASSWORD_COST
 from appliance.kamailio.ksr import Ksr
 from appliance.kamailio.view import View
 
-ALLOW = "INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, PRACK, UPDATE, INFO, REFER, NOTIFY"
+ALLOW = "INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, PRACK, UPDATE, INFO, REFER, NOTIFY, SUBSCRIBE"
 """What the box takes part in (RFC 3261 section 20.5)."""
 
 SAVE_NEW, SAVE_CHANGED, SAVE_REMOVED, SAVE_ASKED = 1, 2, 3, 4
@@ -149,6 +149,8 @@ class Registrar:
         action = "registered" if result == SAVE_NEW else "unregistered"
         data = {"aor": number, "contact": ksr.pv("$ct"), "action": action}
         self._journal.put("registration", "", data)
+        if result == SAVE_NEW:
+            ksr.put(subscribe.QUEUE, "registered", number)
 
     def _on_disk(self, row: str) -> bool:
         """Whether this very binding was written a short while ago, so that its row outlives this refresh."""

@@ -48,6 +48,8 @@ def settings(box: Box, layout: Layout) -> dict[str, Any]:
         "journal": str(layout.journal),
         "bindings": str(layout.bindings),
         "bindings_load": str(load_file(layout)),
+        "lamps": str(layout.lamps),
+        "voicemail": str(layout.freeswitch_db_dir) if fs.address else "",
         "ng": box.rtp.ng,
         "here": {
             "lan": bracketed(sip.lan),

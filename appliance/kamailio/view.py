@@ -13,7 +13,8 @@ from appliance.model import CallControl, LinkState, UpstreamAuth
 @dataclass(frozen=True, slots=True)
 class Extension:
     """A telephone number inside the site. public_number: E.164 or "". allow: `NumberKind` values it may call outside.
-    max_calls: calls at once with the outside. record: "all", "outside" or "none". no_answer_s: before forward_no_answer."""
+    max_calls: calls at once with the outside. record: "all", "outside" or "none". no_answer_s: before forward_no_answer.
+    pickup_group: extensions with the same one may pick up each other's calls; "" is none."""
 
     number: str
     display: str = ""
@@ -26,6 +27,7 @@ class Extension:
     do_not_disturb: bool = False
     record: str = "none"
     max_calls: int = 4
+    pickup_group: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,8 @@ class Application:
 class Policy:
     """What holds for the whole site. See `docs/site-document.md` for each field's meaning and default.
     application_calls: outside numbers, as dialled, that the site's flows call; FreeSWITCH may call no others.
-    mailboxes: extensions that have a voicemail box. codes: feature codes in force, those alone that are dialled."""
+    mailboxes: extensions that have a voicemail box. codes: feature codes in force, those alone that are dialled.
+    pickup: who may pick calls up: "group" (those of one pickup group), "site" (everybody) or "off"."""
 
     site_id: str
     version: int
@@ -106,6 +109,7 @@ class Policy:
     application_calls: tuple[str, ...] = ()
     mailboxes: tuple[str, ...] = ()
     codes: tuple[Code, ...] = ()
+    pickup: str = "group"
 
     def application(self, number: str) -> Application | None:
         """The application of that number. There are a few dozen at most, so they are gone through. A code and the number of

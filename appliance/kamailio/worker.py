@@ -18,16 +18,23 @@ from appliance.kamailio.digest import Verdict
 from appliance.kamailio.here import Here, host_of
 from appliance.kamailio.ksr import Ksr
 from appliance.kamailio.ksr_call import KsrCall
+from appliance.kamailio.lamp_calls import Ringing
+from appliance.kamailio.lamp_store import LampStore
+from appliance.kamailio.lamps import Lamps
 from appliance.kamailio.media import MediaPath
 from appliance.kamailio.media_loss import Look
 from appliance.kamailio.media_watch import MediaWatch
 from appliance.kamailio.memory import Memory
+from appliance.kamailio.pickup import Order, mark_of
 from appliance.kamailio.registrar import Doorkeeper, Registrar
 from appliance.kamailio.relayed_register import RelayedRegister
 from appliance.kamailio.snapshot_view import SnapshotError, SnapshotView
 from appliance.kamailio.sources import Sources
+from appliance.kamailio.subscribe import QUEUE as LAMPS_QUEUE
+from appliance.kamailio.subscribe import Subscribing
 from appliance.kamailio.upstream_sender import QUEUE as UPSTREAM_QUEUE
 from appliance.kamailio.upstream_sender import Reply, UpstreamSender, granted_s, own_address
+from appliance.kamailio.voicemail_counts import VoicemailCounts
 from appliance.media.ng import NgClient, RtpengineSilent
 from appliance.model import UpstreamAuth
 
@@ -91,6 +98,11 @@ class Worker:
         return Dialogs(self.parts)
 
     @cached_property
+    def subscribing(self) -> Subscribing:
+        """SUBSCRIBE requests of telephones."""
+        return Subscribing(self.ksr, self.view, self.caller, now_s)
+
+    @cached_property
     def relayed(self) -> RelayedRegister:
         """REGISTER requests that the upstream answers."""
         return RelayedRegister(self.ksr, self.view, self.here, self.registrar, self.doorkeeper)
@@ -117,7 +129,7 @@ class Worker:
             self.registrar.register()
 
     def caller(self) -> str | None:
-        """Extension that sends the current INVITE, proved; None: the sender has been asked for credentials, or refused."""
+        """Extension that sends the current INVITE or SUBSCRIBE, proved; None: its sender was asked for credentials, or refused."""
         if self._passthrough:
             return self.relayed.caller()
         proof = self.doorkeeper.prove("Proxy-Authorization")
@@ -143,7 +155,23 @@ class Worker:
     @cached_property
     def _journal_writer(self) -> journal.Writer:
         path = Path(self._settings["journal"])
-        return journal.Writer(path, self.ksr, self.ksr.warn, self._clock, journal.boot_id())
+        tap = self._lamps.calls.take
+        return journal.Writer(path, self.ksr, self.ksr.warn, self._clock, journal.boot_id(), tap)
+
+    @cached_property
+    def _lamps(self) -> Lamps:
+        store = LampStore(Path(self._settings["lamps"]), self.ksr.warn)
+        boxes = VoicemailCounts(self._settings["voicemail"])
+        return Lamps(self.ksr, self.view, self._clock, store, boxes, self._give_up_for)
+
+    def _give_up_for(self, ringing: Ringing, order: Order) -> None:
+        """Take a call that rings from its telephones; `Calls.failure_stage` leads it on to who picks it up."""
+        rows = self.ksr.rpc("dlg.dlg_list", ringing.call_id, ringing.tag)
+        row = rows[0] if isinstance(rows, list) and rows else rows
+        cseq = str(row.get("caller", {}).get("cseq", "")) if isinstance(row, dict) else ""
+        if cseq:
+            self.ksr.keep("ending", ringing.call, mark_of(order))
+            self.parts.ksr.cancel_call(ringing.call_id, cseq)
 
     @cached_property
     def _bindings_writer(self) -> bindings.Writer:
@@ -168,6 +196,15 @@ class Worker:
         elif was_full:
             self.parts.ksr.forget(recording_order.TABLE, recording_order.BY_JOURNAL)
         self._bindings_writer.tick()
+
+    def light(self) -> None:
+        """Another turn of the process "journal": lamps. Without a usable configuration there is nobody to tell."""
+        with contextlib.suppress(SnapshotError):
+            self._lamps.tick()
+
+    def notify_refused(self, key: str) -> None:
+        """A telephone has refused a NOTIFY of the box's: it does not know that subscription any more."""
+        self.ksr.put(LAMPS_QUEUE, "refused", key)
 
     def register_upstream(self) -> None:
         """One turn of the process "upstream". Without a usable configuration there is nobody to register at; requests say so."""

@@ -1,0 +1,165 @@
+"""Busy lamps by the real Kamailio: what a telephone that subscribes is told, who may subscribe, and what a restart leaves."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import pytest
+
+from tests.component.test_kamailio_calls import answer, bare_box, phones
+from tests.lab.bare_box import BareBox
+from tests.lab.processes import wait_until
+from tests.lab.watcher import WAIT_S, Watcher, attribute
+
+pytestmark = pytest.mark.asyncio
+
+LOCAL = {"call_control": "local"}
+CALLED, CALLS = "recipient", "initiator"
+
+
+@asynccontextmanager
+async def watcher(box: BareBox, number: str = "206", index: int = 9, **more: str) -> AsyncIterator[Watcher]:
+    """A registered telephone that watches."""
+    async with AsyncExitStack() as stack:
+        ua = await stack.enter_async_context(box.phone(number, index, **more))
+        assert (await ua.register()).code == 200
+        yield Watcher(ua, box.addresses.box_lan)
+
+
+async def test_lamp_shows_a_call_as_it_rings_is_answered_and_ends_and_both_its_sides() -> None:
+    async with (
+        bare_box(**LOCAL) as box,
+        phones(box, x201=None, x202=answer(0.6)) as (a, _),
+        watcher(box) as w,
+    ):
+        called, calls, other = [await w.watch(number) for number in ("202", "201", "203")]
+        await called.wait()
+        call = await a.invite(f"sip:202@{box.addresses.box_lan}")
+        await called.wait((CALLED, "early"))
+        await calls.wait((CALLS, "early"))
+        body = called.told[-1][1].body
+        assert attribute(body, "call-id") == call.request.get("call-id")
+        assert "<identity>sip:201@" in body
+        assert (await call.wait(timeout_s=10)).code == 200
+        await called.wait((CALLED, "confirmed"))
+        await calls.wait((CALLS, "confirmed"))
+        late = await w.watch("202")
+        await late.wait((CALLED, "confirmed"))
+        await a.bye(a.dialog(call))
+        await called.wait((CALLED, "terminated"))
+        assert called.seen == [[], [(CALLED, "early")], [(CALLED, "confirmed")], [(CALLED, "terminated")]]
+        await calls.wait((CALLS, "terminated"))
+        assert other.seen == [[]]
+        numbers = [int(message.get("cseq").split()[0]) for _, message in called.told]
+        assert numbers == sorted(set(numbers))
+
+
+async def test_lamp_of_a_group_rings_with_it_and_those_who_ring_stop_when_one_answers() -> None:
+    async with (
+        bare_box(**LOCAL) as box,
+        phones(box, x201=None, x202=answer(0.8), x203=answer(9)) as (a, _, _),
+        watcher(box) as w,
+    ):
+        lamps = {number: await w.watch(number) for number in ("600", "202", "203", "204")}
+        call = await a.invite(f"sip:600@{box.addresses.box_lan}")
+        for number in ("600", "202", "203"):
+            await lamps[number].wait((CALLED, "early"))
+        assert (await call.wait(timeout_s=10)).code == 200
+        await lamps["600"].wait((CALLED, "confirmed"))
+        await lamps["202"].wait((CALLED, "confirmed"))
+        await lamps["203"].wait((CALLED, "terminated"))
+        await lamps["204"].wait((CALLED, "terminated"))
+        await a.bye(a.dialog(call))
+        await lamps["600"].wait_dark()
+        await lamps["202"].wait_dark()
+
+
+async def test_lamps_go_on_after_kamailio_was_killed_without_the_telephones_doing() -> None:
+    async with (
+        bare_box(**LOCAL) as box,
+        phones(box, x201=None, x202=answer(0.3)) as (a, _),
+        watcher(box) as w,
+    ):
+        udp, ended = await w.watch("202"), await w.watch("203")
+        assert (await ended.renew(0)).code == 200
+        await asyncio.sleep(1.5)
+        await box.kamailio.kill()
+        before = len(udp.told)
+        await box.kamailio.start()
+        await udp.wait()
+        call = await a.invite(f"sip:202@{box.addresses.box_lan}")
+        await udp.wait((CALLED, "confirmed"))
+        assert len(udp.told) > before
+        numbers = [int(message.get("cseq").split()[0]) for _, message in udp.told]
+        assert numbers == sorted(set(numbers))
+        assert (await udp.renew()).code == 200
+        await a.bye(a.dialog(call))
+        await udp.wait_dark()
+        assert not ended.lit
+
+
+async def test_who_is_refused_what() -> None:
+    async with bare_box(**LOCAL) as box, watcher(box) as w:
+        assert (await w.send("999", "dialog", 600)).code == 404
+        assert (await w.send("206", "message-summary", 600)).code == 404
+        unknown = await w.send("202", "presence", 600)
+        assert (unknown.code, unknown.get("allow-events")) == (489, "dialog, message-summary")
+        brief = await w.send("202", "dialog", 5)
+        assert (brief.code, brief.get("min-expires")) == (423, "60")
+        assert (await w.send("202", "dialog", 600, headers=(("Accept", ""),))).code == 200
+        stranger = box.phone("201", 20)
+        stranger.password = "wrong"  # noqa: S105 - it is
+        async with stranger as ua:
+            assert (await Watcher(ua, w.host).send("202", "dialog", 600)).code == 407
+        lamp = await w.watch("202", expires_s=99_999)
+        assert w.ua.received[-1] is not None
+        await lamp.wait()
+        left = lamp.told[-1][1].get("subscription-state")
+        assert left.startswith("active;expires=3") and int(left.partition("=")[2]) > 3_500
+        lamp.dialog.remote = lamp.dialog.remote.partition(";")[0] + ";tag=guessed"
+        assert (await lamp.renew()).code == 481
+
+
+async def test_subscription_ends_when_the_telephone_says_so_or_does_not_know_it_any_more() -> None:
+    async with (
+        bare_box(**LOCAL) as box,
+        phones(box, x201=None, x202=answer(0.2)) as (a, _),
+        watcher(box) as w,
+    ):
+        first, second = await w.watch("202"), await w.watch("201")
+        await second.wait()
+        assert (await first.renew(0)).code == 200
+        await asyncio.sleep(0.5)
+        assert "terminated;reason=timeout" in first.told[-1][1].get("subscription-state")
+        w.refuse_with = 481
+        call = await a.invite(f"sip:202@{box.addresses.box_lan}")
+        await second.wait((CALLS, "early"))
+        await asyncio.sleep(0.5)
+        told = len(second.told)
+        await a.bye(a.dialog(call))
+        await asyncio.sleep(0.5)
+        assert (len(second.told), (await second.renew()).code) == (told, 481)
+
+
+async def test_telephone_has_a_limit_of_its_own() -> None:
+    async with bare_box(**LOCAL) as box, watcher(box) as w:
+        assert {(await w.send("202", "dialog", 600)).code for _ in range(160)} == {200}
+
+        async def refused() -> bool:
+            return (await w.send("203", "dialog", 600)).code == 403
+
+        await wait_until(refused, "no more than 160", WAIT_S)
+
+
+async def test_lamps_by_tcp() -> None:
+    async with (
+        bare_box(**LOCAL) as box,
+        phones(box, x201=None, x202=answer(0.2)) as (a, _),
+        watcher(box, transport="tcp") as w,
+    ):
+        lamp = await w.watch("202")
+        call = await a.invite(f"sip:202@{box.addresses.box_lan}")
+        await lamp.wait((CALLED, "confirmed"))
+        await a.bye(a.dialog(call))
+        await lamp.wait_dark()
+        assert (await lamp.renew(0)).code == 200
