@@ -15,7 +15,7 @@ from agent.call_quality import Quality
 from agent.cdr import CallBook
 from agent.cdr_fields import event_id
 from agent.journal_events import JournalEvent, Moment
-from agent.journal_reader import Cursor, Damage, read_page
+from agent.journal_reader import Cursor, Damage, JournalUnreadable, read_page
 from agent.records import NewRecord
 from agent.spool import Spool
 from appliance.kamailio.journal_mark import read_mark, write_mark
@@ -27,7 +27,11 @@ PAGES_MAX = 200
 """Pages read in one go, 100,000 events: then the thread lets the caller look whether it should stop."""
 DAMAGE_NAMED_MAX = 50
 """Damaged rows named in one event; the count is always told."""
+PLACE_WAIT_MS = 5_000
+"""A fact of a call that is not known yet waits for Kamailio's journal so long, and those behind it: Kamailio writes a call down
+before FreeSWITCH hears of it, but every 50 ms and on a disk that may stall. Afterwards it is passed over."""
 _JOURNAL = "journal"
+_PLACES = "media_journal"
 _EVIDENCE = "evidence"
 
 
@@ -39,11 +43,14 @@ class Counters:
     records: int = 0
     damaged: int = 0
     replaced: int = 0
+    places: int = 0
+    places_strange: int = 0
 
 
 class CallRecords:
     """The fold over the journal, resumed where the spool says. site, box: as enrolled. Not thread-safe.
 
+    places: the controller's journal of where in applications calls are, None on a box without applications.
     observe: is shown every event once its page is safe (again after a failed write, never before)."""
 
     def __init__(
@@ -53,6 +60,7 @@ class CallRecords:
         site: str,
         box: str,
         *,
+        places: Path | None = None,
         observe: Callable[[JournalEvent], object] | None = None,
     ) -> None:
         self.spool = spool
@@ -63,6 +71,8 @@ class CallRecords:
         self._observe = observe
         self._book: CallBook | None = None
         self._cursor = Cursor()
+        self._places = places
+        self._places_cursor = Cursor()
         self._noted = Moment("", 0, 0)
 
     @property
@@ -95,6 +105,7 @@ class CallRecords:
                 count, more = self._page(now)
                 made += count
                 if not more:
+                    self._read_places(now)
                     return made + self._tick(now, kamailio_alive, media)
             return made
         except BaseException:
@@ -118,6 +129,40 @@ class CallRecords:
         self.counters.replaced += page.replaced
         return made, page.more
 
+    def _read_places(self, now: Moment) -> None:
+        """Take in what the controller has reported. Its journal may be gone or spoilt: calls do not wait for it."""
+        book, path = self._load(), self._places
+        for _ in range(PAGES_MAX):
+            try:
+                page = None if path is None else read_page(path, self._places_cursor)
+            except JournalUnreadable:
+                self.counters.damaged += 1
+                return
+            if path is None or page is None or page.cursor == self._places_cursor:
+                return
+            cursor, strange = page.cursor, 0
+            before = Cursor() if page.replaced else self._places_cursor
+            for event in page.events:
+                known = book.place(event)
+                if (
+                    not known
+                    and event.at.boot_id == now.boot_id
+                    and now.mono_ms - event.at.mono_ms < PLACE_WAIT_MS
+                ):
+                    cursor = before
+                    break
+                strange += not known
+                before = Cursor(event.seq, event.at.boot_id, event.at.mono_ms)
+            if cursor == self._places_cursor:
+                return
+            self._write(book, [], self._cursor, cursor)
+            with suppress(OSError):
+                write_mark(path, cursor.seq)
+            self.counters.places += len(page.events)
+            self.counters.places_strange += strange
+            if cursor != page.cursor or not page.more:
+                return
+
     def _tick(self, now: Moment, kamailio_alive: bool, media: frozenset[str] | None) -> int:
         book = self._load()
         records = book.tick(now, kamailio_alive=kamailio_alive, media=media)
@@ -129,12 +174,16 @@ class CallRecords:
             return self._write(book, records, self._cursor)
         return 0
 
-    def _write(self, book: CallBook, records: list[NewRecord], cursor: Cursor) -> int:
+    def _write(
+        self, book: CallBook, records: list[NewRecord], cursor: Cursor, places: Cursor | None = None
+    ) -> int:
         calls = {
             call: None if doc is None else json.dumps(to_json(doc))
             for call, doc in book.take_touched().items()
         }
         cursors = {_JOURNAL: cursor.to_json()}
+        if places is not None:
+            cursors[_PLACES] = places.to_json()
         if book.last is not None:
             cursors[_EVIDENCE] = json.dumps(asdict(book.last))
         added = self.spool.append(records, cursors=cursors, calls=calls)
@@ -142,6 +191,7 @@ class CallRecords:
             self._cursor = cursor
             with suppress(OSError):  # an older mark only means that old rows are deleted later
                 write_mark(self.journal, cursor.seq)
+        self._places_cursor = places or self._places_cursor
         self._noted = book.last or self._noted
         self.counters.records += len(added)
         return len(added)
@@ -150,6 +200,8 @@ class CallRecords:
         if self._book is None:
             stored = self.spool.cursor(_JOURNAL)
             self._cursor = Cursor(read_mark(self.journal)) if stored is None else Cursor.from_json(stored)
+            told = self.spool.cursor(_PLACES)
+            self._places_cursor = Cursor() if told is None else Cursor.from_json(told)
             evidence = self.spool.cursor(_EVIDENCE)
             last = Moment(**json.loads(evidence)) if evidence else None
             self._book = CallBook(self.site, self.box, self._documents(), last)

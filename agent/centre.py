@@ -172,7 +172,9 @@ class Centre:
 
     async def _keep_journal(self, spool: Spool, kamailio_alive: Callable[[], bool]) -> None:
         enrolled = (await self.enrolled()).enrolment
-        self._calls = CallRecords(spool, self._layout.journal, enrolled.site_id, enrolled.box_id)
+        places = self._layout.media_journal if self._box.freeswitch.address else None
+        site_id, box_id = enrolled.site_id, enrolled.box_id
+        self._calls = CallRecords(spool, self._layout.journal, site_id, box_id, places=places)
         media = CallMedia(self._box.rtp.ng, self._now_s)
         await run_journal(
             self._calls,
