@@ -43,6 +43,11 @@ SETTLED_CHANGES_MAX = 500
 GROUP_MEMBERS_MAX = 30
 """Phones rung for one call: Kamailio forks a request to at most 31 branches (core parameter max_branches)."""
 
+STRATEGIES = ("all", "turn", "round_robin", "longest_idle")
+
+OVERFLOW_MAX_S = 600
+"""A caller who has heard it ring for ten minutes has long put down."""
+
 RING_MIN_S = 5
 RING_MAX_S = 300
 """Below, nobody can reach the phone; above, RFC 3261's Timer C (over 3 minutes) nears its usual setting."""
@@ -105,6 +110,7 @@ def read(root: Table) -> Site:
         application_calls=site_media.called(media),
         mailboxes=tuple(box.number for box in media.mailboxes),
         codes=tuple(one for one in in_force if not one.pressed),
+        follows_members=any(group.strategy == "longest_idle" or not group.ring_busy for group, _ in groups),
     )
     root.finish()
     return Site(
@@ -231,12 +237,14 @@ def _group(table: Table) -> tuple[Group, str]:
     group = Group(
         number=number,
         name=table.text("name", number, most=64, form=words.NAME),
-        strategy=table.choice("strategy", "all", ("all", "turn")),
+        strategy=table.choice("strategy", "all", STRATEGIES),
         members=table.texts(
             "members", count_least=1, count_most=GROUP_MEMBERS_MAX, form=words.INTERNAL_NUMBER
         ),
         ring_s=table.integer("ring_s", 20, low=RING_MIN_S, high=RING_MAX_S),
         overflow=table.text("overflow", "", form=words.DIALLED),
+        overflow_s=table.integer("overflow_s", 0, low=0, high=OVERFLOW_MAX_S),
+        ring_busy=table.flag("ring_busy", True),
     )
     public_number = table.text("public_number", "", form=words.E164)
     table.finish()

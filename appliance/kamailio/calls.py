@@ -19,6 +19,8 @@ from appliance.kamailio.causes import Cause
 from appliance.kamailio.channels import Channels
 from appliance.kamailio.hangup import hang_up
 from appliance.kamailio.here import Here, peer_of, transport_of, with_user
+from appliance.kamailio.kept import TABLE as KEPT
+from appliance.kamailio.kept import Kept
 from appliance.kamailio.ksr_call import KsrCall, Target
 from appliance.kamailio.media import MediaPath
 from appliance.kamailio.outcome import RETRANSMIT_MS, Ending, limits_of, outcome_of
@@ -26,6 +28,7 @@ from appliance.kamailio.plain_call import PlainCalls
 from appliance.kamailio.plan_codec import decode, encode
 from appliance.kamailio.request import CallFacts, Origin
 from appliance.kamailio.transfer import owner, read_replaces
+from appliance.kamailio.turns import groups_in, key_of, turned
 from appliance.kamailio.view import View
 from appliance.model import LinkState, NumberKind
 
@@ -63,6 +66,7 @@ class Parts:
     journal: Journal
     channels: Channels
     media: MediaPath
+    kept: Kept
 
 
 class Calls:
@@ -109,6 +113,7 @@ class Calls:
         refused = recording_order.refused(ksr.look) if plan.record else ""
         if refused:
             plan = replace(plan, record=False)
+        plan = self._turned(plan)
         ksr.put("plan", encode(plan))
         ksr.put("call", call)
         ksr.put("origin", f"{facts.origin} {facts.origin_id}")
@@ -136,6 +141,21 @@ class Calls:
         self._parts.journal.put("start", call, data)
         if plan.emergency:
             self._parts.journal.put("emergency", call, {"caller": facts.caller, "dialled": facts.dialled})
+
+    def _turned(self, plan: Plan) -> Plan:
+        """The plan with the next member of each group that goes round in the first place."""
+        ksr = self._ksr
+        for group in groups_in(plan):
+            found = self._parts.view.group(group)
+            key = key_of(group)
+            ksr.lock(key)
+            try:
+                plan, first = turned(plan, group, ksr.look(KEPT, key), found.members if found else ())
+                ksr.keep(KEPT, key, first)
+            finally:
+                ksr.unlock(key)
+            ksr.queue(KEPT, key, "1")
+        return plan
 
     def _replaced(self, call: str, facts: CallFacts, plan: Plan) -> Plan:
         """The plan of an INVITE that takes over a call: it goes to the telephone that holds that call's dialog, whatever

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from appliance.kamailio.call_key import call_key
+from appliance.kamailio.kept import TABLE
 from appliance.kamailio.ksr_call import KsrCall
+from appliance.kamailio.members import BUSY
 from appliance.model import LinkState
 
 GATEWAY = "gateway"
@@ -28,6 +30,11 @@ LIFE_MAX_MS = 5_000
 
 _EARLY, _TALKING = (1, 2), (3, 4)
 """Dialog states of the dialog module: unconfirmed and early, confirmed without and with ACK."""
+
+
+def idle_key(extension: str) -> str:
+    """Of the time when an extension's last answered call ended. It is not worth a new generation."""
+    return f"idle:{extension}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,3 +141,12 @@ class Channels:
     def outside_calls(self) -> int:
         """Calls with the outside now."""
         return self._ksr.counted(OUTSIDE)
+
+    def in_call(self, extension: str) -> bool:
+        """Whether an extension is in a call; known where some group of the site asks for it."""
+        return bool(self._ksr.look(BUSY, extension))
+
+    def idle_since_ms(self, extension: str) -> int:
+        """When the extension's last answered call ended, in milliseconds since 1970; 0: it had none."""
+        text = self._ksr.look(TABLE, idle_key(extension))
+        return int(text) if text.isdigit() else 0

@@ -21,6 +21,9 @@ from appliance.model import NumberKind
 CONTACT_LIFE_MS = 4_000
 """First sign of life from a telephone: three retransmissions (0.5, 1.5, 3.5 s), which a sleeping wireless phone needs."""
 
+TURNS_MAX = 30
+"""Telephones rung one after the other by one group: as many as it may have members."""
+
 RING_S = 120
 """How long a telephone rings when nothing follows."""
 
@@ -120,30 +123,52 @@ def _overflow(call: Call, called: Group) -> Route:
 
 
 def _members(call: Call, called: Group) -> tuple[str, ...]:
-    return tuple(member for member in called.members if member != _caller(call) and _is_free(call, member))
+    return tuple(
+        member for member in called.members if member != _caller(call) and _is_free(call, called, member)
+    )
 
 
 def _caller(call: Call) -> str:
     return call.caller.number if call.caller else ""
 
 
-def _is_free(call: Call, member: str) -> bool:
+def _is_free(call: Call, called: Group, member: str) -> bool:
     found = call.view.extension(member)
-    return found is not None and not found.do_not_disturb
+    if found is None or found.do_not_disturb:
+        return False
+    return called.ring_busy or not call.view.in_call(member)
 
 
 def _all(call: Call, called: Group) -> Route:
     members = _members(call, called)
     if not members:
         return Route()
-    ring_s = called.ring_s if called.overflow else RING_S
+    ring_s = (called.overflow_s or called.ring_s) if called.overflow else RING_S
     return one(_contacts(call, members, ring_s, Reason.GROUP_ALL))
 
 
 def _turn(call: Call, called: Group) -> Route:
-    steps = (
-        _contacts(call, (member,), called.ring_s, Reason.GROUP_TURN) for member in _members(call, called)
-    )
+    return _in_turn(call, called, _members(call, called), Reason.GROUP_TURN)
+
+
+def _round_robin(call: Call, called: Group) -> Route:
+    """Who is first is known when the call begins to ring (`turns`), so that two calls at once begin with two members."""
+    return _in_turn(call, called, _members(call, called), Reason.GROUP_ROUND_ROBIN, called.number)
+
+
+def _longest_idle(call: Call, called: Group) -> Route:
+    members = sorted(_members(call, called), key=call.view.idle_since_ms)
+    return _in_turn(call, called, tuple(members), Reason.GROUP_LONGEST_IDLE)
+
+
+def _in_turn(call: Call, called: Group, members: tuple[str, ...], reason: Reason, target: str = "") -> Route:
+    """One after the other; where the overflow takes the call after a time, round and round until then."""
+    steps: list[Step] = []
+    left_s = called.overflow_s if called.overflow and called.overflow_s else called.ring_s * len(members)
+    while left_s > 0 and members and len(steps) < TURNS_MAX:
+        step = _contacts(call, (members[len(steps) % len(members)],), min(called.ring_s, left_s), reason)
+        steps.append(replace(step, target=target))
+        left_s -= called.ring_s
     return series(steps, EVERY, no.NOBODY_AVAILABLE)
 
 
@@ -191,7 +216,12 @@ def nowhere(call: Call, number: Number) -> Route:
     return refused(no.INCOMPLETE_NUMBER if number.incomplete else no.UNKNOWN_NUMBER)
 
 
-_STRATEGIES: dict[str, Callable[[Call, Group], Route]] = {"all": _all, "turn": _turn}
+_STRATEGIES: dict[str, Callable[[Call, Group], Route]] = {
+    "all": _all,
+    "turn": _turn,
+    "round_robin": _round_robin,
+    "longest_idle": _longest_idle,
+}
 
 _DESTINATIONS: dict[NumberKind, Callable[[Call, Number], Route]] = {
     NumberKind.EXTENSION: extension,

@@ -496,6 +496,18 @@ class KsrCall:
         """Put a value into an htable, for as long as that table keeps things."""
         self.ksr.htable.sht_sets(table, key, value)
 
+    def count(self, table: str, key: str) -> int:
+        """Add one to a counter; gives its new value."""
+        return number(self.ksr.htable.sht_inc(table, key), "htable.sht_inc")
+
+    def lock(self, name: str) -> None:
+        """Wait for a lock that all processes share. Whoever has it does nothing slow, and gives it back (`unlock`)."""
+        number(self.ksr.cfgutils.lock(name), "cfgutils.lock")
+
+    def unlock(self, name: str) -> None:
+        """Give a lock back."""
+        number(self.ksr.cfgutils.unlock(name), "cfgutils.unlock")
+
     def forget(self, table: str, key: str) -> None:
         """Take a value out of an htable."""
         self.ksr.htable.sht_rm(table, key)

@@ -77,6 +77,14 @@ class Witness:
         """Of the moment."""
         return int(self._ask("outside_calls"))
 
+    def in_call(self, extension: str) -> bool:
+        """Of the moment."""
+        return bool(self._ask("in_call", extension))
+
+    def idle_since_ms(self, extension: str) -> int:
+        """Of the moment."""
+        return int(self._ask("idle_since_ms", extension))
+
 
 @dataclass(frozen=True, slots=True)
 class Kept:

@@ -7,6 +7,7 @@ peers, recorded or relayed audio, emergency calls, calls that a cloud sends back
 
 from appliance.kamailio.actions import Plan, StepKind
 from appliance.kamailio.request import CallFacts, Origin
+from appliance.kamailio.turns import groups_in
 
 
 def is_plain(facts: CallFacts, plan: Plan) -> bool:
@@ -14,4 +15,4 @@ def is_plain(facts: CallFacts, plan: Plan) -> bool:
     step = plan.steps[0]
     if facts.origin is not Origin.PHONE or plan.record or plan.emergency:
         return False
-    return step.kind is StepKind.CONTACTS and len(step.users) == 1
+    return step.kind is StepKind.CONTACTS and len(step.users) == 1 and not groups_in(plan)

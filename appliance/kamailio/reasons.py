@@ -20,6 +20,8 @@ class Reason(StrEnum):
     APPLICATION_AWAY = "application_away"  # it does not: the number that the site document names instead
     GROUP_ALL = "group_all"
     GROUP_TURN = "group_turn"
+    GROUP_ROUND_ROBIN = "group_round_robin"
+    GROUP_LONGEST_IDLE = "group_longest_idle"
     GATEWAY = "gateway"
     PUBLIC_NUMBER = "public_number"  # another site's extension by way of the public network
     EMERGENCY = "emergency"

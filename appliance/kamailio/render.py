@@ -13,6 +13,7 @@ from typing import Any
 from appliance.addresses import bracketed
 from appliance.box import Box
 from appliance.errors import KyusaiError
+from appliance.kamailio import kept
 from appliance.layout import Layout
 
 PACKAGE_DIR = Path(__file__).resolve().parent
@@ -50,6 +51,7 @@ def settings(box: Box, layout: Layout) -> dict[str, Any]:
         "bindings_load": str(load_file(layout)),
         "lamps": str(layout.lamps),
         "voicemail": str(layout.freeswitch_db_dir) if fs.address else "",
+        "kept": str(layout.state_dir / kept.FILE),
         "ng": box.rtp.ng,
         "here": {
             "lan": bracketed(sip.lan),

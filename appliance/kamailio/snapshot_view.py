@@ -28,6 +28,8 @@ class Live(Protocol):
     def calls_on(self, gateway_id: str) -> int: ...
     def outside_calls_of(self, extension: str) -> int: ...
     def outside_calls(self) -> int: ...
+    def in_call(self, extension: str) -> bool: ...
+    def idle_since_ms(self, extension: str) -> int: ...
 
 
 class SnapshotView:
@@ -147,3 +149,11 @@ class SnapshotView:
     def outside_calls(self) -> int:
         """Calls of the whole site with the outside."""
         return self._live.outside_calls()
+
+    def in_call(self, extension: str) -> bool:
+        """Whether an extension is in a call."""
+        return self._live.in_call(extension)
+
+    def idle_since_ms(self, extension: str) -> int:
+        """When an extension's last answered call ended."""
+        return self._live.idle_since_ms(extension)

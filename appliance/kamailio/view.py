@@ -32,8 +32,10 @@ class Extension:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A hunt group. strategy: "all" (rung together) or "turn" (one after the other, ring_s each).
-    overflow: number that takes the call when nobody answers, or ""."""
+    """A hunt group. strategy: "all" (rung together), or one after the other, ring_s each: "turn" (in the document's order),
+    "round_robin" (the next after the one who was rung first last time), "longest_idle" (whose last answered call ended
+    longest ago). ring_busy: members who are in a call are rung as well. overflow: number that takes the call when nobody
+    answers, or ""; overflow_s: after so many seconds at the latest, 0 when all have been tried."""
 
     number: str
     name: str
@@ -41,6 +43,8 @@ class Group:
     members: tuple[str, ...]
     ring_s: int = 20
     overflow: str = ""
+    overflow_s: int = 0
+    ring_busy: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +87,8 @@ class Policy:
     """What holds for the whole site. See `docs/site-document.md` for each field's meaning and default.
     application_calls: outside numbers, as dialled, that the site's flows call; FreeSWITCH may call no others.
     mailboxes: extensions that have a voicemail box. codes: feature codes in force, those alone that are dialled.
-    pickup: who may pick calls up: "group" (those of one pickup group), "site" (everybody) or "off"."""
+    pickup: who may pick calls up: "group" (those of one pickup group), "site" (everybody) or "off".
+    follows_members: some group asks who is in a call."""
 
     site_id: str
     version: int
@@ -110,6 +115,7 @@ class Policy:
     mailboxes: tuple[str, ...] = ()
     codes: tuple[Code, ...] = ()
     pickup: str = "group"
+    follows_members: bool = False
 
     def application(self, number: str) -> Application | None:
         """The application of that number. There are a few dozen at most, so they are gone through. A code and the number of
@@ -154,3 +160,7 @@ class View(Protocol):
     def calls_on(self, gateway_id: str) -> int: ...
     def outside_calls_of(self, extension: str) -> int: ...
     def outside_calls(self) -> int: ...
+    def in_call(self, extension: str) -> bool: ...
+    def idle_since_ms(self, extension: str) -> int:
+        """When the extension's last answered call ended, in milliseconds since 1970; 0: it had none."""
+        ...

@@ -10,9 +10,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from appliance.kamailio import bindings, journal, recording_order
+from appliance.kamailio import bindings, journal, kept, recording_order
 from appliance.kamailio.calls import Calls, Parts
-from appliance.kamailio.channels import Channels
+from appliance.kamailio.channels import Channels, idle_key
 from appliance.kamailio.dialogs import Dialogs
 from appliance.kamailio.digest import Verdict
 from appliance.kamailio.here import Here, host_of
@@ -24,6 +24,7 @@ from appliance.kamailio.lamps import Lamps
 from appliance.kamailio.media import MediaPath
 from appliance.kamailio.media_loss import Look
 from appliance.kamailio.media_watch import MediaWatch
+from appliance.kamailio.members import IDLE, Members
 from appliance.kamailio.memory import Memory
 from appliance.kamailio.pickup import Order, mark_of
 from appliance.kamailio.registrar import Doorkeeper, Registrar
@@ -46,6 +47,10 @@ NG_LIST_MAX = 1_000
 
 SAVED_PHONES_MAX = 20_000
 """Addresses of saved bindings that are known from the start."""
+
+
+FOLLOW = "follow"
+"""Beside the generation: some group of the site asks who is in a call."""
 
 
 def now_s() -> int:
@@ -76,9 +81,12 @@ class Worker:
         self.journal = journal.Journal(self.ksr, self._clock)
         call = KsrCall(raw)
         live = Live(self.ksr, call)
+        self.kept = kept.Kept(call)
         self.view = SnapshotView(settings["snapshot"], live)
         self.memory = Memory()
-        self.parts = Parts(call, self.view, self.here, self.journal, live, MediaPath(call, self.view))
+        self.parts = Parts(
+            call, self.view, self.here, self.journal, live, MediaPath(call, self.view), self.kept
+        )
         self._key = key
         self._peers: frozenset[str] = frozenset()
         self.doorkeeper = Doorkeeper(self.ksr, self.view, key, now_s)
@@ -129,7 +137,7 @@ class Worker:
             self.registrar.register()
 
     def caller(self) -> str | None:
-        """Extension that sends the current INVITE or SUBSCRIBE, proved; None: its sender was asked for credentials, or refused."""
+        """Extension that sends the current INVITE or SUBSCRIBE, proved; None: it was asked for credentials, or refused."""
         if self._passthrough:
             return self.relayed.caller()
         proof = self.doorkeeper.prove("Proxy-Authorization")
@@ -155,8 +163,12 @@ class Worker:
     @cached_property
     def _journal_writer(self) -> journal.Writer:
         path = Path(self._settings["journal"])
-        tap = self._lamps.calls.take
-        return journal.Writer(path, self.ksr, self.ksr.warn, self._clock, journal.boot_id(), tap)
+        return journal.Writer(path, self.ksr, self.ksr.warn, self._clock, journal.boot_id(), self._hear)
+
+    def _hear(self, call: str, event: str, data: str) -> None:
+        """A row of the journal, for those who live by its rows."""
+        self._lamps.calls.take(call, event, data)
+        self._members.take(call, event, data)
 
     @cached_property
     def _lamps(self) -> Lamps:
@@ -172,6 +184,28 @@ class Worker:
         if cseq:
             self.ksr.keep("ending", ringing.call, mark_of(order))
             self.parts.ksr.cancel_call(ringing.call_id, cseq)
+
+    @cached_property
+    def _members(self) -> Members:
+        call = self.parts.ksr
+
+        def publish(what: str, number: str, value: str) -> None:
+            if what == IDLE:
+                call.keep(kept.TABLE, idle_key(number), value)
+                call.queue(kept.TABLE, idle_key(number), "1")
+            elif value:
+                call.keep(what, number, value)
+            else:
+                call.forget(what, number)
+
+        return Members(publish, self._clock.wall_ms)
+
+    @cached_property
+    def _kept_writer(self) -> kept.Writer:
+        path = Path(self._settings["kept"])
+        writer = kept.Writer(path, self.parts.ksr, self.ksr, self.ksr.warn, self._clock)
+        writer.load()
+        return writer
 
     @cached_property
     def _bindings_writer(self) -> bindings.Writer:
@@ -196,6 +230,8 @@ class Worker:
         elif was_full:
             self.parts.ksr.forget(recording_order.TABLE, recording_order.BY_JOURNAL)
         self._bindings_writer.tick()
+        self._members.follow = self.ksr.look(kept.GENERATION, FOLLOW) == "1"
+        self._kept_writer.tick()
 
     def light(self) -> None:
         """Another turn of the process "journal": lamps. Without a usable configuration there is nobody to tell."""
@@ -225,6 +261,7 @@ class Worker:
         for address in self._peers - peers:
             self.parts.ksr.forget("peers", address)
         self._peers = peers
+        self.ksr.keep(kept.GENERATION, FOLLOW, "1" if policy.follows_members else "0")
         self.ksr.set_pv("$shv(nonce_key)", self._key)
         self.ksr.set_pv("$shv(realm)", "" if self._passthrough else policy.realm)
 

@@ -77,6 +77,8 @@ class SiteView:
     extension_calls: Mapping[str, int] = field(default_factory=dict)
     all_calls: int = 0
     lives: Mapping[str, int] = field(default_factory=dict)
+    talking: frozenset[str] = frozenset()
+    idle: Mapping[str, int] = field(default_factory=dict)
 
     def extension(self, number: str) -> Extension | None:
         return self.extensions.get(number)
@@ -107,6 +109,12 @@ class SiteView:
 
     def outside_calls(self) -> int:
         return self.all_calls
+
+    def in_call(self, extension: str) -> bool:
+        return extension in self.talking
+
+    def idle_since_ms(self, extension: str) -> int:
+        return self.idle.get(extension, 0)
 
 
 def site(
