@@ -155,7 +155,7 @@ def print_recordings(rows: Iterable["Recording"]) -> None:
         ("start", "site", "id", "call", "duration", "size", "state"),
         [
             (
-                row.started_utc,
+                _began(row),
                 row.site_id,
                 row.id,
                 row.call,
@@ -168,6 +168,13 @@ def print_recordings(rows: Iterable["Recording"]) -> None:
             for row in rows
         ],
     )
+
+
+def _began(row: "Recording") -> str:
+    """When it began; where its box's clock was wrong, with what the box had told."""
+    if not row.at_utc:
+        return row.started_utc
+    return f"{row.at_utc} {said(f'centre.records.flag.clock_{row.time_source}')} ({row.started_utc})"
 
 
 def print_audit(rows: Iterable[dict[str, Any]]) -> None:

@@ -5,20 +5,21 @@ others that are still on their way. `cloudsync.clocks` decides.
 """
 
 import json
-from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from collections.abc import Iterable, Sequence
 
 from sqlalchemy import Connection
 
 from cloudsync.clocks import Source, Step, corrected_ms
 from cloudsync.merge import Sound
+from cloudsync.service import recording_times
 from cloudsync.service.access import BoxIdentity
 from cloudsync.service.centre import Centre
+from cloudsync.service.plausible import plausible, text_of_ms, to_ms
+from cloudsync.service.recording_times import Boot
 from cloudsync.store import audit, clocks, jobs
 from cloudsync.store.clocks import Corrected, Told
 from cloudsync.store.jobs import Job
-from cloudsync.wire import RecordKind, WireError, canonical_json, format_utc, parse_utc
+from cloudsync.wire import RecordKind, canonical_json
 
 KIND = "clock"
 
@@ -29,24 +30,8 @@ CORRECTION = '"event":"cdr_correction"'
 MARK = '"event":"clock_set_'
 """As it stands in the canonical JSON of an event that tells of a step."""
 
-EARLIEST_UTC = "2025-01-01T00:00:00Z"
-"""There was no box before."""
-
-AHEAD = timedelta(days=1)
-"""A record that is made so much later than it arrived was made by a wrong clock; a smaller error is not looked for."""
-
 AGAIN_FIRST_S, AGAIN_MOST_S, AGAIN_TIMES = 60.0, 6 * 3600.0, 100
 """While records of the site are missing, it is looked again for them, for some three weeks."""
-
-
-def plausible(now_utc: str) -> tuple[str, str]:
-    """Between which times, as text, a record that arrives now can have been made."""
-    return EARLIEST_UTC, _latest(now_utc[:13])
-
-
-@lru_cache(maxsize=64)
-def _latest(hour: str) -> str:
-    return format_utc(datetime.fromisoformat(f"{hour}:00:00Z") + timedelta(hours=1) + AHEAD)
 
 
 def notice(connection: Connection, who: BoxIdentity, item: Sound, now_utc: str) -> bool:
@@ -56,7 +41,7 @@ def notice(connection: Connection, who: BoxIdentity, item: Sound, now_utc: str) 
     if type(by_ms) is not int or not 0 < abs(by_ms) < 2**52:
         return False
     uptime_ms = uptime_ms if type(uptime_ms) is int and 0 <= uptime_ms < 2**52 else None
-    step = Step(item.seq, _ms(item.created_utc), by_ms, uptime_ms)
+    step = Step(item.seq, to_ms(item.created_utc), by_ms, uptime_ms)
     clocks.add_step(connection, who.site_id, who.box_id, item.boot_id, step)
     audit.add(
         connection,
@@ -81,21 +66,15 @@ def correct(centre: Centre, job: Job) -> None:
     """Work out when the records of one boot were made. Blocks on the store, in slices."""
     box_id, _, boot_id = job.subject.partition(" ")
     with centre.database.read() as connection:
-        steps = [
-            step.placed(
-                [
-                    (seq, _ms(utc))
-                    for seq, utc in clocks.before(connection, job.site_id, box_id, boot_id, step.seq)
-                ]
-            )
-            for step in clocks.steps(connection, job.site_id, box_id, boot_id)
-        ]
+        steps = recording_times.placed_steps(connection, job.site_id, box_id, boot_id)
+    boot = Boot(job.site_id, box_id, boot_id, steps)
     after = 0
     while True:
         with centre.database.write() as connection:
             told = clocks.of_boot(connection, job.site_id, box_id, boot_id, after)
             found = [one for one in (_corrected(item, steps) for item in told) if one is not None]
             clocks.put(connection, job.site_id, told, found)
+            recording_times.correct_all(connection, boot, told)
         if len(told) < clocks.BATCH_ROWS:
             break
         after = told[-1].seq
@@ -109,18 +88,18 @@ def _look_again(centre: Centre, job: Job) -> None:
             jobs.put_off(connection, job, centre.clock().timestamp() + pause_s)
 
 
-def _corrected(told: Told, steps: list[Step]) -> Corrected | None:
+def _corrected(told: Told, steps: Sequence[Step]) -> Corrected | None:
     """The true times of a record, None when its own hold."""
     call = _call_times(told) if steps else {}
-    own_ms = [_ms(told.created_utc), *(_ms(utc) for utc in call.values())]
+    own_ms = [to_ms(told.created_utc), *(to_ms(utc) for utc in call.values())]
     true_ms = corrected_ms(told.seq, own_ms[0], steps, own_ms[1:])
-    at_utc = _utc(true_ms[0])
+    at_utc = text_of_ms(true_ms[0])
     early, late = plausible(told.received_utc)
     if at_utc is None or not early <= at_utc <= late:
         return Corrected(told, told.received_utc, Source.ARRIVAL.value)
     if true_ms == own_ms:
         return None
-    times = {name: _utc(ms) for name, ms in zip(call, true_ms[1:], strict=True)}
+    times = {name: text_of_ms(ms) for name, ms in zip(call, true_ms[1:], strict=True)}
     changed = canonical_json(times) if true_ms[1:] != own_ms[1:] else None
     return Corrected(told, at_utc, Source.SET.value, changed)
 
@@ -134,17 +113,3 @@ def _call_times(told: Told) -> dict[str, str]:
     if not isinstance(call, dict):
         return {}
     return {name: call[name] for name in CALL_TIMES if isinstance(call.get(name), str) and call[name]}
-
-
-def _ms(utc: str) -> int:
-    try:
-        return round(parse_utc(utc).timestamp() * 1000)
-    except (WireError, OverflowError):
-        return 0
-
-
-def _utc(ms: int) -> str | None:
-    try:
-        return format_utc(datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=ms))
-    except OverflowError:
-        return None

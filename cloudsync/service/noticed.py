@@ -9,6 +9,7 @@ from cloudsync.merge import Sound
 from cloudsync.service import changes, clocks, given_up
 from cloudsync.service.access import BoxIdentity
 from cloudsync.service.centre import Centre
+from cloudsync.service.plausible import plausible
 from cloudsync.wire import RecordKind
 
 _CHANGE = f'"event":"{changes.EVENT}"'
@@ -19,7 +20,7 @@ def notice(
     connection: Connection, centre: Centre, who: BoxIdentity, stored: Iterable[Sound], now_utc: str
 ) -> None:
     """Take note of what was stored just now."""
-    early, late = clocks.plausible(now_utc)
+    early, late = plausible(now_utc)
     doubted: set[str] = set()
     for item in stored:
         if not early <= item.created_utc <= late:

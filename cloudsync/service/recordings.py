@@ -10,11 +10,12 @@ import contextlib
 from dataclasses import replace
 
 from cloudsync.refusals import Refused
+from cloudsync.service import recording_times
 from cloudsync.service.access import BoxIdentity
 from cloudsync.service.centre import Centre
 from cloudsync.spans import Span, covers
 from cloudsync.storage import Upload
-from cloudsync.store import audit, recordings
+from cloudsync.store import audit, jobs, recordings
 from cloudsync.store.recordings import Recording
 from cloudsync.wire import (
     PIECE_BYTES_MIN,
@@ -28,6 +29,12 @@ from cloudsync.wire import (
     piece_digest,
 )
 
+SETTLE = "recording.settle"
+"""Kind of the work that completes an upload if its box does not, see `cloudsync.service.settling`."""
+FIRST_LOOK_S = 300.0
+"""So long after its offer an upload is looked at."""
+SOON_S = 120.0
+"""So long after the piece at its end: the others are there by then, and its box has asked for the receipt."""
 OPEN_UPLOADS_MAX = 1000
 """Offered and not complete, per site. A box uploads a few at a time; this bounds the folder."""
 
@@ -68,6 +75,8 @@ def offer(centre: Centre, who: BoxIdentity, new: RecordingOffer) -> tuple[Record
                 **as_json(new),
             )
             if recordings.put(connection, fresh):
+                jobs.renew(connection, SETTLE, who.site_id, new.id, centre.clock().timestamp() + FIRST_LOOK_S)
+                recording_times.correct_one(connection, fresh)
                 return fresh, True
     raise Refused(
         409,
@@ -187,6 +196,9 @@ def take_piece(
             id=recording_id,
         )
     centre.blobs.put_piece(known.site_id, known.id, known.cipher_sha256, begin, data)
+    if begin + len(data) == known.bytes:
+        with centre.database.write() as connection:
+            jobs.renew(connection, SETTLE, known.site_id, known.id, centre.clock().timestamp() + SOON_S)
     return known
 
 
@@ -227,13 +239,21 @@ def settle_all(centre: Centre) -> int:
     """
     with centre.database.read() as connection:
         receiving = recordings.receiving_ones(connection)
-    settled = 0
-    for known in receiving:
-        on_disk = centre.blobs.part_bytes(known.site_id, known.id, known.cipher_sha256)
-        with contextlib.suppress(Refused):
-            now = settle(centre, replace(known, offset_bytes=min(known.offset_bytes, on_disk)))
-            settled += now.state == RecordingState.STORED
-    return settled
+    open_ones = [known for known in receiving if not settled(centre, known)]
+    now_s = centre.clock().timestamp()
+    with centre.database.write() as connection:
+        for known in open_ones:  # those of an older release do not wait yet
+            jobs.add(connection, SETTLE, known.site_id, [known.id], now_s + FIRST_LOOK_S)
+    return len(receiving) - len(open_ones)
+
+
+def settled(centre: Centre, known: Recording) -> bool:
+    """`settle` by what is on disk; whether it is complete now. What turns out to be damaged is not."""
+    on_disk = centre.blobs.part_bytes(known.site_id, known.id, known.cipher_sha256)
+    with contextlib.suppress(Refused):
+        now = settle(centre, replace(known, offset_bytes=min(known.offset_bytes, on_disk)))
+        return now.state == RecordingState.STORED
+    return False
 
 
 def complete(centre: Centre, known: Recording) -> Recording:
@@ -251,6 +271,7 @@ def complete(centre: Centre, known: Recording) -> Recording:
             return current
         if fits:
             receipt = canonical_json(as_json(_receipt(centre, known, now_utc)))
+            jobs.forget(connection, SETTLE, known.site_id, known.id)
             if recordings.stored(connection, known, receipt, now_utc):
                 return replace(known, state=RecordingState.STORED, receipt=receipt, stored_utc=now_utc)
         recordings.rewound(connection, known, 0)

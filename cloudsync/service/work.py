@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 from cloudsync.service import checking, clocks
 from cloudsync.service.centre import Centre
+from cloudsync.service.settling import KIND as SETTLE
+from cloudsync.service.settling import settle
 from cloudsync.store import jobs
 from cloudsync.store.jobs import Job
 
@@ -18,6 +20,7 @@ RETRY_FIRST_S, RETRY_MOST_S = 60.0, 6 * 3600.0
 HANDLERS: dict[str, Callable[[Centre, Job], None]] = {
     checking.KIND: checking.check,
     clocks.KIND: clocks.correct,
+    SETTLE: settle,
 }
 
 

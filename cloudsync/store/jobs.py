@@ -82,6 +82,13 @@ def done(connection: Connection, finished: Job) -> None:
     connection.execute(_mine(delete(job), finished))
 
 
+def forget(connection: Connection, kind: str, site_id: str, subject: str) -> None:
+    """Forget work that is not needed any more, whoever holds it."""
+    connection.execute(
+        delete(job).where(job.c.kind == kind, job.c.site_id == site_id, job.c.subject == subject)
+    )
+
+
 def failed(connection: Connection, tried: Job, error: str, due_s: float) -> None:
     """Let it wait for another try."""
     values = {"claimed_by": None, "claimed_until_s": None, "error": error[:ERROR_CHARACTERS], "due_s": due_s}

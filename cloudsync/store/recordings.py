@@ -116,8 +116,16 @@ def stored_ones(connection: Connection) -> Iterator[Recording]:
 
 
 def newest(connection: Connection, *, site_id: str = "", limit: int) -> list[Recording]:
-    """Recordings, the latest start first."""
-    query = select(recording).order_by(recording.c.started_utc.desc(), recording.c.id).limit(limit)
-    if site_id:
-        query = query.where(recording.c.site_id == site_id)
-    return [Recording(**row._mapping) for row in connection.execute(query)]
+    """Recordings, the latest start first, where that was corrected by the corrected one."""
+    found: list[Recording] = []
+    for column, which in (
+        (recording.c.started_utc, recording.c.at_utc.is_(None)),
+        (recording.c.at_utc, recording.c.at_utc.is_not(None)),
+    ):
+        query = select(recording).where(which).order_by(column.desc(), recording.c.id).limit(limit)
+        if site_id:
+            query = query.where(recording.c.site_id == site_id)
+        found += [Recording(**row._mapping) for row in connection.execute(query)]
+    found.sort(key=lambda one: one.id)
+    found.sort(key=lambda one: one.at_utc or one.started_utc, reverse=True)
+    return found[:limit]

@@ -287,6 +287,7 @@ recording = Table(
     Column("at_utc", TEXT),
     Column("time_source", TEXT),
     Index("recording_by_start", "started_utc"),
+    Index("recording_by_true_start", "at_utc"),
 )
 """`at_utc`: when it began, where the box's clock was wrong about it (`started_utc`); `time_source`: how that is known, see
 `cloudsync.clocks`."""
@@ -299,6 +300,7 @@ recording_call = Table(
     Column("seq", BigInteger, primary_key=True, autoincrement=False),
     Column("box_id", TEXT, nullable=False),
     Column("boot_id", TEXT, nullable=False),
+    Column("created_utc", TEXT, nullable=False),
 )
 """Of boots whose clock was doubted: which record of a call names which recordings. `name`: the beginning of their ids."""
 

@@ -6,12 +6,14 @@ import time
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select, update
 
 from cloudsync import wire
 from cloudsync.service import recordings as rules
 from cloudsync.service.access import BoxIdentity
 from cloudsync.service.centre import Centre
 from cloudsync.store import recordings
+from cloudsync.store.tables import job
 from tests.helpers.centre_box import CentreProcess, prepare_site, random_bytes
 from tests.helpers.centre_stores import STORES
 
@@ -67,3 +69,43 @@ def test_recording_that_is_all_there_is_completed_by_the_next_start_alone(tmp_pa
         process.stop()
     assert found == expected
     assert all(row.receipt for row in rows if row.state == "stored")
+
+
+@pytest.mark.parametrize("store", STORES)
+def test_recording_whose_box_never_asks_again_is_completed_while_the_centre_serves(
+    tmp_path: Path, store: str
+) -> None:
+    process = CentreProcess(tmp_path / "data", store)
+    with process.store() as centre:
+        prepare_site(centre)
+    process.start()
+    expected = {"rec-pieces": "stored", "rec-half": "receiving"}
+    found: dict[str, str] = {}
+    deadline_s = time.monotonic() + LIMIT_S
+    try:
+        with process.store() as centre:
+            in_pieces(centre, "rec-pieces", CIPHER)
+            known, half = offered(centre, "rec-half"), CIPHER[:100_000]
+            digest = wire.piece_digest(half)
+            rules.take_piece(centre, WHO, "rec-half", 0, half, digest, known.cipher_sha256)
+            with centre.database.write() as connection:
+                rows = connection.execute(select(job).where(job.c.kind == rules.SETTLE)).all()
+                now_s = time.time()
+                waits = {row.subject: round((row.due_s - now_s) / 10) * 10 for row in rows}
+                assert waits == {"rec-pieces": rules.SOON_S, "rec-half": rules.FIRST_LOOK_S}
+                connection.execute(update(job).values(due_s=now_s))
+            while found != expected and time.monotonic() < deadline_s:
+                time.sleep(0.1)
+                with centre.database.read() as connection:
+                    found = {row.id: row.state for row in recordings.newest(connection, limit=9)}
+            assert found == expected
+            while time.monotonic() < deadline_s:
+                with centre.database.read() as connection:
+                    rows = connection.execute(select(job).where(job.c.kind == rules.SETTLE)).all()
+                left = {row.subject: row.due_s > now_s + 200 and row.claimed_by is None for row in rows}
+                if left == {"rec-half": True}:
+                    break
+                time.sleep(0.1)
+            assert left == {"rec-half": True}, "the other one is looked at again later"
+    finally:
+        process.stop()

@@ -14,6 +14,7 @@ Table(
     Column("seq", BigInteger, primary_key=True, autoincrement=False),
     Column("box_id", TEXT, nullable=False),
     Column("boot_id", TEXT, nullable=False),
+    Column("created_utc", TEXT, nullable=False),
 )
 
 
@@ -23,4 +24,5 @@ def apply(connection: Connection) -> None:
     connection.execute(text("ALTER TABLE sequence ADD COLUMN given_up BIGINT NOT NULL DEFAULT 0"))
     for column in ("at_utc", "time_source"):
         connection.execute(text(f"ALTER TABLE recording ADD COLUMN {column} {kind}"))
+    connection.execute(text("CREATE INDEX recording_by_true_start ON recording (at_utc)"))
     _metadata.create_all(connection, checkfirst=False)
