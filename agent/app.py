@@ -54,6 +54,8 @@ from agent.status import (
     survives,
 )
 from agent.supervisor import Supervisor
+from agent.voicemail_watch import LOOK_ERRORS, VoicemailWatch
+from agent.voicemail_watch import LOOK_S as VOICEMAIL_S
 from appliance.addresses import endpoint
 from appliance.box import Box
 from appliance.layout import Layout
@@ -157,6 +159,8 @@ class Agent:
         start("disk", self._disk.run)
         start("clock", self._keep_clock)
         start("changes", self._keep_changes)
+        if self._applications.wanted:
+            start("voicemail", self._keep_voicemail)
         for name, work in self._centre.tasks(self._spool(), self._kamailio_alive).items():
             start(name, work)
 
@@ -215,6 +219,19 @@ class Agent:
             if await asyncio.to_thread(reports.tell):
                 self._centre.nudge()
             await asyncio.sleep(CHANGES_S)
+
+    async def _keep_voicemail(self) -> None:
+        """Tells the centre of messages that were left, and FreeSWITCH of boxes that are full."""
+        enrolled = (await self._centre.enrolled()).enrolment
+        ids, folder = (enrolled.site_id, enrolled.box_id), self._layout.freeswitch_db_dir
+        watch = VoicemailWatch(folder, self._spool(), ids, clock.now)
+        while True:
+            try:
+                if await watch.look(self._disk.allows(Use.RUNNING_RECORDING), self._applications.set_global):
+                    self._centre.nudge()
+            except LOOK_ERRORS as error:
+                self._log.warning("voicemail_not_read", reason=str(error))
+            await asyncio.sleep(VOICEMAIL_S)
 
     async def _keep_clock(self) -> None:
         """Tells the centre by how much the wall clock was set: what this boot told before is off by it."""

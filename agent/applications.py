@@ -36,6 +36,12 @@ class Applications:
             self._log.warning("prompt_not_made", reason=failed)
         render.write_site(of.media, folder / FOLDER, self._layout.prompts_dir)
 
+    async def set_global(self, assignment: str) -> str:
+        """Set ("name=value") or remove ("name=") a global variable of FreeSWITCH's. Raises `FreeSwitchSilent`."""
+        settings = self._box.freeswitch
+        address = Address(settings.address, settings.esl_port, render.password(self._layout))
+        return await ask(address, "global_setvar", assignment)
+
     async def tell(self) -> None:
         """After a switch: FreeSWITCH reads its files again. Calls that are up go on as they began. One that is not there
         reads them when it starts."""

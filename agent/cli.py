@@ -7,7 +7,15 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from agent import call_command, change_command, config_command, flow_command, receipt_command, spool_command
+from agent import (
+    call_command,
+    change_command,
+    config_command,
+    flow_command,
+    receipt_command,
+    spool_command,
+    voicemail_command,
+)
 from agent.command import LANG, AsJson, BoxFile, box_of, own_box, told
 from appliance.errors import KyusaiError
 from appliance.layout import Layout
@@ -20,6 +28,7 @@ app.add_typer(flow_command.app, name="flow")
 app.add_typer(call_command.app, name="call")
 app.command(name="calls", help=text("agent.help.calls", LANG))(call_command.calls)
 app.add_typer(spool_command.app, name="spool")
+app.add_typer(voicemail_command.app, name="voicemail")
 app.add_typer(receipt_command.app, name="receipt")
 
 

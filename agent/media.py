@@ -14,6 +14,7 @@ from appliance.layout import Layout
 from appliance.media.convert import Recording
 from appliance.media.converter import Converter
 from appliance.media.ng import NgClient
+from appliance.media.voicemail import Voicemails
 
 
 def recipients(layout: Layout) -> list[str]:
@@ -52,5 +53,11 @@ def serve(box: Box, log: Logger) -> None:
     log.info("media_started")
     advertised = {box.rtp.wan_advertise: box.rtp.wan} if box.rtp.wan_advertise else {}
     converter = Converter(layout, NgClient(box.rtp.ng), lambda: recipients(layout), hand_over, advertised)
-    converter.run(stop, lambda: notify.notify("WATCHDOG=1"))
+    voicemails = Voicemails(layout, lambda: recipients(layout), hand_over)
+
+    def alive() -> None:
+        notify.notify("WATCHDOG=1")
+        voicemails.pass_once()
+
+    converter.run(stop, alive)
     log.info("media_stopped")

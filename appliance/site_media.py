@@ -29,6 +29,7 @@ HOURS_MAX = 50
 DAYS_MAX = 400
 PROMPTS_MAX = 2_000
 MAILBOXES_MAX = 20_000
+MAILBOX_ADDRESSES_MAX = 5
 PROMPT_CHARS_MAX = 1_000
 """About a minute and a half of speech; nobody listens longer."""
 
@@ -292,6 +293,7 @@ def _mailbox(table: Table) -> Mailbox:
         number=table.text("number", form=words.INTERNAL_NUMBER),
         code_md5=table.hexadecimal("code_md5", MD5_DIGITS),
         language=table.choice("language", "ja", FLOW_LANGUAGES),
+        email=table.texts("email", (), count_most=MAILBOX_ADDRESSES_MAX, form=words.EMAIL),
     )
     table.finish()
     return found

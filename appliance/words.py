@@ -82,3 +82,10 @@ def _is_network(value: str) -> bool:
 
 
 NETWORK = Form(_is_network, "a network in CIDR form without host bits", "'192.0.2.0/24'")
+
+EMAIL = _form(
+    r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,188}[A-Za-z0-9])?",
+    "an e-mail address",
+    "'sato@example.com'",
+)
+"""The addresses that people have; quoted and international ones are not among them (RFC 5321 section 4.1.2)."""

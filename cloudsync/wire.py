@@ -138,6 +138,10 @@ class Refusal(StrEnum):
     """The body is above RECORD_BYTES_MAX."""
 
 
+VOICEMAIL_EVENT = "voicemail"
+"""Event of a message that was left in a voicemail box: box, caller, caller_name, recording, left_utc, duration_s."""
+
+
 class RecordKind(StrEnum):
     """The three sorts of record; one mechanism carries all."""
 

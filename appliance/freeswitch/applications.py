@@ -51,11 +51,12 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Mailbox:
-    """A voicemail box. number: its extension. code_md5: of "number:domain:PIN". greeting: prompt id or ""."""
+    """A voicemail box. number: its extension. code_md5: of "number:domain:PIN". email: who is told of messages by the centre."""
 
     number: str
     code_md5: str
     language: str = "ja"
+    email: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

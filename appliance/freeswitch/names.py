@@ -41,6 +41,20 @@ KAMAILIO = "ky_kamailio"
 DOMAIN = "ky_domain"
 """Global variable: domain of voicemail boxes."""
 
+CALL_BACK = "call-back"
+"""Dialplan context of numbers that the owner of a voicemail box has called back from its menu."""
+
+BEHALF_HEADER = "X-Kyusai-Behalf"
+"""Names the extension whose rights hold for an outgoing leg: FreeSWITCH has its PIN."""
+
+VOICEMAIL_LOCK = "ky_vm_lock_"
+VOICEMAIL_TRIES = "ky_vm_tries_"
+"""Global variables, before a box's number: "true" while it is locked; an x for each call that did not bring its PIN."""
+
+VOICEMAIL_FULL = "ky_vm_full_"
+VOICEMAIL_NO_ROOM = "ky_vm_no_room"
+"""Global variables: "true" while a box holds all messages that it may, and while the disk is short of room."""
+
 MEDIA_USER = "kyusai"
 """User part of addresses that stand for the applications themselves."""
 

@@ -104,17 +104,51 @@ _TEXTS: dict[str, dict[str, str]] = {
         "ja": "入力回数の上限を超えました。失礼いたします。",
     },
     "vm_menu": {
-        "en": "For new messages, press one. For saved messages, press two. For settings, press five. To leave, press hash.",
-        "ja": "新しいメッセージは一、保存したメッセージは二、設定は五、終了はシャープを押してください。",
+        "en": "For new messages, press one. For saved messages, press two. For greetings, press five. To leave or to change your "
+        "pin, press hash.",
+        "ja": "新しいメッセージは一、保存したメッセージは二、応答メッセージの設定は五、"
+        "暗証番号の変更または終了はシャープを押してください。",
     },
     "vm_settings": {
         "en": "To record a greeting, press one. To choose a greeting, press two. To record your name, press three. "
-        "To change your pin, press four. To go back, press zero.",
-        "ja": "応答メッセージの録音は一、選択は二、名前の録音は三、暗証番号の変更は四、前に戻るには零を押してください。",
+        "To go back, press zero.",
+        "ja": "応答メッセージの録音は一、選択は二、名前の録音は三、前に戻るには零を押してください。",
     },
     "vm_greeting": {
         "en": "Nobody can take your call at the moment.",
         "ja": "ただいま電話に出ることができません。",
+    },
+    "vm_greeting_busy": {
+        "en": "The person you are calling is busy at the moment.",
+        "ja": "ただいま話し中のため、電話に出ることができません。",
+    },
+    "vm_locked": {
+        "en": "This box is locked because its pin was wrong too often. Please try again later.",
+        "ja": "暗証番号の誤りが続いたため、しばらくご利用になれません。のちほどおかけ直しください。",
+    },
+    "vm_in_use": {
+        "en": "This box is in use. Please try again later.",
+        "ja": "ただいまほかの方が操作しています。のちほどおかけ直しください。",
+    },
+    "vm_no_room": {
+        "en": "Messages cannot be taken at the moment.",
+        "ja": "ただいまメッセージをお預かりすることができません。",
+    },
+    "vm_nobody": {
+        "en": "The person who left the message cannot be reached.",
+        "ja": "メッセージをお残しになった方に、おつなぎできませんでした。",
+    },
+    "vm_change_pin": {
+        "en": "To change your pin, press four. To leave, hang up.",
+        "ja": "暗証番号を変更するには四を押してください。終了するには、そのまま電話をお切りください。",
+    },
+    "vm_new_pin": {
+        "en": "Please enter your new pin of four to ten digits, followed by the hash key.",
+        "ja": "新しい暗証番号を四桁から十桁で押し、最後にシャープを押してください。",
+    },
+    "vm_new_pin_again": {
+        "en": "Please enter your new pin once more, followed by the hash key.",
+        "ja": "確認のため、新しい暗証番号をもう一度押し、最後にシャープを押してください。",
     },
     "vm_record": {
         "en": "Please leave a message after the tone, and press hash when you have finished.",
@@ -137,8 +171,8 @@ _TEXTS: dict[str, dict[str, str]] = {
         "ja": "発信音のあとに名前を録音し、シャープを押してください。",
     },
     "vm_choose_greeting": {
-        "en": "Choose a greeting between one and nine.",
-        "ja": "一から九の応答メッセージを選んでください。",
+        "en": "For the greeting when you do not answer, press one. For the greeting when you are busy, press two.",
+        "ja": "不在のときの応答メッセージは一、話し中のときの応答メッセージは二を押してください。",
     },
     "vm_saved": {
         "en": "The message is saved.",

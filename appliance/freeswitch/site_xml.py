@@ -2,7 +2,15 @@
 
 from collections.abc import Callable
 
-from appliance.freeswitch import control_xml, flow_xml, languages_xml, names, schedule_xml, voicemail_xml
+from appliance.freeswitch import (
+    control_xml,
+    flow_xml,
+    languages_xml,
+    names,
+    schedule_xml,
+    voicemail_login_xml,
+    voicemail_xml,
+)
 from appliance.freeswitch.applications import Application, Kind, MediaPlan
 from appliance.freeswitch.feature_xml import extensions as feature_extensions
 from appliance.freeswitch.flow_xml import Prompts
@@ -31,6 +39,8 @@ def files(
         *(flow_xml.context(flow, prompts) for flow in plan.flows),
         schedule_xml.context(plan.schedules, plan.time_zone, this_year),
         control_xml.context(),
+        voicemail_login_xml.context(plan.mailboxes),
+        voicemail_login_xml.call_back(),
     ]
     return {
         "globals.xml": text(

@@ -1,12 +1,13 @@
 """Voicemail: FreeSWITCH's own module, with our keys, our sentences and one folder a box. Pure.
 
 Every phrase of the module is one whole sentence of ours, because the keys are ours too; numbers are prompts of their own. A
-box is opened by its PIN, of which FreeSWITCH knows the digest alone (`vm-a1-hash`: MD5 of "number:domain:PIN").
+box is opened by its PIN (`voicemail_login_xml`), of which FreeSWITCH knows the digest alone (`vm-a1-hash`: MD5 of
+"number:domain:PIN") until its owner changes it.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from appliance.freeswitch import names, spoken_xml
+from appliance.freeswitch import names, spoken_xml, voicemail_login_xml
 from appliance.freeswitch.applications import Mailbox
 from appliance.freeswitch.quoting import word
 from appliance.freeswitch.xml import Element, Node, action, element, param
@@ -34,7 +35,8 @@ KEYS = {
     "record-greeting-key": "1",
     "choose-greeting-key": "2",
     "record-name-key": "3",
-    "change-pass-key": "4",
+    # The module would take a PIN of one digit: `voicemail_login_xml` asks for new ones. It looks for the main menu's key first.
+    "change-pass-key": "0",
     "record-file-key": "3",
     "listen-file-key": "1",
     "save-file-key": "2",
@@ -50,17 +52,26 @@ KEYS = {
     "email-key": "9",
     "forward-key": "8",
     "urgent-key": "*",
+    # Its own way in while the greeting plays would count nobody's wrong PINs; the star leads to ours.
+    "login-keys": "",
+    "vmain-key": "*",
+    "vmain-extension": f"{voicemail_login_xml.REMOTE} XML {voicemail_login_xml.CONTEXT}",
 }
+
+BUSY, UNAVAILABLE = "busy", "unavailable"
+GREETINGS = {UNAVAILABLE: 1, BUSY: 2}
+"""Number of the greeting that the owner records for each."""
+
+WHY = "sip_h_X-Kyusai-Why"
+"""Kamailio's word on what led a call here."""
 
 SENTENCES = {
     "voicemail_enter_id": "vm_enter_id",
     "voicemail_enter_pass": "vm_enter_pin",
     "voicemail_fail_auth": "vm_wrong_pin",
     "voicemail_abort": "vm_too_many",
-    "voicemail_goodbye": "goodbye",
     "voicemail_menu": "vm_menu",
     "voicemail_config_menu": "vm_settings",
-    "voicemail_play_greeting": "vm_greeting",
     "voicemail_record_message": "vm_record",
     "voicemail_record_file_check": "vm_recorded",
     "voicemail_record_urgent_check": "vm_urgent",
@@ -74,11 +85,13 @@ SENTENCES = {
     "voicemail_listen_file_check": "vm_listen",
     "voicemail_disk_quota_exceeded": "vm_full",
     "voicemail_invalid_extension": "no_such_number",
+    **voicemail_login_xml.SENTENCES,
 }
 """The module's phrases that are one sentence whatever they are told."""
 
 SILENT = (
     "voicemail_hello",
+    "voicemail_goodbye",
     "voicemail_say_number",
     "voicemail_say_name",
 )
@@ -94,7 +107,16 @@ PROMPTS = frozenset(
     {
         *SENTENCES.values(),
         *ACKNOWLEDGED.values(),
-        *("vm_new", "vm_old", "vm_message", "vm_more", "vm_from", "vm_withheld"),
+        *(
+            "vm_new",
+            "vm_old",
+            "vm_message",
+            "vm_more",
+            "vm_from",
+            "vm_withheld",
+            "vm_greeting",
+            "vm_greeting_busy",
+        ),
     }
 ) | {f"number_{number}" for number in range(COUNTED_MAX + 1)}
 """All that voicemail may say."""
@@ -108,7 +130,6 @@ def settings(folder: str) -> tuple[Element, ...]:
         *KEYS.items(),
         ("storage-dir", folder),
         ("file-extension", "wav"),
-        ("record-sample-rate", 16000),
         ("min-record-len", MESSAGE_MIN_S),
         ("max-record-len", MESSAGE_MAX_S),
         ("record-silence-threshold", 200),
@@ -121,7 +142,7 @@ def settings(folder: str) -> tuple[Element, ...]:
         ("db-password-override", "true"),
         ("allow-empty-password-auth", "false"),
         ("callback-dialplan", "XML"),
-        ("callback-context", names.CONTROL),
+        ("callback-context", names.CALL_BACK),
     )
     profile = element("profile", *(param(name, value) for name, value in values), name="default")
     return element("settings"), element("profiles", profile)
@@ -133,6 +154,11 @@ def macros(audio: Audio, language: str) -> Iterator[Element]:
         yield _macro(name, _said("^", audio, language, prompt))
     for name in SILENT:
         yield _macro(name, element("input", element("match", _quiet()), pattern="^"))
+    yield _macro(
+        "voicemail_play_greeting",
+        _said(f"^{BUSY}$", audio, language, "vm_greeting_busy"),
+        _said("^", audio, language, "vm_greeting"),
+    )
     yield _macro(
         "voicemail_say_phone_number",
         _said("^(?![+]?[0-9]{2,20}$)", audio, language, "vm_withheld"),
@@ -191,28 +217,29 @@ def directory(boxes: Iterable[Mailbox], domain: str) -> Element:
 
 
 def extensions(boxes: tuple[Mailbox, ...]) -> tuple[Node, ...]:
-    """For the context of Kamailio's calls: `CODE` and a box's number takes a message."""
-    return tuple(
-        element(
-            "extension",
-            element(
-                "condition",
-                *leave(box.number, box.language),
-                field="destination_number",
-                expression=f"^[*]98{word(box.number)}$",
-            ),
-            name=f"voicemail-{box.number}",
-        )
-        for box in boxes
-    )
+    """For the context of Kamailio's calls: `CODE` and a box's number takes a message. The greeting is that for a busy
+    telephone where that is why the call came."""
+    found: list[Node] = []
+    for box in boxes:
+        here = element("condition", field="destination_number", expression=f"^[*]98{word(box.number)}$")
+        for why, pattern in ((BUSY, "busy|disturb"), (UNAVAILABLE, "^")):
+            when = element("condition", *leave(box, why), field=f"${{{WHY}}}", expression=pattern)
+            found.append(element("extension", here, when, name=f"voicemail-{box.number}-{why}"))
+    return tuple(found)
 
 
-def leave(number: str, language: str) -> tuple[Element, ...]:
-    """Actions that take a message for a box."""
+def leave(box: Mailbox, why: str) -> tuple[Element, ...]:
+    """Actions that take a message for a box. why: `BUSY` or `UNAVAILABLE`."""
     return (
-        *_begin(language),
-        action("voicemail", f"default ${{{names.DOMAIN}}} {word(number)}"),
-        action("hangup", "NORMAL_CLEARING"),
+        action("answer"),
+        action("set", f"default_language={box.language}"),
+        action("set", f"{voicemail_login_xml.BOX}={word(box.number)}"),
+        action("sleep", "300"),
+        *voicemail_login_xml.room(),
+        action("set", f"voicemail_alternate_greet_id={why}"),
+        *((action("set", f"voicemail_greeting_number={GREETINGS[why]}"),) if why == BUSY else ()),
+        action("voicemail", f"default ${{{names.DOMAIN}}} {word(box.number)}"),
+        voicemail_login_xml.to("end"),
     )
 
 
@@ -227,9 +254,7 @@ def own_box(application: str, boxes: tuple[Mailbox, ...]) -> tuple[Node, ...]:
             here,
             element(
                 "condition",
-                *_begin(box.language),
-                action("voicemail", f"check default ${{{names.DOMAIN}}} {word(box.number)}"),
-                action("hangup", "NORMAL_CLEARING"),
+                *voicemail_login_xml.opened(box.number),
                 field="caller_id_number",
                 expression=f"^{word(box.number)}$",
             ),
@@ -237,21 +262,14 @@ def own_box(application: str, boxes: tuple[Mailbox, ...]) -> tuple[Node, ...]:
         )
         for box in boxes
     ]
-    language = boxes[0].language if boxes else "ja"
     asked = element(
         "extension",
         element(
             "condition",
-            *_begin(language),
-            action("voicemail", f"check default ${{{names.DOMAIN}}}"),
-            action("hangup", "NORMAL_CLEARING"),
+            *voicemail_login_xml.asked(boxes[0].language if boxes else "ja"),
             field="destination_number",
             expression=f"^{dialled}$",
         ),
         name="any-box",
     )
     return (*own, asked)
-
-
-def _begin(language: str) -> tuple[Element, ...]:
-    return (action("answer"), action("set", f"default_language={language}"), action("sleep", "300"))

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 
+from appliance.freeswitch.names import BEHALF_HEADER
 from appliance.kamailio.request import CallFacts, Origin
 
 FORWARDS_MAX = 10
@@ -46,4 +47,5 @@ def call_facts(
         caller=origin_id if origin is Origin.PHONE else caller,
         anonymous=is_anonymous(pv("$hdr(Privacy)"), pv("$fd")),
         forwards=forwards,
+        behalf=next(iter(headers(BEHALF_HEADER)), "") if origin is Origin.MEDIA else "",
     )

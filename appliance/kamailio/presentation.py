@@ -19,6 +19,8 @@ def on_phone(call: Call) -> CallerId:
     facts = call.facts
     if facts.origin is Origin.PHONE:
         return CallerId(facts.origin_id, call.caller.display if call.caller else "", facts.anonymous)
+    if call.caller is not None:
+        return CallerId(call.caller.number, call.caller.display, facts.anonymous)
     if facts.anonymous or not facts.caller:
         return CallerId(ANONYMOUS, privacy=facts.anonymous)
     return CallerId(rewrite(facts.caller, "extension", call.policy))

@@ -22,6 +22,7 @@ class CallFacts:
     dialled: user part of the Request-URI as sent. caller: user part of From (or P-Asserted-Identity of a trusted peer).
     anonymous: the caller asked for privacy (Privacy: id, or From anonymous@).
     forwards: numbers that this call was already forwarded by, oldest first (guards against loops).
+    behalf: MEDIA: extension whose rights hold, because its owner has proved to FreeSWITCH who he is; "" for nobody's.
     """
 
     origin: Origin
@@ -30,3 +31,4 @@ class CallFacts:
     caller: str
     anonymous: bool = False
     forwards: tuple[str, ...] = ()
+    behalf: str = ""

@@ -60,14 +60,7 @@ def convert(
     recipients: age public keys ("age1...") of the tenant; advertised: see `capture_map`. Raises NothingToHear (no audio),
     ValueError (no or bad recipient) and OSError (disk). Blocks for about a hundredth of the call's length.
     """
-    if not recipients:
-        raise ValueError(
-            "no recipient: a recording is never stored in the clear; the site document must name an age key"
-        )
-    try:
-        keys = [pyrage.x25519.Recipient.from_str(text) for text in recipients]
-    except pyrage.RecipientError as error:
-        raise ValueError(f"bad recipient: {error}") from error
+    keys = recipients_of(recipients)
     text = metadata.read_text("utf-8", "replace") if metadata.exists() else ""
     shutil.rmtree(work_dir, ignore_errors=True)
     work_dir.mkdir(mode=0o700, parents=True)
@@ -75,23 +68,51 @@ def convert(
         mixed = mix(capture, capture_map(descriptions(text), advertised), work_dir)
         plain = work_dir / "plain.ogg"
         _encode(mixed, plain)
-        cipher = work_dir / "cipher.age"
-        pyrage.encrypt_file(str(plain), str(cipher), keys)
-        recording = Recording(
-            recording_id,
-            call,
-            out_dir / f"{recording_id}.age",
-            _sha256(plain),
-            _sha256(cipher),
-            cipher.stat().st_size,
-            datetime.fromtimestamp(mixed.start_s, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-            round(mixed.duration_s, 3),
-        )
-        _sync(cipher)
-        cipher.replace(recording.path)
-        _sync(out_dir)
+        started_utc = datetime.fromtimestamp(mixed.start_s, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        return sealed(plain, recording_id, call, started_utc, round(mixed.duration_s, 3), keys, out_dir)
     finally:
         shutil.rmtree(work_dir, ignore_errors=True)
+
+
+def recipients_of(texts: list[str]) -> list[pyrage.x25519.Recipient]:
+    """The tenant's keys. Raises ValueError for none, or a bad one."""
+    if not texts:
+        raise ValueError(
+            "no recipient: a recording is never stored in the clear; the site document must name an age key"
+        )
+    try:
+        return [pyrage.x25519.Recipient.from_str(text) for text in texts]
+    except pyrage.RecipientError as error:
+        raise ValueError(f"bad recipient: {error}") from error
+
+
+def sealed(
+    plain: Path,
+    recording_id: str,
+    call: str,
+    started_utc: str,
+    duration_s: float,
+    keys: list[pyrage.x25519.Recipient],
+    out_dir: Path,
+    format: str = FORMAT,  # noqa: A002 - the wire's name
+) -> Recording:
+    """Encrypts a plain audio file, in a folder that only the converter reads, to `out_dir/<recording_id>.age`, durably."""
+    cipher = plain.with_name("cipher.age")
+    pyrage.encrypt_file(str(plain), str(cipher), keys)
+    recording = Recording(
+        recording_id,
+        call,
+        out_dir / f"{recording_id}.age",
+        _sha256(plain),
+        _sha256(cipher),
+        cipher.stat().st_size,
+        started_utc,
+        duration_s,
+        format,
+    )
+    _sync(cipher)
+    cipher.replace(recording.path)
+    _sync(out_dir)
     return recording
 
 

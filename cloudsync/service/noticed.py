@@ -1,12 +1,13 @@
 """What the centre keeps of some records beside them, in the transaction that stores them: changes made at boxes, clocks
-that were wrong, and records that a box gave up. Called for every batch, so it looks at no body but those of events."""
+that were wrong, records that a box gave up, voicemail messages that are told by mail. Called for every batch, so it looks at no
+body but those of events."""
 
 from collections.abc import Iterable
 
 from sqlalchemy import Connection
 
 from cloudsync.merge import Sound
-from cloudsync.service import changes, clocks, given_up
+from cloudsync.service import changes, clocks, given_up, voicemails
 from cloudsync.service.access import BoxIdentity
 from cloudsync.service.centre import Centre
 from cloudsync.service.plausible import plausible
@@ -29,6 +30,8 @@ def notice(
             continue
         if _CHANGE in item.body:
             changes.notice(connection, who, item, now_utc)
+        elif voicemails.MARK in item.body:
+            voicemails.notice(connection, centre, who, item)
         elif clocks.MARK in item.body and clocks.notice(connection, who, item, now_utc):
             doubted.add(item.boot_id)
         elif given_up.MARK in item.body:

@@ -5,7 +5,7 @@ Whatever is done here may be done twice. A worker that dies holds its work until
 
 from collections.abc import Callable
 
-from cloudsync.service import checking, clocks
+from cloudsync.service import checking, clocks, voicemails
 from cloudsync.service.centre import Centre
 from cloudsync.service.settling import KIND as SETTLE
 from cloudsync.service.settling import settle
@@ -21,6 +21,7 @@ HANDLERS: dict[str, Callable[[Centre, Job], None]] = {
     checking.KIND: checking.check,
     clocks.KIND: clocks.correct,
     SETTLE: settle,
+    voicemails.KIND: voicemails.send,
 }
 
 

@@ -1,5 +1,6 @@
-"""Messages are left, counted, heard in the words of who left them, and deleted; a wrong PIN opens nothing."""
+"""Voicemail, by telephones that speak and listen: messages, greetings, calls back, PINs and their lock, full boxes."""
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 
@@ -29,7 +30,13 @@ async def lab() -> AsyncIterator[Lab]:
     lab = Lab(parts, document)
     lab.document["extensions"] = [
         extension(
-            number, password, **({"forward_no_answer": "*98202", "no_answer_s": 5} if number == "202" else {})
+            number,
+            password,
+            **(
+                {"forward_no_answer": "*98202", "forward_busy": "*98202", "no_answer_s": 5}
+                if number == "202"
+                else {}
+            ),
         )
         for number, password in lab.passwords.items()
     ]
@@ -75,16 +82,149 @@ async def test_a_call_that_nobody_answers_leaves_a_message_that_the_owner_hears_
 
 
 def _seconds(lab: Lab) -> float:
-    """Of the newest message, by the size of its file (16 kHz, 16 bits)."""
+    """Of the newest message, by the size of its file and the rate in its header."""
     folder = lab.box.layout.freeswitch_dir / "voicemail"
-    return max((path.stat().st_size for path in folder.rglob("msg_*.wav")), default=0) / 32_000
+    found = max(folder.rglob("msg_*.wav"), key=lambda path: path.stat().st_mtime_ns, default=None)
+    if found is None or found.stat().st_size < 44:
+        return 0.0
+    rate_hz = int.from_bytes(found.read_bytes()[24:28], "little")
+    return found.stat().st_size / 2 / rate_hz
+
+
+@pytest_asyncio.fixture(autouse=True, loop_scope="module")
+async def tidy(lab: Lab) -> AsyncIterator[None]:
+    yield
+    for phone in lab.phones.values():
+        for call in phone.calls:
+            if call.state != "closed":
+                await call.hangup()
+
+
+async def leave(lab: Lab) -> None:
+    """201 leaves three seconds of its tone for 202."""
+    before = len(messages(lab))
+    call = await lab.phones["201"].call("*98202")
+    await call.dtmf("#")
+    await call.wait_hears(640, timeout_s=15)
+    await wait_until(lambda: len(messages(lab)) > before and _seconds(lab) > 3, "a message", 20)
+    await call.dtmf("#")
+    await hears(lab, call, "vm_recorded")
+    await call.dtmf("2")
+    await call.hangup()
+
+
+async def login(lab: Lab, pin: str = PIN) -> PhoneCall:
+    call = await lab.phones["202"].call("*97")
+    await hears(lab, call, "vm_enter_pin")
+    await call.dtmf(f"{pin}#")
+    return call
+
+
+async def test_the_owner_calls_back_from_the_message_and_hears_the_next_one_afterwards(lab: Lab) -> None:
+    await leave(lab)
+    owner = await login(lab)
+    await owner.wait_hears(lab.phones["201"].tone_hz, timeout_s=25)
+    await hears(lab, owner, "vm_listen")
+    await owner.dtmf("5")
+    met = await lab.phones["201"].wait_incoming(timeout_s=15)
+    await met.wait("established", 10)
+    assert met.peer.startswith("sip:202@")
+    await met.wait_hears(lab.phones["202"].tone_hz, timeout_s=10)
+    await owner.wait_hears(lab.phones["201"].tone_hz, timeout_s=10)
+    await met.hangup()
+    await hears(lab, owner, "vm_new")
+
+
+async def test_the_owner_s_greeting_is_heard_and_that_for_a_busy_telephone_is_another(lab: Lab) -> None:
+    owner = await login(lab)
+    await hears(lab, owner, "vm_new")
+    await owner.dtmf("0")
+    await hears(lab, owner, "vm_menu")
+    await owner.dtmf("5")
+    await hears(lab, owner, "vm_settings")
+    await owner.dtmf("1")
+    await hears(lab, owner, "vm_choose_greeting")
+    await owner.dtmf("1")
+    await hears(lab, owner, "vm_record_greeting")
+    await owner.wait_hears(640, timeout_s=10)
+    await owner.wait_hears(timeout_s=10)
+    await asyncio.sleep(4)  # at least two seconds are a greeting
+    await owner.dtmf("#")
+    await hears(lab, owner, "vm_recorded")
+    await owner.dtmf("2")
+    await hears(lab, owner, "vm_saved")
+    await owner.hangup()
+
+    await lab.phones["202"].behave(answer_after_s=None)
+    unanswered = await lab.phones["201"].call("202", 20)
+    await unanswered.wait_hears(lab.phones["202"].tone_hz, timeout_s=10)
+    await unanswered.hangup()
+    await lab.phones["202"].behave(refuse=True)
+    busy = await lab.phones["201"].call("202", 20)
+    await hears(lab, busy, "vm_greeting_busy")
+
+
+async def test_a_full_box_and_a_full_disk_are_told_and_nothing_is_stored(lab: Lab) -> None:
+    assert lab.box.freeswitch is not None
+    before = messages(lab)
+    for name, said in (("ky_vm_full_202", "vm_full"), ("ky_vm_no_room", "vm_no_room")):
+        await lab.box.freeswitch.api("global_setvar", f"{name}=true")
+        call = await lab.phones["201"].call("*98202")
+        await hears(lab, call, said)
+        await call.wait("closed", 10)
+        await lab.box.freeswitch.api("global_setvar", f"{name}=")
+    assert messages(lab) == before
+
+
+async def test_calls_without_the_right_pin_lock_the_box_until_somebody_opens_it(lab: Lab) -> None:
+    assert lab.box.freeswitch is not None
+    for _ in range(4):
+        call = await lab.phones["202"].call("*97")
+        await hears(lab, call, "vm_enter_pin")
+        await call.hangup()
+    locked = await lab.phones["202"].call("*97")
+    await hears(lab, locked, "vm_locked")
+    await locked.wait("closed", 10)
+    log = (lab.box.layout.freeswitch_log_dir / "freeswitch.log").read_text()
+    assert "voicemail box 202 locks" in log
+    await lab.box.freeswitch.api("global_setvar", "ky_vm_lock_202=")
+    owner = await login(lab)
+    await hears(lab, owner, "vm_new")
+    await owner.hangup()
+    for name in ("ky_vm_lock_202", "ky_vm_tries_202"):
+        assert (await lab.box.freeswitch.api("global_getvar", name)).strip() in ("", "-ERR no reply")
+
+
+async def test_a_pin_that_the_owner_chose_holds_over_a_restart_and_a_weak_one_is_refused(lab: Lab) -> None:
+    assert lab.box.freeswitch is not None
+    for chosen, said in (("1111", "vm_pin_not_changed"), ("83514", "vm_pin_changed")):
+        owner = await login(lab)
+        await hears(lab, owner, "vm_new")
+        await owner.dtmf("0")
+        await hears(lab, owner, "vm_menu")
+        await owner.dtmf("#")
+        await hears(lab, owner, "vm_change_pin")
+        await owner.dtmf("4")
+        await hears(lab, owner, "vm_new_pin")
+        await owner.dtmf(f"{chosen}#")
+        if said == "vm_pin_changed":
+            await hears(lab, owner, "vm_new_pin_again")
+            await owner.dtmf(f"{chosen}#")
+        await hears(lab, owner, said)
+        await owner.wait("closed", 10)
+    await lab.box.kill("freeswitch")
+    await lab.box.start("freeswitch")
+    refused = await login(lab)
+    await hears(lab, refused, "vm_wrong_pin")
+    await refused.dtmf("83514#")
+    await hears(lab, refused, "vm_new")
 
 
 async def test_a_wrong_pin_opens_nothing_and_the_third_ends_the_call(lab: Lab) -> None:
     call = await lab.phones["202"].call("*97")
     for _ in range(3):
         await hears(lab, call, "vm_enter_pin")
-        await call.dtmf("11111#")
+        await call.dtmf("11112#")
         await hears(lab, call, "vm_wrong_pin")
     await hears(lab, call, "vm_too_many")
     await call.wait("closed", 15)
