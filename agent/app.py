@@ -19,6 +19,7 @@ from agent.centre import Centre
 from agent.change_desk import ChangeDesk
 from agent.change_reports import LOOK_S as CHANGES_S
 from agent.change_reports import ChangeReports
+from agent.clerk import clerk_of
 from agent.clock_steps import LOOK_S, ClockSteps
 from agent.config import ConfigKeeper
 from agent.config_store import RENDERERS, ConfigStore
@@ -107,6 +108,7 @@ class Agent:
             hold_down=hold_down,
         )
         self._applications = Applications(box, self._layout, log)
+        self._clerk = clerk_of(box, self._layout, self._rpc, self._classed, log)
         store = ConfigStore(self._layout, (*RENDERERS, self._applications.lay_down))
         self._config = ConfigKeeper(
             store, look=self._vitals, activate=self._activate, clock=self._now_s, log=log
@@ -161,6 +163,10 @@ class Agent:
         start("changes", self._keep_changes)
         if self._applications.wanted:
             start("voicemail", self._keep_voicemail)
+            start(
+                "clerk",
+                lambda: self._clerk.run(self._box.freeswitch.address, self._box.freeswitch.clerk_port),
+            )
         for name, work in self._centre.tasks(self._spool(), self._kamailio_alive).items():
             start(name, work)
 
@@ -325,10 +331,20 @@ class Agent:
     def _kamailio_ended(self) -> None:
         self._tell("kamailio_ended", "kamailio", Priority.CDR, {"reason": "hung"})
 
+    def _classed(self, call_id: str, retention: str) -> None:
+        body = {"call_id": call_id, "class": retention}
+        self._tell("recording_class", call_id, Priority.CDR, body)
+
     async def _activate(self, site: Site) -> None:
         await self._links.watch(site.policy.upstreams)
         self._changed.set()
         await self._applications.tell()
+        self._clerk.use(site.media)
+
+    async def _fetch_prompts(self, site: Site) -> None:
+        if self._applications.wanted:
+            await asyncio.to_thread(self._prompts.sweep, site.media)
+            await self._prompts.fetch(site.media, await self._centre.client())
 
     async def _vitals(self, extensions: int) -> Vitals:
         figures = await read_figures(self._rpc)

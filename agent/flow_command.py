@@ -3,6 +3,7 @@
 The walk is `appliance.freeswitch.flow_walk`, the code that the compiled dialplan is tested against.
 """
 
+import sys
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -10,13 +11,15 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from agent.command import LANG, told
+from agent import flow_world, lookup_secrets
+from agent.command import LANG, BoxFile, box_of, told
 from appliance import site
 from appliance.errors import KyusaiError
 from appliance.freeswitch import flow_draw, flow_walk, prompt_texts
 from appliance.freeswitch.applications import MediaPlan
-from appliance.freeswitch.flow import Flow, Kind
+from appliance.freeswitch.flow import CALLS, Flow
 from appliance.freeswitch.flow_walk import Walk, World
+from appliance.layout import Layout
 from appliance.text import explain, text
 
 app = typer.Typer(no_args_is_help=True, help=text("agent.help.flow", LANG))
@@ -64,18 +67,23 @@ def walk(
     caller: Annotated[str, typer.Option(help=text("agent.help.flow.caller", LANG))] = "0312345678",
     link: Annotated[str, typer.Option(help=text("agent.help.flow.link", LANG))] = "UP",
     at: Annotated[str, typer.Option(help=text("agent.help.flow.at", LANG))] = "",
+    queue: Annotated[list[str] | None, typer.Option(help=text("agent.help.flow.queue", LANG))] = None,
+    answer: Annotated[list[str] | None, typer.Option(help=text("agent.help.flow.answer", LANG))] = None,
 ) -> None:
     """Until the call is over, or input ends."""
     with told():
         plan = _plan(document)
         found = _flow(plan, flow)
         moment = _moment(at, plan.time_zone)
+        queues, answers = flow_world.queues(queue or ()), flow_world.answers(answer or ())
     world = World(
         caller=caller,
         dialled=next((one.number for one in plan.applications if one.flow == flow), ""),
         moment=moment,
         link=link,
         schedules={one.id: one for one in plan.schedules},
+        queues=queues,
+        answers=answers,
     )
     said = {(one.prompt, one.language): one.text for one in prompt_texts.catalogue(plan.prompts)}
     typer.echo(text("agent.flow.keys", LANG))
@@ -90,8 +98,20 @@ def walk(
         heard = _tell(step, heard, said)
 
 
+@app.command(help=text("agent.help.flow.secret", LANG))
+def secret(
+    name: Annotated[str, typer.Argument(help=text("agent.help.flow.secret.name", LANG))],
+    box: BoxFile = None,
+) -> None:
+    """Mode 0600; what was there under the name is replaced."""
+    with told():
+        layout = Layout.of(box_of(box))
+        path = lookup_secrets.keep(lookup_secrets.folder(layout), name, sys.stdin.read(4_097))
+    typer.echo(text("agent.flow.secret_kept", LANG, path=path))
+
+
 def _next(step: Walk, given: str) -> Walk:
-    if step.at.kind is Kind.TRANSFER:
+    if step.at.kind in CALLS:
         return flow_walk.answered(step) if given == "a" else flow_walk.wait(step)
     return flow_walk.press(step, given) if given else flow_walk.wait(step)
 
@@ -102,7 +122,7 @@ def _tell(step: Walk, heard: int, said: dict[tuple[str, str], str]) -> int:
         typer.echo(f"  ♪ {said.get((prompt, step.flow.language), prompt)}")
     if step.over:
         typer.echo(f"  ■ {' '.join(filter(None, step.did[-1])) if step.did else ''}")
-    elif step.at.kind is Kind.TRANSFER:
+    elif step.at.kind in CALLS:
         typer.echo(f"  ☎ {step.did[-1][1]}")
     else:
         typer.echo(f"  [{step.node}]")

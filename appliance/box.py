@@ -180,6 +180,7 @@ def _freeswitch(table: Table, rtp: Rtp) -> FreeSwitch:
         sip_port=_port(table, "sip_port", 5090, low=1024),
         kamailio_port=_port(table, "kamailio_port", 5092, low=1024),
         esl_port=_port(table, "esl_port", 8021, low=1024),
+        clerk_port=_port(table, "clerk_port", 8022, low=1024),
         rtp_min=_port(table, "rtp_min", 20000, low=1024),
         rtp_max=_port(table, "rtp_max", 29999, low=1024),
     )
@@ -187,6 +188,7 @@ def _freeswitch(table: Table, rtp: Rtp) -> FreeSwitch:
         ("sip_port", found.sip_port),
         ("kamailio_port", found.kamailio_port),
         ("esl_port", found.esl_port),
+        ("clerk_port", found.clerk_port),
     )
     taken: dict[int, str] = {}
     for name, port in ports:

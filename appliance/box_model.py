@@ -61,13 +61,15 @@ class Agent:
 class FreeSwitch:
     """FreeSWITCH's sockets, all at one loopback address; "" for a box without media applications.
 
-    kamailio_port: Kamailio's own socket at that address, to which FreeSWITCH alone sends.
+    kamailio_port: Kamailio's own socket at that address, to which FreeSWITCH alone sends. clerk_port: the agent's, where
+    FreeSWITCH asks what a dialplan cannot know.
     """
 
     address: str = ""
     sip_port: int = 5090
     kamailio_port: int = 5092
     esl_port: int = 8021
+    clerk_port: int = 8022
     rtp_min: int = 20000
     rtp_max: int = 29999
 

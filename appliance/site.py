@@ -81,8 +81,10 @@ def fields() -> dict[str, Asked]:
         "applications",
         "prompts",
         "mailboxes",
+        "queues",
     )
-    nodes = [{"do": kind, "keys": [{}], "cases": [{}]} for kind in NodeKind]
+    inner = {"keys": [{}], "cases": [{"at_least": 0}], "send": [{}], "fields": [{}]}
+    nodes = [{"do": kind, **inner} for kind in NodeKind]
     media = {"flows": [{"nodes": nodes}], "schedules": [{"hours": [{}]}]}
     record = Document(Problems(ALL_TEMPLATES))
     sync: dict[str, object] = {"sync": {"recordings": {"limits": [{}]}}}

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from datetime import date
 
-from appliance import words
+from appliance import site_flows, words
 from appliance.digest import MD5_DIGITS
 from appliance.freeswitch.applications import Application, Kind, Mailbox, MediaPlan, Prompt
 from appliance.freeswitch.flow import OUTCOMES, Case, Flow, FlowNode, Subject
@@ -15,49 +15,24 @@ from appliance.freeswitch.flow import Kind as NodeKind
 from appliance.freeswitch.schedule import DAY_MINUTES, PUBLIC, WEEKDAYS, Day, Hours, Schedule
 from appliance.kamailio import view
 from appliance.reader import Table
+from appliance.site_flows import FLOW_LANGUAGES
 from appliance.words import Form
 
 APPLICATIONS_MAX = 500
 """Gone through for every number that is dialled: some 15 microseconds."""
 
-FLOWS_MAX = 500
-NODES_MAX = 500
-"""Of one flow. The largest that a person can still draw is a tenth."""
+PROMPT_ID = site_flows.PROMPT_ID
 
+FLOWS_MAX = 500
+QUEUES_MAX = 100
 SCHEDULES_MAX = 200
 HOURS_MAX = 50
-DAYS_MAX = 400
 PROMPTS_MAX = 2_000
 MAILBOXES_MAX = 20_000
 MAILBOX_ADDRESSES_MAX = 5
 PROMPT_CHARS_MAX = 1_000
 """About a minute and a half of speech; nobody listens longer."""
 
-PROMPTS_IN_A_ROW_MAX = 10
-CASES_MAX = 50
-KEYS_MAX = 50
-
-FLOW_LANGUAGES = ("ja", "en")
-
-NODE_ID = Form(
-    re.compile(r"[a-z][a-z0-9_-]{0,31}", re.ASCII).fullmatch,
-    "a lower-case letter and then letters, digits, _ and -, 1 to 32 of them",
-    "'main-menu'",
-)
-PROMPT_ID = Form(NODE_ID.holds, NODE_ID.expected, "'welcome'")
-VARIABLE = Form(
-    re.compile(r"[a-z][a-z0-9_]{0,31}", re.ASCII).fullmatch,
-    "a lower-case letter and then letters, digits and _, 1 to 32 of them",
-    "'customer'",
-)
-VALUE = Form(
-    re.compile(r"[A-Za-z0-9_.+*#-]{1,64}", re.ASCII).fullmatch, "letters, digits and _ . + * # -", "'vip'"
-)
-PATTERN = Form(
-    re.compile(r"[A-Za-z0-9_.+*#?|()\[\]{},-]{1,128}", re.ASCII).fullmatch,
-    "a regular expression of letters, digits and _ . + * # ? | ( ) [ ] { } , -",
-    "'0[0-9]{9}'",
-)
 APPLICATION_NUMBER = Form(
     re.compile(r"[0-9]{2,10}|\*[0-9*]{1,8}#?", re.ASCII).fullmatch,
     "2 to 10 digits, or a star and a code",
@@ -78,7 +53,8 @@ DAY = Form(
 def read(root: Table, time_zone: str, domain: str) -> MediaPlan:
     """What the document says of applications; faults go to the table's `Problems`."""
     applications = [_application(table) for table in root.tables("applications", count_most=APPLICATIONS_MAX)]
-    flows = [_flow(table) for table in root.tables("flows", count_most=FLOWS_MAX)]
+    flows = [site_flows.flow(table) for table in root.tables("flows", count_most=FLOWS_MAX)]
+    queues = [site_flows.queue(table) for table in root.tables("queues", count_most=QUEUES_MAX)]
     schedules = [_schedule(table) for table in root.tables("schedules", count_most=SCHEDULES_MAX)]
     mailboxes = [_mailbox(table) for table in root.tables("mailboxes", count_most=MAILBOXES_MAX)]
     prompts = [_prompt(table) for table in root.tables("prompts", count_most=PROMPTS_MAX)]
@@ -87,6 +63,7 @@ def read(root: Table, time_zone: str, domain: str) -> MediaPlan:
         domain=domain,
         applications=tuple(applications),
         flows=tuple(flows),
+        queues=tuple(queues),
         schedules=tuple(schedules),
         prompts=tuple(prompts),
         mailboxes=tuple(mailboxes),
@@ -116,7 +93,7 @@ def _application(table: Table) -> Application:
         name=table.text("name", number, most=64, form=words.NAME),
         kind=Kind(table.choice("kind", None, Kind)),
         flow=table.text("flow", "", form=words.ID),
-        prompts=_prompts(table, "prompts"),
+        prompts=site_flows.prompts(table, "prompts"),
         language=table.choice("language", "ja", FLOW_LANGUAGES),
         access_code=table.text("access_code", "", form=ACCESS_CODE),
         public_number=table.text("public_number", "", form=words.E164),
@@ -128,119 +105,6 @@ def _application(table: Table) -> Application:
     return found
 
 
-def _prompts(table: Table, name: str) -> tuple[str, ...]:
-    return table.texts(name, (), count_most=PROMPTS_IN_A_ROW_MAX, form=PROMPT_ID)
-
-
-def _flow(table: Table) -> Flow:
-    flow_id = table.text("id", form=words.ID)
-    name = table.text("name", flow_id, most=64, form=words.NAME)
-    nodes = [_node(one) for one in table.tables("nodes", count_most=NODES_MAX)]
-    found = Flow(
-        id=flow_id,
-        name=name,
-        start=table.text("start", nodes[0].id if nodes else "", form=NODE_ID),
-        nodes=tuple(nodes),
-        language=table.choice("language", "ja", FLOW_LANGUAGES),
-    )
-    table.finish()
-    return found
-
-
-def _node(table: Table) -> FlowNode:
-    node_id = table.text("id", form=NODE_ID)
-    kind = NodeKind(table.choice("do", None, NodeKind))
-    found = FlowNode(
-        id=node_id,
-        kind=kind,
-        go=tuple((outcome, table.text(outcome, "", form=NODE_ID)) for outcome in OUTCOMES[kind]),
-        **_FIELDS.get(kind, _nothing)(table),  # type: ignore[arg-type]
-    )
-    table.finish()
-    return found
-
-
-def _nothing(table: Table) -> dict[str, object]:
-    return {}
-
-
-def _spoken(table: Table) -> dict[str, object]:
-    return {"prompts": _prompts(table, "prompts")}
-
-
-def _asked(table: Table) -> dict[str, object]:
-    return _spoken(table) | {
-        "again": _prompts(table, "again"),
-        "tries": table.integer("tries", 3, low=1, high=10),
-        "wait_s": table.integer("wait_s", 5, low=1, high=60),
-    }
-
-
-def _menu(table: Table) -> dict[str, object]:
-    return _asked(table) | {"keys": tuple(_key(one) for one in table.tables("keys", count_most=KEYS_MAX))}
-
-
-def _key(table: Table) -> tuple[str, str]:
-    key = (table.text("key", form=KEY), table.text("then", "", form=NODE_ID))
-    table.finish()
-    return key
-
-
-def _collect(table: Table) -> dict[str, object]:
-    return _asked(table) | {
-        "variable": table.text("variable", form=VARIABLE),
-        "least": table.integer("least", 1, low=1, high=32),
-        "most": table.integer("most", 16, low=1, high=32),
-        "pattern": table.text("pattern", "", form=PATTERN),
-    }
-
-
-def _branch(table: Table) -> dict[str, object]:
-    return {
-        "subject": Subject(table.choice("on", Subject.VARIABLE, Subject)),
-        "variable": table.text("variable", "", form=VARIABLE),
-        "cases": tuple(_case(one) for one in table.tables("cases", count_most=CASES_MAX)),
-    }
-
-
-def _case(table: Table) -> Case:
-    case = Case(table.text("matches", form=PATTERN), table.text("then", "", form=NODE_ID))
-    table.finish()
-    return case
-
-
-def _set(table: Table) -> dict[str, object]:
-    return {"variable": table.text("variable", form=VARIABLE), "value": table.text("value", form=VALUE)}
-
-
-def _called(table: Table) -> dict[str, object]:
-    return {
-        "number": table.text("number", "", form=words.DIALLED),
-        "variable": table.text("variable", "", form=VARIABLE),
-    }
-
-
-def _transfer(table: Table) -> dict[str, object]:
-    return _called(table) | {"ring_s": table.integer("ring_s", 30, low=5, high=300)}
-
-
-def _schedule_node(table: Table) -> dict[str, object]:
-    return {"schedule": table.text("schedule", form=words.ID)}
-
-
-_FIELDS: dict[NodeKind, Callable[[Table], dict[str, object]]] = {
-    NodeKind.PLAY: _spoken,
-    NodeKind.MENU: _menu,
-    NodeKind.COLLECT: _collect,
-    NodeKind.SCHEDULE: _schedule_node,
-    NodeKind.BRANCH: _branch,
-    NodeKind.SET: _set,
-    NodeKind.TRANSFER: _transfer,
-    NodeKind.VOICEMAIL: _called,
-    NodeKind.HANGUP: _spoken,
-}
-
-
 def _schedule(table: Table) -> Schedule:
     found = Schedule(
         id=table.text("id", form=words.ID),
@@ -248,8 +112,8 @@ def _schedule(table: Table) -> Schedule:
             hours for one in table.tables("hours", count_most=HOURS_MAX) if (hours := _hours(one)).days
         ),
         public_holidays=table.choice("public_holidays", "none", ("none", *PUBLIC)).replace("none", ""),
-        closed_days=_days(table, "closed_days"),
-        open_days=_days(table, "open_days"),
+        closed_days=site_flows.days(table, "closed_days"),
+        open_days=site_flows.days(table, "open_days"),
     )
     table.finish()
     return found
@@ -273,21 +137,6 @@ def _clock(minutes: int) -> str:
     return f"{min(minutes, DAY_MINUTES) // 60:02d}:{minutes % 60:02d}"
 
 
-def _days(table: Table, name: str) -> tuple[Day, ...]:
-    given = table.texts(name, (), count_most=DAYS_MAX, form=DAY)
-    found: list[Day] = []
-    for index, text in enumerate(given):
-        if not text:
-            continue
-        *year, month, day = (int(number) for number in text.split("-"))
-        try:
-            date(year[0] if year else 2000, month, day)  # 2000: a year with every day that a year can have
-        except ValueError:
-            table.problem(f"{name}[{index}]", "media.no_such_day", value=repr(text))
-        found.append(Day(month, day, year[0] if year else 0))
-    return tuple(found)
-
-
 def _mailbox(table: Table) -> Mailbox:
     found = Mailbox(
         number=table.text("number", form=words.INTERNAL_NUMBER),
@@ -300,7 +149,7 @@ def _mailbox(table: Table) -> Mailbox:
 
 
 def _prompt(table: Table) -> Prompt:
-    prompt_id = table.text("id", form=PROMPT_ID)
+    prompt_id = table.text("id", form=site_flows.PROMPT_ID)
     texts = tuple(
         (language, text)
         for language in FLOW_LANGUAGES

@@ -2,8 +2,9 @@
 
 from appliance.freeswitch import flow_check
 from appliance.freeswitch.applications import Application, Kind, MediaPlan
-from appliance.freeswitch.flow_check import Known
+from appliance.freeswitch.flow_faults import Known
 from appliance.freeswitch.prompt_texts import catalogue, languages
+from appliance.freeswitch.schedule import public_names
 from appliance.problems import Problems, shown
 
 BY_HAND = frozenset({Kind.SCHEDULE_OPEN, Kind.SCHEDULE_CLOSED, Kind.SCHEDULE_AUTOMATIC})
@@ -13,6 +14,7 @@ def check(plan: MediaPlan, extensions: frozenset[str], problems: Problems) -> No
     """Note every fault. extensions: numbers of the site's telephones."""
     for name, ids in (
         ("flows", [flow.id for flow in plan.flows]),
+        ("queues", [queue.id for queue in plan.queues]),
         ("schedules", [schedule.id for schedule in plan.schedules]),
         ("prompts", [prompt.id for prompt in plan.prompts]),
     ):
@@ -20,8 +22,10 @@ def check(plan: MediaPlan, extensions: frozenset[str], problems: Problems) -> No
     spoken = languages(catalogue(plan.prompts))
     known = Known(
         prompts=dict(spoken),
-        schedules=frozenset(schedule.id for schedule in plan.schedules),
+        schedules={one.id: public_names(one.public_holidays) for one in plan.schedules},
         mailboxes=frozenset(box.number for box in plan.mailboxes),
+        queues=frozenset(queue.id for queue in plan.queues),
+        directories=frozenset(one.number for one in plan.applications if one.kind == "directory"),
     )
     for index, flow in enumerate(plan.flows):
         for fault in flow_check.check(flow, known):
@@ -29,6 +33,11 @@ def check(plan: MediaPlan, extensions: frozenset[str], problems: Problems) -> No
     for index, application in enumerate(plan.applications):
         _application(f"$.applications[{index}]", application, plan, known, problems)
     _mailboxes(plan, extensions, problems)
+    for index, queue in enumerate(plan.queues):
+        for place, agent in enumerate(queue.agents):
+            if agent and agent not in extensions:
+                path = f"$.queues[{index}].agents[{place}]"
+                problems.add(path, "site.member_unknown", value=shown(agent))
     used = {application.flow for application in plan.applications}
     for index, flow in enumerate(plan.flows):
         if flow.id and flow.id not in used:

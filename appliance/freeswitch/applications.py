@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from appliance.feature_codes import Code
 from appliance.freeswitch.flow import Flow
+from appliance.freeswitch.queue import Queue
 from appliance.freeswitch.schedule import Schedule
 
 
@@ -68,6 +69,7 @@ class MediaPlan:
     domain: str = ""
     applications: tuple[Application, ...] = ()
     flows: tuple[Flow, ...] = ()
+    queues: tuple[Queue, ...] = ()
     schedules: tuple[Schedule, ...] = ()
     prompts: tuple[Prompt, ...] = ()
     mailboxes: tuple[Mailbox, ...] = ()

@@ -4,12 +4,16 @@ Found before publishing: a caller must never end in silence, go round for ever, 
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
 
-from appliance.freeswitch.flow import ENDS, Flow, FlowNode, Kind
+from appliance.freeswitch.flow import CALLS, ENDS, Flow, FlowNode, Kind
+from appliance.freeswitch.flow_faults import Fault, Known, listed
+from appliance.freeswitch.flow_node_check import NODE_TEMPLATES, node_faults
 
-FLOW_TEMPLATES: dict[str, tuple[str, str]] = {
+DEPTH_MAX = 60
+"""Nodes between the start and the farthest node: a caller who goes through them has long hung up."""
+
+FLOW_TEMPLATES: dict[str, tuple[str, str]] = NODE_TEMPLATES | {
     "flow.node_taken": ("{value} is already the id of another node", "Give each node its own id."),
     "flow.start_unknown": (
         "{value} is not a node of this flow",
@@ -24,6 +28,10 @@ FLOW_TEMPLATES: dict[str, tuple[str, str]] = {
         "Name a node, such as one that says goodbye and hangs up.",
     ),
     "flow.unreachable": ("no way leads to node {node}", "Remove it, or lead a way out to it."),
+    "flow.deep": (
+        "node {node} is {depth} nodes from the start; at most {most} are allowed",
+        "Make the flow shorter: callers give up long before.",
+    ),
     "flow.loop": (
         "a caller who presses nothing goes round for ever: {chain}",
         "Lead the way out for a caller who does nothing to a node that ends the call or calls somebody.",
@@ -46,10 +54,6 @@ FLOW_TEMPLATES: dict[str, tuple[str, str]] = {
     ),
     "flow.key_taken": ("menu {node} offers the key {value} twice", "Remove one of the two."),
     "flow.no_keys": ("menu {node} offers no key", "Add at least one key, or use a node that plays."),
-    "flow.schedule_unknown": (
-        "{value} is not a schedule; known are {known}",
-        "Correct the id, or add the schedule.",
-    ),
     "flow.variable_unset": (
         "node {node} uses the variable {value}, which no node before it sets",
         "Set it on every way to this node, or correct its name.",
@@ -59,30 +63,8 @@ FLOW_TEMPLATES: dict[str, tuple[str, str]] = {
         "Correct the expression at the place named.",
     ),
     "flow.digits": ("{least} to {most} digits", "The least number of digits must not be above the most."),
-    "flow.mailbox_unknown": (
-        "{value} is not an extension with a voicemail box",
-        "Correct the number, or give it a box.",
-    ),
 }
 """Rules of flows, in English: key -> (message, hint)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """One fault. where: field of the node as a path, such as `nodes[2].keys`; key: of `FLOW_TEMPLATES`."""
-
-    where: str
-    key: str
-    values: Mapping[str, object] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What flows may refer to. prompts: id -> languages that it can be heard in. numbers: inside the site."""
-
-    prompts: dict[str, frozenset[str]]
-    schedules: frozenset[str] = frozenset()
-    mailboxes: frozenset[str] = frozenset()
 
 
 def check(flow: Flow, known: Known) -> list[Fault]:
@@ -91,7 +73,7 @@ def check(flow: Flow, known: Known) -> list[Fault]:
     for index, node in enumerate(flow.nodes):
         faults += _node(flow, node, f"nodes[{index}]", known)
     if not faults:  # reached and unreached mean little while ways lead nowhere
-        faults += [*_unreachable(flow), *_variables(flow), *_loops(flow), *_endless(flow)]
+        faults += [*_unreachable(flow), *_variables(flow), *_loops(flow), *_endless(flow), *_deep(flow)]
     return faults
 
 
@@ -102,7 +84,7 @@ def _ids(flow: Flow) -> Iterator[Fault]:
             yield Fault(f"nodes[{index}].id", "flow.node_taken", {"value": repr(node.id)})
         seen.add(node.id)
     if flow.start and flow.start not in seen:
-        yield Fault("start", "flow.start_unknown", {"value": repr(flow.start), "known": _list(seen)})
+        yield Fault("start", "flow.start_unknown", {"value": repr(flow.start), "known": listed(seen)})
 
 
 def _targets(flow: Flow) -> Iterator[Fault]:
@@ -113,7 +95,7 @@ def _targets(flow: Flow) -> Iterator[Fault]:
             if not target:
                 yield Fault(where, "flow.dead_end", {"outcome": outcome, "node": node.id})
             elif target not in ids:
-                values = {"outcome": outcome, "node": node.id, "value": repr(target), "known": _list(ids)}
+                values = {"outcome": outcome, "node": node.id, "value": repr(target), "known": listed(ids)}
                 yield Fault(where, "flow.target_unknown", values)
 
 
@@ -139,18 +121,18 @@ def _node(flow: Flow, node: FlowNode, path: str, known: Known) -> Iterator[Fault
             yield Fault(f"{path}.keys[{index}].key", "flow.key_taken", {"node": node.id, "value": repr(key)})
     if node.kind is Kind.COLLECT and node.least > node.most:
         yield Fault(f"{path}.least", "flow.digits", {"least": node.least, "most": node.most})
-    if node.kind is Kind.SCHEDULE and node.schedule and node.schedule not in known.schedules:
-        values = {"value": repr(node.schedule), "known": _list(known.schedules)}
-        yield Fault(f"{path}.schedule", "flow.schedule_unknown", values)
-    if node.kind is Kind.VOICEMAIL and node.number and node.number not in known.mailboxes:
-        yield Fault(f"{path}.number", "flow.mailbox_unknown", {"value": repr(node.number)})
     patterns = [(f"{path}.pattern", node.pattern)] if node.pattern else []
-    patterns += [(f"{path}.cases[{index}].matches", case.matches) for index, case in enumerate(node.cases)]
+    patterns += [
+        (f"{path}.cases[{index}].matches", case.matches)
+        for index, case in enumerate(node.cases)
+        if case.matches
+    ]
     for where, pattern in patterns:
         try:
             re.compile(pattern)
         except re.error as error:
             yield Fault(where, "flow.pattern", {"value": repr(pattern), "detail": str(error)})
+    yield from node_faults(node, path, known)
 
 
 def _prompt(flow: Flow, node: FlowNode, where: str, prompt: str, known: Known) -> Iterator[Fault]:
@@ -186,15 +168,31 @@ def _reach(flow: Flow, start: Iterable[str]) -> set[str]:
 def _endless(flow: Flow) -> Iterator[Fault]:
     """Nodes from which nothing ends the call, whatever the caller presses. A call that is answered ends by itself."""
     nodes = {node.id: node for node in flow.nodes}
-    ends = {node.id for node in flow.nodes if node.kind in ENDS or node.kind is Kind.TRANSFER}
+    ends = {node.id for node in flow.nodes if node.kind in ENDS | CALLS}
     for index, node in enumerate(flow.nodes):
         if not _reach(flow, (node.id,)) & ends & set(nodes):
             yield Fault(f"nodes[{index}]", "flow.no_end", {"node": node.id})
 
 
+def _deep(flow: Flow) -> Iterator[Fault]:
+    """The nodes that a caller reaches after too many others, the first of them."""
+    nodes = {node.id: node for node in flow.nodes}
+    seen, front, depth = {flow.start}, [flow.start], 0
+    while front:
+        depth += 1
+        following = (target for one in front for _, target in nodes[one].edges())
+        front = [one for one in dict.fromkeys(following) if one not in seen]
+        seen |= set(front)
+        if front and depth >= DEPTH_MAX:
+            index = list(nodes).index(front[0])
+            values = {"node": front[0], "depth": depth, "most": DEPTH_MAX - 1}
+            yield Fault(f"nodes[{index}]", "flow.deep", values)
+            return
+
+
 def _silent(node: FlowNode) -> list[str]:
     """Where a caller who presses nothing may be led. A call to somebody is a rest: it ends the round."""
-    if node.kind is Kind.TRANSFER:
+    if node.kind in CALLS:
         return []
     keys = {key for key, _ in node.keys}
     pressed = {"next"} if node.kind is Kind.COLLECT else set()
@@ -231,37 +229,22 @@ def _ring(nodes: dict[str, FlowNode], start: str) -> tuple[str, ...]:
 def _variables(flow: Flow) -> Iterator[Fault]:
     """Variables that are read before anything can have set them, on some way."""
     nodes = {node.id: node for node in flow.nodes}
-    everything = frozenset(node.variable for node in flow.nodes if node.variable)
+    everything = frozenset().union(
+        *(node.sets(outcome) for node in flow.nodes for outcome, _ in node.edges())
+    )
     before: dict[str, frozenset[str]] = dict.fromkeys(nodes, everything) | {flow.start: frozenset()}
     pending = [flow.start]
     visited: set[str] = set()
     while pending:
         node = nodes[pending.pop()]
         for outcome, target in node.edges():
-            known = before[node.id] | ({node.variable} if _sets(node, outcome) else frozenset())
+            known = before[node.id] | node.sets(outcome)
             narrowed = before[target] & known
             if narrowed != before[target] or target not in visited:
                 before[target] = narrowed
                 visited.add(target)
                 pending.append(target)
     for index, node in enumerate(flow.nodes):
-        if _reads(node) and node.variable not in before[node.id]:
-            yield Fault(
-                f"nodes[{index}].variable",
-                "flow.variable_unset",
-                {"node": node.id, "value": repr(node.variable)},
-            )
-
-
-def _sets(node: FlowNode, outcome: str) -> bool:
-    return node.kind is Kind.SET or (node.kind is Kind.COLLECT and outcome == "next")
-
-
-def _reads(node: FlowNode) -> bool:
-    if node.kind is Kind.BRANCH:
-        return node.subject == "variable"
-    return node.kind in (Kind.TRANSFER, Kind.VOICEMAIL) and not node.number
-
-
-def _list(names: Iterable[str]) -> str:
-    return ", ".join(sorted(filter(None, names))[:20]) or "none"
+        for name in sorted(node.reads() - before[node.id]):
+            where = f"nodes[{index}].{'send' if node.lookup else 'variable'}"
+            yield Fault(where, "flow.variable_unset", {"node": node.id, "value": repr(name)})

@@ -24,6 +24,14 @@ COLOURS = {
     "set": "#f1f3f4",
     "transfer": "#fce8e6",
     "voicemail": "#f3e8fd",
+    "queue": "#fce8e6",
+    "http": "#e0f7fa",
+    "say": "#e8f0fe",
+    "directory": "#f3e8fd",
+    "record_announce": "#fdf0e1",
+    "record_pause": "#fdf0e1",
+    "record_resume": "#fdf0e1",
+    "retention": "#fdf0e1",
     "hangup": "#dadce0",
 }
 
@@ -72,7 +80,10 @@ def _about(node: FlowNode) -> str:
     words = [
         ", ".join(node.prompts),
         node.schedule,
+        node.queue,
         node.number,
+        node.retention,
+        node.lookup.url if node.lookup else "",
         f"${node.variable}" if node.variable else "",
     ]
     return "  ".join(filter(None, words))
@@ -81,7 +92,7 @@ def _about(node: FlowNode) -> str:
 def _label(node: FlowNode, outcome: str) -> str:
     """An outcome as people know it: a case by what it matches."""
     if outcome.startswith("case") and node.cases:
-        return f"{node.subject} = {node.cases[int(outcome.removeprefix('case')) - 1].matches}"
+        return f"{node.subject} = {node.cases[int(outcome.removeprefix('case')) - 1].asks}"
     return outcome
 
 

@@ -9,18 +9,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from appliance.freeswitch import flow_cases
 from appliance.freeswitch import schedule as hours
 from appliance.freeswitch.flow import (
+    CALLS,
     DONE,
+    ENDS,
     FAILED,
     INVALID,
+    NOBODY,
     OTHERWISE,
+    QUEUED,
     TIMEOUT,
     UNANSWERED,
     Flow,
     FlowNode,
     Kind,
+    Subject,
 )
+from appliance.freeswitch.queue import Figures
 from appliance.freeswitch.schedule import Schedule
 
 STEPS_MAX = 1_000
@@ -29,7 +36,9 @@ STEPS_MAX = 1_000
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What a flow may look at. moment: the site's local time. overrides: schedule id -> state set by hand."""
+    """What a flow may look at. moment: the site's local time. overrides: schedule id -> state set by hand. queues: id ->
+    figures, where somebody knows them. answers: node id -> what its look-up notes, None for one that fails. paused_fails: whether
+    recordings cannot be stopped."""
 
     caller: str
     dialled: str
@@ -37,6 +46,9 @@ class World:
     link: str = "UP"
     schedules: Mapping[str, Schedule] = field(default_factory=dict)
     overrides: Mapping[str, str] = field(default_factory=dict)
+    queues: Mapping[str, Figures] = field(default_factory=dict)
+    answers: Mapping[str, Mapping[str, str] | None] = field(default_factory=dict)
+    paused_fails: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,16 +99,18 @@ def press(walk: Walk, digits: str) -> Walk:
 
 
 def wait(walk: Walk) -> Walk:
-    """The caller presses nothing until the time is over; a call that rings is not answered."""
+    """The caller presses nothing until the time is over; a call that rings is not answered, a queue has nobody free."""
     node = walk.at
     if node.kind is Kind.TRANSFER:
         return _leave(walk, UNANSWERED)
+    if node.kind is Kind.QUEUE:
+        return _leave(walk, TIMEOUT)
     return _again(walk, TIMEOUT if node.kind is Kind.MENU else FAILED, wrong=False)
 
 
 def answered(walk: Walk) -> Walk:
-    """Somebody takes the call that is being transferred: the flow's part is over."""
-    if walk.at.kind is not Kind.TRANSFER:
+    """Somebody takes the call that is being transferred or waits: the flow's part is over."""
+    if walk.at.kind not in CALLS:
         raise LookupError(f"node {walk.node} calls nobody")
     return replace(walk, node="")
 
@@ -129,18 +143,19 @@ def _enter(walk: Walk, node_id: str) -> Walk:
     for _ in range(STEPS_MAX):
         walk = replace(walk, node=node_id, path=(*walk.path, node_id))
         node = walk.at
-        walk = replace(walk, heard=(*walk.heard, *node.prompts), tries_left=node.tries)
+        heard = () if node.kind is Kind.QUEUE else node.prompts  # told to those who wait
+        walk = replace(walk, heard=(*walk.heard, *heard), tries_left=node.tries)
         if node.kind in (Kind.MENU, Kind.COLLECT):
             return walk
         if node.kind is Kind.TRANSFER:
             return replace(walk, did=(*walk.did, ("transfer", _number(walk, node))))
-        if node.kind is Kind.VOICEMAIL:
-            return replace(walk, node="", did=(*walk.did, ("voicemail", _number(walk, node))))
-        if node.kind is Kind.HANGUP:
-            return replace(walk, node="", did=(*walk.did, ("hangup", "")))
-        if node.kind is Kind.SET:
-            walk = replace(walk, variables={**walk.variables, node.variable: node.value})
-        node_id = node.target(_outcome(walk, node))
+        if node.kind is Kind.QUEUE:
+            return _queued(walk, node)
+        if node.kind in ENDS:
+            what = "" if node.kind is Kind.HANGUP else _number(walk, node)
+            return replace(walk, node="", did=(*walk.did, (str(node.kind), what)))
+        walk, outcome = _done(walk, node)
+        node_id = node.target(outcome)
     raise LookupError(f"{STEPS_MAX} nodes without a rest: {' -> '.join(walk.path[-10:])}")
 
 
@@ -148,22 +163,58 @@ def _number(walk: Walk, node: FlowNode) -> str:
     return node.number or walk.variables.get(node.variable, "")
 
 
-def _outcome(walk: Walk, node: FlowNode) -> str:
+def _queued(walk: Walk, node: FlowNode) -> Walk:
+    """A caller waits, unless the queue has no agent at all."""
+    walk = replace(walk, did=(*walk.did, ("queue", node.queue)))
+    figures = walk.world.queues.get(node.queue)
+    return _leave(walk, NOBODY) if figures and not figures.agents else walk
+
+
+def _done(walk: Walk, node: FlowNode) -> tuple[Walk, str]:
+    """What a node does by itself, and which way leads on."""
+    if node.kind is Kind.SET:
+        return replace(walk, variables={**walk.variables, node.variable: node.value}), DONE
+    if node.kind is Kind.HTTP:
+        noted = walk.world.answers.get(node.id)
+        walk = replace(walk, did=(*walk.did, ("http", node.id)))
+        if noted is None:
+            return walk, FAILED
+        fields = {name: noted.get(name, "") for name, _ in (node.lookup.fields if node.lookup else ())}
+        return replace(walk, variables={**walk.variables, **fields}), DONE
+    if node.kind is Kind.SAY:
+        said = f"{node.saying} {walk.variables.get(node.variable, '')}"
+        return replace(walk, did=(*walk.did, ("say", said))), DONE
+    if node.kind in _STEERS:
+        order = _STEERS[node.kind] + node.retention
+        unknown = walk.world.paused_fails and node.kind is Kind.RECORD_PAUSE
+        return replace(walk, did=(*walk.did, ("recording", order))), FAILED if unknown else DONE
     if node.kind is Kind.SCHEDULE:
-        world = walk.world
-        plan = world.schedules[node.schedule]
-        return hours.state(plan, world.moment, world.overrides.get(node.schedule, ""))
-    if node.kind is Kind.BRANCH:
+        plan = walk.world.schedules[node.schedule]
+        return walk, hours.state(plan, walk.world.moment, walk.world.overrides.get(node.schedule, ""))
+    return walk, _case(walk, node) if node.kind is Kind.BRANCH else DONE
+
+
+_STEERS = {Kind.RECORD_PAUSE: "pause", Kind.RECORD_RESUME: "resume", Kind.RETENTION: "retention="}
+
+
+def _case(walk: Walk, node: FlowNode) -> str:
+    """The first case that holds."""
+    if node.subject is Subject.HOLIDAY:
+        schedule, today = walk.world.schedules[node.schedule], walk.world.moment.date()
+        held = [hours.is_named(schedule, today, case.days, case.holidays) for case in node.cases]
+    else:
         value = _value(walk, node)
-        for index, case in enumerate(node.cases, 1):
-            if re.fullmatch(case.matches, value):
-                return f"case{index}"
-        return OTHERWISE
-    return DONE
+        held = [flow_cases.holds(case, value) for case in node.cases]
+    return f"case{held.index(True) + 1}" if True in held else OTHERWISE
 
 
 def _value(walk: Walk, node: FlowNode) -> str:
+    """What a branch looks at, "" for what nobody knows."""
     world = walk.world
+    if node.subject in QUEUED:
+        figures = world.queues.get(node.queue)
+        name = node.subject.removeprefix("queue_")
+        return "" if figures is None else str(getattr(figures, name))
     return {
         "variable": walk.variables.get(node.variable, ""),
         "caller": world.caller,

@@ -8,14 +8,16 @@ Values of callers are only ever compared (`field` of a condition) or are digits 
 never part of an application's arguments.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from appliance.freeswitch import names, voicemail_xml
+from appliance.freeswitch import flow_cases, flow_clerk_xml, flow_steps_xml, names, voicemail_xml
 from appliance.freeswitch.flow import (
     DONE,
     FAILED,
     INVALID,
+    OTHERWISE,
+    QUEUED,
     TIMEOUT,
     UNANSWERED,
     Flow,
@@ -23,8 +25,22 @@ from appliance.freeswitch.flow import (
     Kind,
     Subject,
 )
+from appliance.freeswitch.flow_parts_xml import (
+    QUIET,
+    Prompts,
+    Rendering,
+    audio,
+    end_at_last,
+    extension,
+    go,
+    literal,
+    to,
+)
 from appliance.freeswitch.quoting import word
+from appliance.freeswitch.signals import RINGING
 from appliance.freeswitch.xml import Element, action, element
+
+__all__ = ["NEXT_KEY_MS", "Prompts", "Rendering", "call", "context", "entry", "goodbye"]
 
 FIRST_KEY_MIN_MS = 1_000
 """FreeSWITCH waits at least so long (`play_and_get_digits`)."""
@@ -32,29 +48,20 @@ FIRST_KEY_MIN_MS = 1_000
 NEXT_KEY_MS = 3_000
 """Between two keys of one number: people read it from paper."""
 
-FLOW_TIME_MAX_S = 4 * 3600
-"""A call that has been in applications so long is a line that somebody forgot."""
+TRANSFERS_MAX = 100_000
+"""Four hours in a queue are some 30,000; what ends a call is the time."""
 
 LAST_WORD_MS = 500
 """A telephone throws away what still waits in its jitter buffer when the call ends: the last word would be cut off."""
 
-QUIET = "silence_stream://20"
-"""Stands where an argument must not be empty."""
 
-RINGING = "%(1000,2000,400,385)"
-"""What a caller hears while a call is transferred: Japan's ringing, 1 s on and 2 s off."""
-
-Prompts = Mapping[tuple[str, str], str]
-"""(prompt, language) -> path of its audio."""
-
-
-def context(flow: Flow, prompts: Prompts) -> Element:
+def context(flow: Flow, site: Rendering) -> Element:
     """The dialplan context of a checked flow. Raises KeyError for a prompt without audio, `KyusaiError` for odd values."""
     extensions = [_begin(flow)]
     for node in flow.nodes:
-        extensions += _KINDS[node.kind](flow, node, prompts)
+        extensions += _KINDS[node.kind](flow, node, site)
         extensions += [
-            _extension(f"{node.id}={outcome}", action("transfer", _to(flow, target)))
+            extension(f"{node.id}={outcome}", action("transfer", to(flow, target)))
             for outcome, target in node.edges()
         ]
     return element("context", *extensions, name=names.flow_context(flow.id))
@@ -66,71 +73,39 @@ def entry(flow: Flow) -> tuple[Element, ...]:
 
 
 def _begin(flow: Flow) -> Element:
-    return _extension(
+    return extension(
         "begin",
         action("answer"),
-        action("sched_hangup", f"+{FLOW_TIME_MAX_S} alloted_timeout"),
-        action("transfer", _to(flow, flow.start)),
+        end_at_last(),
+        # Each way from node to node is a transfer, of which FreeSWITCH allows as many as the call's Max-Forwards says.
+        action("set", f"max_session_transfers={TRANSFERS_MAX}"),
+        action("transfer", to(flow, flow.start)),
     )
 
 
-def _to(flow: Flow, node_id: str) -> str:
-    return f"{word(node_id)} XML {names.flow_context(flow.id)}"
-
-
-def _extension(number: str, *actions: Element, when: Mapping[str, str] | None = None) -> Element:
-    """Taken for one destination, and where `when` is given only if that holds as well."""
-    pattern = f"^{_literal(number)}$"
-    if when is None:
-        return element(
-            "extension",
-            element("condition", *actions, field="destination_number", expression=pattern),
-            name=number,
-        )
-    return element(
-        "extension",
-        element("condition", field="destination_number", expression=pattern),
-        Element("condition", when, actions),
-        name=number,
-    )
-
-
-def _literal(text: str) -> str:
-    """As part of a regular expression: ids, keys and "=" alone occur, of which "*" has a meaning."""
-    return word(text).replace("*", "[*]").replace(".", "[.]").replace("+", "[+]")
-
-
-def _audio(flow: Flow, ids: tuple[str, ...], prompts: Prompts) -> str:
-    """Prompts in a row as one argument."""
-    paths = [word(prompts[one, flow.language]) for one in ids]
-    if not paths:
-        return QUIET
-    return paths[0] if len(paths) == 1 else "file_string://" + "!".join(paths)
-
-
-def _play(flow: Flow, node: FlowNode, prompts: Prompts) -> Iterator[Element]:
-    yield _extension(
+def _play(flow: Flow, node: FlowNode, site: Rendering) -> Iterator[Element]:
+    yield extension(
         node.id,
-        action("playback", _audio(flow, node.prompts, prompts)),
-        action("transfer", _to(flow, node.target(DONE))),
+        action("playback", audio(flow, node.prompts, site.prompts)),
+        action("transfer", to(flow, node.target(DONE))),
     )
 
 
-def _menu(flow: Flow, node: FlowNode, prompts: Prompts) -> Iterator[Element]:
+def _menu(flow: Flow, node: FlowNode, site: Rendering) -> Iterator[Element]:
     keys = [key for key, _ in node.keys]
     lengths = [len(key) for key in keys]
     ends = "none" if "#" in "".join(keys) else "#"
     asked = _Asked(
         f"{min(lengths)} {max(lengths)} 1 {_ms(node.wait_s)} {ends}",
-        f"^({'|'.join(_literal(key) for key in keys)})$",
+        f"^({'|'.join(literal(key) for key in keys)})$",
         (action("transfer", f"{node.id}=${{{names.DIGITS}}} XML {names.flow_context(flow.id)}"),),
         wrong=INVALID,
         nothing=TIMEOUT,
     )
-    return _ask(flow, node, prompts, asked)
+    return _ask(flow, node, site, asked)
 
 
-def _collect(flow: Flow, node: FlowNode, prompts: Prompts) -> Iterator[Element]:
+def _collect(flow: Flow, node: FlowNode, site: Rendering) -> Iterator[Element]:
     digits = f"(?=[0-9*]{{{node.least},{node.most}}}$)"
     noted = f"{names.VARIABLE}{word(node.variable)}=${{{names.DIGITS}}}"
     asked = _Asked(
@@ -140,7 +115,7 @@ def _collect(flow: Flow, node: FlowNode, prompts: Prompts) -> Iterator[Element]:
         wrong=FAILED,
         nothing=FAILED,
     )
-    return _ask(flow, node, prompts, asked)
+    return _ask(flow, node, site, asked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,29 +130,29 @@ class _Asked:
     nothing: str
 
 
-def _ask(flow: Flow, node: FlowNode, prompts: Prompts, asked: _Asked) -> Iterator[Element]:
+def _ask(flow: Flow, node: FlowNode, site: Rendering, asked: _Asked) -> Iterator[Element]:
     """Each try is an extension of its own, because FreeSWITCH's own tries would tell a caller who pressed nothing that the
     key is wrong. A word on a wrong key and the question after it are one audio, so that a key cuts both short. What was
     pressed is judged again afterwards: half a number that the time cut off is left in the variable."""
     for number in range(1, node.tries + 1):
         here = _try(node, number)
-        yield _question(flow, here, here, node.prompts, prompts, asked)
+        yield _question(flow, here, here, node.prompts, site, asked)
         if node.again and number > 1:
-            yield _question(flow, f"{here}/again", here, (*node.again, *node.prompts), prompts, asked)
+            yield _question(flow, f"{here}/again", here, (*node.again, *node.prompts), site, asked)
         yield from _judged(flow, node, number, asked)
 
 
 def _question(
-    flow: Flow, name: str, here: str, spoken: tuple[str, ...], prompts: Prompts, asked: _Asked
+    flow: Flow, name: str, here: str, spoken: tuple[str, ...], site: Rendering, asked: _Asked
 ) -> Element:
     question = (
-        f"{asked.how} {_audio(flow, spoken, prompts)} {QUIET} {names.DIGITS} {asked.right} {NEXT_KEY_MS}"
+        f"{asked.how} {audio(flow, spoken, site.prompts)} {QUIET} {names.DIGITS} {asked.right} {NEXT_KEY_MS}"
     )
-    return _extension(
+    return extension(
         name,
         action("unset", names.DIGITS),
         action("play_and_get_digits", question),
-        action("transfer", _to(flow, f"{here}/said")),
+        action("transfer", to(flow, f"{here}/said")),
     )
 
 
@@ -188,24 +163,30 @@ def _judged(flow: Flow, node: FlowNode, number: int, asked: _Asked) -> Iterator[
     nothing = node.target(asked.nothing) if last else again
     right = {"field": f"${{{names.DIGITS}}}", "expression": asked.right}
     pressed = {"field": f"${{{names.DIGITS}_invalid}}", "expression": "^.+$"}
-    yield _extension(here, *asked.then, when=right)
-    yield _extension(here, action("transfer", _to(flow, wrong)), when=pressed)
-    yield _extension(here, action("transfer", _to(flow, nothing)))
+    yield extension(here, *asked.then, when=right)
+    yield extension(here, action("transfer", to(flow, wrong)), when=pressed)
+    yield extension(here, action("transfer", to(flow, nothing)))
 
 
 def _try(node: FlowNode, number: int) -> str:
     return node.id if number == 1 else f"{node.id}/{number}"
 
 
-def _schedule(flow: Flow, node: FlowNode, prompts: Prompts) -> Iterator[Element]:
-    yield _extension(
+def _schedule(flow: Flow, node: FlowNode, site: Rendering) -> Iterator[Element]:
+    yield extension(
         node.id,
         action("execute_extension", f"{word(node.schedule)} XML {names.SCHEDULES}"),
         action("transfer", f"{node.id}=${{{names.SCHEDULE_STATE}}} XML {names.flow_context(flow.id)}"),
     )
 
 
-def _branch(flow: Flow, node: FlowNode, prompts: Prompts) -> Iterator[Element]:
+def _branch(flow: Flow, node: FlowNode, site: Rendering) -> Iterator[Element]:
+    if node.subject in QUEUED:
+        yield from flow_clerk_xml.branch(flow, node, site)
+        return
+    if node.subject is Subject.HOLIDAY:
+        yield from flow_steps_xml.holiday(flow, node, site)
+        return
     looked_at = {
         Subject.VARIABLE: f"${{{names.VARIABLE}{node.variable}}}",
         Subject.CALLER: "caller_id_number",
@@ -213,24 +194,21 @@ def _branch(flow: Flow, node: FlowNode, prompts: Prompts) -> Iterator[Element]:
         Subject.LINK: f"${{{names.LINK_HEADER}}}",
     }[node.subject]
     for index, case in enumerate(node.cases, 1):
-        yield _extension(
-            node.id,
-            action("transfer", f"{node.id}=case{index} XML {names.flow_context(flow.id)}"),
-            when={"field": looked_at, "expression": f"^(?:{case.matches})$"},
-        )
-    yield _extension(node.id, action("transfer", f"{node.id}=otherwise XML {names.flow_context(flow.id)}"))
+        when = {"field": looked_at, "expression": flow_cases.expression(case)}
+        yield extension(node.id, go(flow, f"{node.id}=case{index}"), when=when)
+    yield extension(node.id, go(flow, f"{node.id}={OTHERWISE}"))
 
 
-def _set(flow: Flow, node: FlowNode, prompts: Prompts) -> Iterator[Element]:
-    yield _extension(
+def _set(flow: Flow, node: FlowNode, site: Rendering) -> Iterator[Element]:
+    yield extension(
         node.id,
         action("set", f"{names.VARIABLE}{word(node.variable)}={word(node.value)}"),
-        action("transfer", _to(flow, node.target(DONE))),
+        action("transfer", to(flow, node.target(DONE))),
     )
 
 
-def _transfer(flow: Flow, node: FlowNode, prompts: Prompts) -> Iterator[Element]:
-    yield _extension(
+def _transfer(flow: Flow, node: FlowNode, site: Rendering) -> Iterator[Element]:
+    yield extension(
         node.id,
         *call(node.number or f"${{{names.VARIABLE}{node.variable}}}", node.ring_s),
         action("transfer", f"{node.id}={UNANSWERED} XML {names.flow_context(flow.id)}"),
@@ -251,15 +229,15 @@ def call(number: str, ring_s: int) -> tuple[Element, ...]:
     )
 
 
-def _voicemail(flow: Flow, node: FlowNode, prompts: Prompts) -> Iterator[Element]:
+def _voicemail(flow: Flow, node: FlowNode, site: Rendering) -> Iterator[Element]:
     """Kamailio's way to the box: the number behind the code, which it knows as every other."""
     box = node.number or f"${{{names.VARIABLE}{node.variable}}}"
-    yield _extension(node.id, action("transfer", f"{voicemail_xml.CODE}{box} XML {names.ENTRY}"))
+    yield extension(node.id, action("transfer", f"{voicemail_xml.CODE}{box} XML {names.ENTRY}"))
 
 
-def _hangup(flow: Flow, node: FlowNode, prompts: Prompts) -> Iterator[Element]:
-    spoken = [action("playback", _audio(flow, node.prompts, prompts))] if node.prompts else []
-    yield _extension(node.id, *spoken, *goodbye())
+def _hangup(flow: Flow, node: FlowNode, site: Rendering) -> Iterator[Element]:
+    spoken = [action("playback", audio(flow, node.prompts, site.prompts))] if node.prompts else []
+    yield extension(node.id, *spoken, *goodbye())
 
 
 def goodbye() -> tuple[Element, ...]:
@@ -271,7 +249,7 @@ def _ms(seconds: int) -> int:
     return max(FIRST_KEY_MIN_MS, seconds * 1000)
 
 
-_KINDS: dict[Kind, Callable[[Flow, FlowNode, Prompts], Iterator[Element]]] = {
+_KINDS: dict[Kind, Callable[[Flow, FlowNode, Rendering], Iterator[Element]]] = {
     Kind.PLAY: _play,
     Kind.MENU: _menu,
     Kind.COLLECT: _collect,
@@ -280,5 +258,13 @@ _KINDS: dict[Kind, Callable[[Flow, FlowNode, Prompts], Iterator[Element]]] = {
     Kind.SET: _set,
     Kind.TRANSFER: _transfer,
     Kind.VOICEMAIL: _voicemail,
+    Kind.QUEUE: flow_clerk_xml.queue,
+    Kind.HTTP: flow_clerk_xml.http,
+    Kind.SAY: flow_steps_xml.say,
+    Kind.DIRECTORY: flow_steps_xml.directory,
+    Kind.RECORD_ANNOUNCE: _play,
+    Kind.RECORD_PAUSE: flow_clerk_xml.recording,
+    Kind.RECORD_RESUME: flow_clerk_xml.recording,
+    Kind.RETENTION: flow_clerk_xml.recording,
     Kind.HANGUP: _hangup,
 }

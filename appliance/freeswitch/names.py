@@ -55,6 +55,22 @@ VOICEMAIL_FULL = "ky_vm_full_"
 VOICEMAIL_NO_ROOM = "ky_vm_no_room"
 """Global variables: "true" while a box holds all messages that it may, and while the disk is short of room."""
 
+CLERK = "ky_clerk"
+"""Global variable: "address:port" of the box's clerk, which answers what a dialplan cannot know."""
+
+QUESTION, ANSWER = "ky_question", "ky_answer"
+"""Of a call to the clerk: what it wants to know, and what is to be done."""
+
+QUEUE_SINCE, AGENT, PLACE = "ky_queue_since", "ky_agent", "ky_place"
+"""Of a call in a queue: when it came (UTC seconds), who is rung, how many are before it and it."""
+
+QUEUE_FIGURES = {
+    "queue_waiting": "ky_queue_waiting",
+    "queue_agents": "ky_queue_agents",
+    "queue_longest_s": "ky_queue_longest_s",
+}
+"""What a branch looks at -> variable in which the clerk writes it."""
+
 MEDIA_USER = "kyusai"
 """User part of addresses that stand for the applications themselves."""
 

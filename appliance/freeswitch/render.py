@@ -61,6 +61,7 @@ def write(box: Box, layout: Layout) -> tuple[Path, ...]:
         sip_port=box.freeswitch.sip_port,
         kamailio_port=box.freeswitch.kamailio_port,
         esl_port=box.freeswitch.esl_port,
+        clerk_port=box.freeswitch.clerk_port,
         rtp_min=box.freeswitch.rtp_min,
         rtp_max=box.freeswitch.rtp_max,
         password=password(layout),

@@ -8,10 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
+from functools import cache
 
 from appliance.freeswitch import holidays_jp
 
 DAY_MINUTES = 24 * 60
+NAMES_UNTIL = 2030
+"""Names of holidays are looked for until this year: later ones are no others."""
+
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 """In the order of `date.weekday()`."""
 
@@ -85,6 +89,30 @@ def is_holiday(schedule: Schedule, day: date) -> bool:
     if any(one.is_on(day) for one in schedule.closed_days):
         return True
     return bool(schedule.public_holidays) and day in PUBLIC[schedule.public_holidays](day.year)
+
+
+@cache
+def public_names(country: str) -> frozenset[str]:
+    """Names of all public holidays of a country that are kept from 2000 on; none for ""."""
+    if not country:
+        return frozenset()
+    return frozenset(name for year in range(2000, NAMES_UNTIL) for name in PUBLIC[country](year).values())
+
+
+def is_named(schedule: Schedule, day: date, days: tuple[Day, ...], names: tuple[str, ...]) -> bool:
+    """Whether `day` is one of those days, or a public holiday of one of those names."""
+    if any(one.is_on(day) for one in days):
+        return True
+    return bool(names and schedule.public_holidays) and (
+        PUBLIC[schedule.public_holidays](day.year).get(day, "") in names
+    )
+
+
+def named(schedule: Schedule, year: int, days: tuple[Day, ...], names: tuple[str, ...]) -> tuple[date, ...]:
+    """All days of a year for which `is_named` holds, in order."""
+    public = PUBLIC[schedule.public_holidays](year) if schedule.public_holidays and names else {}
+    found = {day for day, name in public.items() if name in names}
+    return tuple(sorted(found | {day for one in days if (day := _in(one, year))}))
 
 
 def holidays(schedule: Schedule, year: int) -> tuple[date, ...]:

@@ -34,7 +34,7 @@ HOLD_MUSIC = "local_stream://moh"
 class Settings:
     """One box's FreeSWITCH. address: loopback, of all its sockets. kamailio_port: Kamailio's socket at the same address.
     rtp_min, rtp_max: ports. password: of the event socket. site: folder with the site document's part. prompts: folder of
-    audio; voicemail: folder of messages."""
+    audio; voicemail: folder of messages. clerk_port: the agent's, at the same address."""
 
     address: str
     sip_port: int
@@ -46,6 +46,7 @@ class Settings:
     site: str
     prompts: str
     voicemail: str = ""
+    clerk_port: int = 8022
 
     @property
     def kamailio(self) -> str:
@@ -58,6 +59,7 @@ def main_file(settings: Settings) -> str:
     return document(
         (
             Global(names.KAMAILIO, settings.kamailio),
+            Global(names.CLERK, f"{settings.address}:{settings.clerk_port}"),
             Include(f"{settings.site}/globals.xml"),
             element(
                 "section",

@@ -36,7 +36,7 @@ def files(
     folder: of prompts."""
     contexts = [
         entry_context(plan, prompts),
-        *(flow_xml.context(flow, prompts) for flow in plan.flows),
+        *(flow_xml.context(flow, flow_xml.Rendering(plan, prompts, this_year)) for flow in plan.flows),
         schedule_xml.context(plan.schedules, plan.time_zone, this_year),
         control_xml.context(),
         voicemail_login_xml.context(plan.mailboxes),

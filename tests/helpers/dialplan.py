@@ -6,7 +6,7 @@ mod_dialplan_xml and `switch_play_and_get_digits` (1.11.2); the tests in `tests/
 
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -25,6 +25,8 @@ class Line:
     heard: list[str] = field(default_factory=list)
     did: list[tuple[str, str]] = field(default_factory=list)
     over: bool = False
+    clerk: Callable[[str], dict[str, str]] | None = None
+    _groups: tuple[str, ...] = ()
 
     def run(self, destination: str, context: str) -> None:
         """Until the call is over or the script has no more to say."""
@@ -49,7 +51,7 @@ class Line:
                 if not self._holds(condition, destination):
                     break
                 for action in condition.iter("action"):
-                    pair = (action.get("application", ""), action.get("data", ""))
+                    pair = (action.get("application", ""), self._caught(action.get("data", "")))
                     if action.get("inline") == "true":
                         self._set(self._expanded(pair[1]))
                     else:
@@ -70,7 +72,13 @@ class Line:
             if "$" in name
             else {**self.fields, "destination_number": destination}.get(name, "")
         )
-        return re.search(condition.get("expression", ""), value) is not None
+        found = re.search(condition.get("expression", ""), value)
+        self._groups = found.groups() if found else ()
+        return found is not None
+
+    def _caught(self, data: str) -> str:
+        """What the condition's brackets caught, in place of $1 to $9."""
+        return re.sub(r"\$([1-9])", lambda number: self._groups[int(number[1]) - 1], data)
 
     def _time(self, condition: ET.Element) -> bool:
         now = self.moment
@@ -94,6 +102,23 @@ class Line:
 
     def _sched_hangup(self, _data: str) -> None:
         pass
+
+    def _sched_transfer(self, _data: str) -> None:
+        pass
+
+    def _sched_cancel(self, _data: str) -> None:
+        pass
+
+    def _phrase(self, data: str) -> None:
+        name, _, value = data.partition(",")
+        self.did.append(("say", f"{name.removeprefix('say_')} {value}"))
+
+    def _socket(self, _data: str) -> None:
+        """What the clerk writes: `clerk` answers the question that the variables hold."""
+        question = self.variables.get("ky_question", "")
+        if question.startswith("recording:"):
+            self.did.append(("recording", question.removeprefix("recording:")))
+        self.variables |= self.clerk(question) if self.clerk else {}
 
     def _sleep(self, _data: str) -> None:
         pass

@@ -9,6 +9,22 @@ from tests.helpers.flows import bye, faults, flow_document, menu
 
 TRANSFER = {"id": "desk", "do": "transfer", "number": "600", "unanswered": "bye"}
 
+QUEUE = {"id": "q", "do": "queue", "queue": "sales", "timeout": "bye", "full": "bye", "nobody": "bye"}
+HTTP = {
+    "id": "look",
+    "do": "http",
+    "url": "https://crm.example/who",
+    "fields": [{"variable": "level", "path": "level"}],
+    "next": "bye",
+    "failed": "bye",
+}
+
+
+def branch(*cases: dict[str, Any], **fields: str) -> dict[str, Any]:
+    ways = [case | {"then": "bye"} for case in cases]
+    return {"id": "b", "do": "branch", "cases": ways, "otherwise": "bye"} | fields
+
+
 CASES: dict[str, tuple[tuple[dict[str, Any], ...], list[tuple[str, str]]]] = {
     "no fault": ((menu(), bye()), []),
     "two nodes of one id": ((menu(), bye(), bye()), [("nodes[2].id", "flow.node_taken")]),
@@ -107,13 +123,99 @@ CASES: dict[str, tuple[tuple[dict[str, Any], ...], list[tuple[str, str]]]] = {
     ),
     "an outside number": ((TRANSFER | {"number": "00312345678"}, bye()), []),
     "a start that does not exist": ((bye(),), []),
+    "a queue that does not exist": (
+        (QUEUE | {"queue": "sale"}, bye()),
+        [("nodes[0].queue", "flow.queue_unknown")],
+    ),
+    "a queue with all its ways": ((QUEUE, bye()), []),
+    "a branch on no queue": (
+        (branch({"at_least": 1}, on="queue_waiting"), bye()),
+        [("nodes[0].queue", "flow.queue_missing")],
+    ),
+    "a branch on holidays of no schedule": (
+        (branch({"days": ["01-01"]}, on="holiday"), bye()),
+        [("nodes[0].schedule", "flow.schedule_missing")],
+    ),
+    "a holiday that nobody keeps": (
+        (branch({"holidays": ["元旦"]}, on="holiday", schedule="office"), bye()),
+        [("nodes[0].cases[0].holidays[0]", "flow.holiday_unknown")],
+    ),
+    "a case that says nothing": (
+        (branch({}, {"prefixes": ["03"]}, on="caller"), bye()),
+        [("nodes[0].cases[0]", "flow.case_empty")],
+    ),
+    "a case that means nothing there": (
+        (branch({"at_least": 3, "days": ["01-01"]}, on="caller"), bye()),
+        [("nodes[0].cases[0].at_least", "flow.case_field"), ("nodes[0].cases[0].days", "flow.case_field")],
+    ),
+    "a look-up that notes nothing": ((HTTP | {"fields": []}, bye()), [("nodes[0].fields", "flow.no_fields")]),
+    "a look-up that sends what nobody set": (
+        (HTTP | {"send": [{"name": "id", "from": "typed"}]}, bye()),
+        [("nodes[0].send", "flow.variable_unset")],
+    ),
+    "a look-up that sends the caller": ((HTTP | {"send": [{"name": "id", "from": "caller"}]}, bye()), []),
+    "a look-up at no port": (
+        (HTTP | {"url": "https://crm.example:99999/"}, bye()),
+        [("nodes[0].url", "flow.port")],
+    ),
+    "a look-up without encryption": (
+        (HTTP | {"url": "http://crm.example/"}, bye()),
+        [("nodes[0].url", "field.pattern")],
+    ),
+    "a look-up with a password in its address": (
+        (HTTP | {"url": "https://me:word@crm.example/"}, bye()),
+        [("nodes[0].url", "field.pattern")],
+    ),
+    "a look-up that takes too long": (
+        (HTTP | {"time_ms": 5_001}, bye()),
+        [("nodes[0].time_ms", "field.range")],
+    ),
+    "what a look-up notes is there only when it succeeds": (
+        (
+            HTTP | {"next": "say", "failed": "say"},
+            {"id": "say", "do": "say", "as": "number", "variable": "level", "next": "bye"},
+            bye(),
+        ),
+        [("nodes[1].variable", "flow.variable_unset")],
+    ),
+    "the caller is set": (
+        ({"id": "s", "do": "set", "variable": "caller", "value": "1", "next": "bye"}, bye()),
+        [("nodes[0].variable", "flow.variable_reserved")],
+    ),
+    "a directory that is none": (
+        ({"id": "d", "do": "directory", "number": "700"},),
+        [("nodes[0].number", "flow.directory_unknown")],
+    ),
+    "a ring of a look-up and what is said": (
+        (
+            HTTP | {"failed": "sorry"},
+            {"id": "sorry", "do": "play", "prompts": ["nobody"], "next": "look"},
+            bye(),
+        ),
+        [("nodes[0]", "flow.loop")],
+    ),
+    "a ring through a queue is left by the agent": (
+        (
+            QUEUE | {"timeout": "again"},
+            {"id": "again", "do": "play", "prompts": ["please_wait"], "next": "q"},
+            bye(),
+        ),
+        [],
+    ),
+    "a flow that is too deep": (
+        (
+            *({"id": f"p{n}", "do": "play", "prompts": ["closed"], "next": f"p{n + 1}"} for n in range(60)),
+            bye("p60"),
+        ),
+        [("nodes[60]", "flow.deep")],
+    ),
 }
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_fault_is_found_at_its_place_and_nothing_else(case: str) -> None:
     nodes, expected = CASES[case]
-    assert faults(*nodes) == expected
+    assert faults(*nodes, queues=[{"id": "sales", "agents": ["201"]}]) == expected
 
 
 def test_all_faults_are_told_at_once_each_with_a_hint() -> None:
@@ -153,3 +255,18 @@ def test_an_application_cannot_take_a_number_that_is_taken() -> None:
 def test_a_flow_that_no_number_reaches_is_a_warning() -> None:
     found = site.parse(flow_document(menu(), bye(), applications=[]))
     assert "media.flow_unused" in [one.key for one in found.warnings]
+
+
+def test_a_queue_s_agents_are_extensions_and_its_id_its_own() -> None:
+    queues = [{"id": "sales", "agents": ["201", "999"]}, {"id": "sales", "agents": []}]
+    found = site.validate(flow_document(bye(), queues=queues))
+    assert {(one.path, one.key) for one in found} == {
+        ("$.queues[0].agents[1]", "site.member_unknown"),
+        ("$.queues[1].agents", "field.few"),
+        ("$.queues[1].id", "media.id_taken"),
+    }
+
+
+def test_a_flow_of_too_many_nodes_is_refused() -> None:
+    found = faults(*(bye(f"n{index}") for index in range(201)))
+    assert ("nodes", "field.many") in found

@@ -1,5 +1,6 @@
 """The compiled dialplan does what the simulator says: random flows, random callers, both walked and compared."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,13 +11,18 @@ from hypothesis import strategies as st
 from appliance import site
 from appliance.freeswitch import flow_walk, names, prompt_texts, site_xml
 from appliance.freeswitch.applications import MediaPlan
-from appliance.freeswitch.flow import OUTCOMES, Kind
+from appliance.freeswitch.flow import CALLS, ENDS, OUTCOMES, Kind
 from appliance.freeswitch.flow_walk import Walk, World
+from appliance.freeswitch.queue import Figures
 from tests.helpers.dialplan import Line, contexts
 from tests.helpers.flows import bye, flow_document, menu, plan_of
 
 CALLER, LINK = "0312345678", "DOWN"
 MONDAY = datetime(2026, 5, 11, 10, 0)
+QUEUES = {
+    "sales": Figures(waiting=7, agents=2, longest_s=95),
+    "night": Figures(waiting=0, agents=0, longest_s=0),
+}
 
 
 def compiled(plan: MediaPlan) -> str:
@@ -26,24 +32,65 @@ def compiled(plan: MediaPlan) -> str:
     return site_xml.files(plan, prompts, "JST-9", 2026)["dialplan.xml"]
 
 
-def dialled(plan: MediaPlan, script: list[str], moment: datetime, **overrides: str) -> Line:
+class Clerk:
+    """Answers as the box's clerk does: each caller of a queue is sent to an agent once."""
+
+    def __init__(self, answers: Mapping[str, Mapping[str, str] | None]) -> None:
+        self._answers = answers
+        self._pauses = None not in answers.values()
+        self._asked = 0
+
+    def __call__(self, question: str) -> dict[str, str]:
+        what, _, about = question.partition(":")
+        if what == "http":
+            noted = self._answers.get(about.partition(":")[2])
+            fields = {f"{names.VARIABLE}{name}": value for name, value in (noted or {}).items()}
+            return {names.ANSWER: "failed"} if noted is None else fields | {names.ANSWER: "next"}
+        figures = QUEUES.get(about)
+        if what == "recording":
+            return {names.ANSWER: "next"} if self._pauses else {}
+        if what == "figures":
+            told = (
+                (subject, getattr(figures, subject.removeprefix("queue_"))) for subject in names.QUEUE_FIGURES
+            )
+            return {names.QUEUE_FIGURES[subject]: str(value) for subject, value in told} if figures else {}
+        self._asked += 1
+        if figures and not figures.agents:
+            return {names.ANSWER: "nobody"}
+        return {names.ANSWER: "ring", names.AGENT: "201"} if self._asked % 2 else {names.ANSWER: "timeout"}
+
+
+def dialled(
+    plan: MediaPlan,
+    script: list[str],
+    moment: datetime,
+    answers: Mapping[str, Mapping[str, str] | None] | None = None,
+    **overrides: str,
+) -> Line:
+    answers = answers or {}
     fields = {"caller_id_number": CALLER, "caller_id_name": "Caller"}
     variables = {names.LINK_HEADER: LINK, names.KAMAILIO: "127.0.0.1:5092", "sip_to_user": "700"}
     variables |= {names.override(name): state for name, state in overrides.items()}
-    line = Line(contexts(compiled(plan)), list(script), moment, fields, variables)
+    line = Line(contexts(compiled(plan)), list(script), moment, fields, variables, clerk=Clerk(answers))
     line.run("700", names.ENTRY)
     return line
 
 
-def walked(plan: MediaPlan, script: list[str], moment: datetime, **overrides: str) -> Walk:
-    world = World(
-        CALLER, "700", moment, LINK, {schedule.id: schedule for schedule in plan.schedules}, overrides
-    )
+def walked(
+    plan: MediaPlan,
+    script: list[str],
+    moment: datetime,
+    answers: Mapping[str, Mapping[str, str] | None] | None = None,
+    **overrides: str,
+) -> Walk:
+    schedules = {schedule.id: schedule for schedule in plan.schedules}
+    fails = None in (answers or {}).values()
+    world = World(CALLER, "700", moment, LINK, schedules, overrides, QUEUES, answers or {}, fails)
     walk = flow_walk.begin(plan.flows[0], world)
     for keys in script:
         if walk.over:
             break
-        if walk.at.kind is Kind.TRANSFER:
+        if walk.at.kind in CALLS:
             walk = flow_walk.answered(walk) if keys == "a" else flow_walk.wait(walk)
         else:
             walk = flow_walk.press(walk, keys) if keys.strip("a") else flow_walk.wait(walk)
@@ -53,14 +100,38 @@ def walked(plan: MediaPlan, script: list[str], moment: datetime, **overrides: st
 def alike(line: Line, walk: Walk) -> None:
     assert [path.removeprefix("/p/").removesuffix(".wav") for path in line.heard] == list(walk.heard)
     called = [address.split("/")[-1].split("@")[0] for what, address in line.did if what == "bridge"]
-    assert called == [number for what, number in walk.did if what == "transfer"]
+    rung = [
+        number if what == "transfer" else "201"
+        for what, number in walk.did
+        if what == "transfer" or (what == "queue" and QUEUES[number].agents)
+    ]
+    assert called == rung
+    steered = ("say", "recording")
+    assert [one for one in line.did if one[0] in steered] == [one for one in walk.did if one[0] in steered]
     assert [what for what, _ in line.did if what == "hangup"] == [
         what for what, _ in walk.did if what == "hangup"
     ]
 
 
+QUEUE_ROWS = [{"id": "sales", "agents": ["201"]}, {"id": "night", "agents": ["202"]}]
 IDS = ("n0", "n1", "n2", "n3", "n4", "n5")
-PROMPTS = st.lists(st.sampled_from(["welcome", "closed", "nobody"]), min_size=1, max_size=2)
+PROMPTS = st.lists(st.sampled_from(["welcome", "closed", "nobody"]), min_size=1, max_size=2, unique=True)
+
+
+DECIDING = [Kind.BRANCH, Kind.QUEUE, Kind.HTTP, Kind.MENU, Kind.COLLECT, Kind.SCHEDULE]
+"""At the beginning of a flow, so that callers come to its other nodes on many ways."""
+
+CASES = st.sampled_from(
+    [
+        {"matches": "03[0-9]+"},
+        {"matches": "DOWN|UP"},
+        {"is": ["0312345678", "700"]},
+        {"prefixes": ["0312", "7"]},
+        {"is": ["9"], "prefixes": ["09"], "matches": "7.*"},
+    ]
+)
+HOLIDAYS = {"days": ["05-11", "2026-12-29"], "holidays": ["文化の日", "元日"]}
+FULL = {"at_least": 7}
 
 
 @st.composite
@@ -69,14 +140,10 @@ def nodes(draw: st.DrawFn) -> list[dict[str, Any]]:
     made: list[dict[str, Any]] = []
     for index, node_id in enumerate(IDS):
         target = st.sampled_from([*IDS[index + 1 :], "bye"])
-        kind = draw(
-            st.sampled_from(
-                [Kind.PLAY, Kind.MENU, Kind.COLLECT, Kind.SCHEDULE, Kind.BRANCH, Kind.SET, Kind.TRANSFER]
-            )
-        )
+        kind = draw(st.sampled_from(DECIDING if index < 3 else [kind for kind in Kind if kind not in ENDS]))
         node: dict[str, Any] = {"id": node_id, "do": str(kind)}
         node |= {outcome: draw(target) for outcome in OUTCOMES[kind]}
-        if kind in (Kind.PLAY, Kind.MENU, Kind.COLLECT):
+        if kind in (Kind.PLAY, Kind.MENU, Kind.COLLECT, Kind.RECORD_ANNOUNCE):
             node["prompts"] = draw(PROMPTS)
         if kind in (Kind.MENU, Kind.COLLECT):
             node |= {"again": draw(st.sampled_from([[], ["invalid"]])), "tries": draw(st.integers(1, 3))}
@@ -97,13 +164,29 @@ def nodes(draw: st.DrawFn) -> list[dict[str, Any]]:
         if kind is Kind.BRANCH:
             node |= {
                 "on": draw(st.sampled_from(["caller", "link", "dialled"])),
-                "cases": [
-                    {
-                        "matches": draw(st.sampled_from(["03[0-9]+", "DOWN|UP", "7.*", "9"])),
-                        "then": draw(target),
-                    }
-                ],
+                "cases": [draw(CASES) | {"then": draw(target)} for _ in range(draw(st.integers(1, 2)))],
             }
+            node |= draw(
+                st.sampled_from(
+                    [
+                        {},
+                        {"on": "holiday", "schedule": "office", "cases": [HOLIDAYS | {"then": draw(target)}]},
+                        {"on": "queue_waiting", "queue": "sales", "cases": [FULL | {"then": draw(target)}]},
+                        {"on": "queue_agents", "queue": "night", "cases": [FULL | {"then": draw(target)}]},
+                    ]
+                )
+            )
+        if kind is Kind.QUEUE:
+            node["queue"] = draw(st.sampled_from(["sales", "night"]))
+        if kind is Kind.HTTP:
+            node |= {"url": "https://crm.example/who", "fields": [{"variable": "who", "path": "tel"}]}
+        if kind is Kind.SAY:
+            node |= {
+                "as": draw(st.sampled_from(["number", "digits", "telephone", "amount"])),
+                "variable": "who",
+            }
+        if kind is Kind.RETENTION:
+            node["class"] = "short"
         if kind is Kind.TRANSFER:
             node["number"] = "600"
         made.append(node)
@@ -111,15 +194,18 @@ def nodes(draw: st.DrawFn) -> list[dict[str, Any]]:
 
 
 @settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow]
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow]
 )
 @given(
     nodes(),
     st.lists(st.sampled_from(["", "1", "2", "3", "*", "7", "21", "2#", "210", "a"]), max_size=12),
     st.integers(0, 500 * 24 * 60),
+    st.dictionaries(
+        st.sampled_from(IDS), st.sampled_from([None, {"who": "201"}, {"who": "vip"}, {"who": ""}])
+    ),
 )
 def test_a_compiled_flow_does_what_the_simulator_says(
-    made: list[dict[str, Any]], script: list[str], minutes: int
+    made: list[dict[str, Any]], script: list[str], minutes: int, answers: dict[str, dict[str, str] | None]
 ) -> None:
     """Unreachable nodes are taken out, so that many of the flows are valid."""
     reachable, pending = set[str](), ["n0"]
@@ -135,12 +221,13 @@ def test_a_compiled_flow_does_what_the_simulator_says(
                 if key != "id" and isinstance(value, str) and value in by_id
             ]
             pending += [key["then"] for key in (*node.get("keys", ()), *node.get("cases", ()))]
-    document = flow_document(*(node for node in made if node["id"] in reachable))
+    first = {"id": "note", "do": "set", "variable": "who", "value": "203", "next": "n0"}
+    document = flow_document(first, *(node for node in made if node["id"] in reachable), queues=QUEUE_ROWS)
     if site.validate(document):
         return
     plan = site.parse(document).media
     moment = MONDAY + timedelta(minutes=minutes)
-    alike(dialled(plan, script, moment), walked(plan, script, moment))
+    alike(dialled(plan, script, moment, answers), walked(plan, script, moment, answers))
 
 
 HOURS = {
