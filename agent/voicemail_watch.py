@@ -34,7 +34,7 @@ def body(message: Message) -> dict[str, Any]:
     """The event of one message."""
     left = datetime.fromtimestamp(message.created_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return {
-        "event": VOICEMAIL_EVENT,
+        "event": "voicemail",
         "box": message.box,
         "caller": message.caller[:64],
         "caller_name": message.caller_name[:64],
