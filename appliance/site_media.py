@@ -12,7 +12,7 @@ from appliance.digest import MD5_DIGITS
 from appliance.freeswitch.applications import Application, Kind, Mailbox, MediaPlan, Prompt
 from appliance.freeswitch.flow import OUTCOMES, Case, Flow, FlowNode, Subject
 from appliance.freeswitch.flow import Kind as NodeKind
-from appliance.freeswitch.schedule import DAY_MINUTES, PUBLIC, WEEKDAYS, Day, Hours, Schedule
+from appliance.freeswitch.schedule import DAY_MINUTES, PUBLIC, WEEKDAYS, Hours, Schedule
 from appliance.kamailio import view
 from appliance.reader import Table
 from appliance.site_flows import FLOW_LANGUAGES
