@@ -4,13 +4,10 @@ Each field by its own rule; what fields say together is `site_media_checks`' wor
 """
 
 import re
-from collections.abc import Callable
-from datetime import date
 
 from appliance import site_flows, words
 from appliance.digest import MD5_DIGITS
 from appliance.freeswitch.applications import Application, Kind, Mailbox, MediaPlan, Prompt
-from appliance.freeswitch.flow import OUTCOMES, Case, Flow, FlowNode, Subject
 from appliance.freeswitch.flow import Kind as NodeKind
 from appliance.freeswitch.schedule import DAY_MINUTES, PUBLIC, WEEKDAYS, Hours, Schedule
 from appliance.kamailio import view
@@ -38,15 +35,9 @@ APPLICATION_NUMBER = Form(
     "2 to 10 digits, or a star and a code",
     "'700' or '*97'",
 )
-KEY = Form(re.compile(r"[0-9*#]{1,4}", re.ASCII).fullmatch, "1 to 4 keys of a telephone", "'1'")
 ACCESS_CODE = Form(re.compile(r"[0-9]{4,10}", re.ASCII).fullmatch, "4 to 10 digits", "'40718'")
 CLOCK = Form(
     re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]|24:00", re.ASCII).fullmatch, "a time of day", "'09:00'"
-)
-DAY = Form(
-    re.compile(r"(?:[0-9]{4}-)?(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])", re.ASCII).fullmatch,
-    "a date with or without year",
-    "'2026-12-30' or '12-30'",
 )
 
 
