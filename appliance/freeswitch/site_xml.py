@@ -89,16 +89,24 @@ def entry_context(plan: MediaPlan, prompts: Prompts) -> Element:
         name="nobody",
     )
     features = feature_extensions(plan, prompts)
-    first = (_arrival(), _clean_names())
+    first = (_smooth(plan), _clean_names())
     return element("context", *first, *applications, *boxes, *features, nobody, name=names.ENTRY)
 
 
-def _arrival() -> Element:
-    """What holds for every call. A jitter buffer for the caller's side alone: FreeSWITCH complains in its log when it gives
-    one to a leg that it places itself."""
-    smooth = action("set", f"jitterbuffer_msec={JITTER_BUFFER_MS}", inline="true")
-    always = element("condition", smooth, field="destination_number", expression="^")
-    return element("extension", always, name="arrival", continue_="true")
+def _smooth(plan: MediaPlan) -> Element:
+    """A jitter buffer where a caller's voice is mixed or recorded: in rooms and for messages. Who only listens needs none, and a
+    buffer for each costs a third of a call's processor time and memory; two telephones that are connected have their own.
+    A call that is answered already gets it by the application, any other when it is answered."""
+    rooms = [_literal(one.number) for one in plan.applications if one.kind is Kind.CONFERENCE]
+    spoken_at = "|".join([*rooms, f"{_literal(voicemail_xml.CODE)}.+"])
+    smooth = element(
+        "condition",
+        action("set", f"jitterbuffer_msec={JITTER_BUFFER_MS}", inline="true"),
+        action("jitterbuffer", JITTER_BUFFER_MS),
+        field="destination_number",
+        expression=f"^(?:{spoken_at})$",
+    )
+    return element("extension", smooth, name="smooth", continue_="true")
 
 
 def _clean_names() -> Element:

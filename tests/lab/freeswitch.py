@@ -19,9 +19,9 @@ READY_S = 60.0
 """A start takes 2.5 s; the limit is for a machine that has much else to do."""
 
 
-HARMLESS = re.compile("Timer is not properly configured|Cannot find profile|contains a variable")
-"""What a hostile name is refused with is as it should be. 1.11.2 says the first of every leg that it bridges before that leg's
-audio has begun (switch_rtp.c, read without a timer), the second when a message is left: it knows no registrations to tell."""
+HARMLESS = re.compile("Cannot find profile|contains a variable")
+"""What a hostile name is refused with is as it should be. The first is said when a message is left: FreeSWITCH knows no
+registrations to tell."""
 
 
 class FreeSwitch:

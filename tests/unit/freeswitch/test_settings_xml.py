@@ -60,6 +60,11 @@ def test_only_kamailio_s_address_may_call_and_nobody_may_register(rendered: ET.E
     assert (node.get("default"), [one.get("cidr") for one in node]) == ("deny", ["127.0.0.1/32"])
 
 
+def test_a_telephone_that_sends_nothing_still_hears(rendered: ET.Element) -> None:
+    """Without a timer a leg's audio is paced by what arrives, and 1.11 logs an error for each packet."""
+    assert params(rendered, "sofia.conf")["rtp-timer-name"] == "soft"
+
+
 def test_arguments_of_applications_run_no_commands_of_the_switch(rendered: ET.Element) -> None:
     assert params(rendered, "switch.conf")["api-expansion"] == "false"
 
