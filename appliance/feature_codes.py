@@ -41,8 +41,8 @@ FEATURES: tuple[Feature, ...] = (
     Feature("voicemail_own", "*97", ready=True),
     Feature("voicemail_leave", "*98", Takes.EXTENSION, ready=True),
     # somebody else's call
-    Feature("pickup", "*8", Takes.EXTENSION),
-    Feature("pickup_group", "*7"),
+    Feature("pickup", "*8", Takes.EXTENSION, ready=True),
+    Feature("pickup_group", "*7", ready=True),
     Feature("park", "*70"),
     Feature("park_fetch", "*71", Takes.PLACE),
     # one's own calls

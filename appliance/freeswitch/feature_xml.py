@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from appliance.freeswitch import flow_xml, names, voicemail_xml
 from appliance.freeswitch.applications import MediaPlan
 from appliance.freeswitch.flow_xml import Prompts
+from appliance.freeswitch.pickup_xml import extensions as meetings
 from appliance.freeswitch.quoting import word
 from appliance.freeswitch.xml import Element, Node, action, element
 from appliance.kamailio.features import SAY
@@ -37,7 +38,7 @@ def extensions(plan: MediaPlan, prompts: Prompts) -> tuple[Node, ...]:
     performed = [
         node for one in plan.features if one.id in _FEATURES for node in _FEATURES[one.id](plan, prompts)
     ]
-    return (*said, *performed, *_spelling(plan, prompts))
+    return (*said, *performed, *_spelling(plan, prompts), *meetings())
 
 
 def extension(user: str, *actions: Element, pattern: str = "") -> Element:

@@ -24,9 +24,12 @@ from appliance.kamailio.kept import Kept
 from appliance.kamailio.ksr_call import KsrCall, Target
 from appliance.kamailio.media import MediaPath
 from appliance.kamailio.outcome import RETRANSMIT_MS, Ending, limits_of, outcome_of
+from appliance.kamailio.pickup import TARGET as PICKUP
+from appliance.kamailio.pickup import Order, address, asked_by_lamp, taken_plan, token_of
 from appliance.kamailio.plain_call import PlainCalls
 from appliance.kamailio.plan_codec import decode, encode
 from appliance.kamailio.request import CallFacts, Origin
+from appliance.kamailio.subscribe import QUEUE as LAMPS_QUEUE
 from appliance.kamailio.transfer import owner, read_replaces
 from appliance.kamailio.turns import groups_in, key_of, turned
 from appliance.kamailio.view import View
@@ -113,7 +116,7 @@ class Calls:
         if not ksr.begin():
             return
         if facts.origin is Origin.PHONE:
-            plan = self._replaced(call, facts, plan)
+            plan = self._picked_by_lamp() or self._replaced(call, facts, plan)
         refused = recording_order.refused(ksr.look) if plan.record else ""
         if refused:
             plan = replace(plan, record=False)
@@ -145,6 +148,13 @@ class Calls:
         self._parts.journal.put("start", call, data)
         if plan.emergency:
             self._parts.journal.put("emergency", call, {"caller": facts.caller, "dialled": facts.dialled})
+
+    def _picked_by_lamp(self) -> Plan | None:
+        """The plan of an INVITE that takes over a call that a lamp has named; None: it does not."""
+        plan = asked_by_lamp(self._ksr.header("Replaces"))
+        if plan is not None:
+            self._ksr.remove("Replaces")
+        return plan
 
     def _turned(self, plan: Plan) -> Plan:
         """The plan with the next member of each group that goes round in the first place."""
@@ -226,8 +236,8 @@ class Calls:
     def _media_targets(self, step: Step) -> list[Target]:
         """FreeSWITCH, where the box has one."""
         here = self._parts.here
-        uri = with_user(f"sip:{here.media}", step.users[0])
-        return [Target(uri, step.users[0], sock=here.sock("media"))] if here.media else []
+        uri = with_user(f"sip:{here.media}", address(step, self._ksr.get("call")))
+        return [Target(uri, step.users[-1], sock=here.sock("media"))] if here.media else []
 
     def _send(self, plan: Plan, index: int, targets: list[Target]) -> bool:
         ksr = self._ksr
@@ -349,6 +359,16 @@ class Calls:
             self._parts.media.settle()
             self._parts.media.learn()
             self._answering.answered(int(index), step, code)
+            if step.target == PICKUP:
+                self._order_pickup(step)
+
+    def _order_pickup(self, step: Step) -> None:
+        """FreeSWITCH has somebody on the line who picks up: have the call brought to him."""
+        ksr = self._ksr
+        origin, _, by = ksr.get("origin").partition(" ")
+        if origin == Origin.PHONE and len(step.users) == 1:
+            order = Order(token_of(ksr.get("call")), by, step.users[0])
+            ksr.queue(LAMPS_QUEUE, "pickup", order.text())
 
     def is_in_time(self) -> bool:
         """A 2xx of an INVITE of which some target was passed over, before tm looks at it. False: it is that target's, and was
@@ -370,6 +390,14 @@ class Calls:
         if ksr.canceled():
             self._finish(487)
             return
+        taken = self._taken(plan, index)
+        if taken is not None:
+            self._answering.pass_over(index)
+            self._step_end(index, Outcome.NO_ANSWER, code)
+            ksr.put("plan", encode(taken))
+            ksr.drop_replies()
+            self._walk(taken, len(plan.steps))
+            return
         if self._parts.media.again_otherwise(step, 0 if timer else code):
             ksr.drop_replies()
             if self._send(plan, index, self._targets(step)):
@@ -388,6 +416,14 @@ class Calls:
             self.refuse(*LAST_WORD[outcome])
         else:
             self._finish(code)
+
+    def _taken(self, plan: Plan, index: int) -> Plan | None:
+        """The plan of a call that somebody picks up, whose telephones were told to stop for that; None: it is none."""
+        call = self._ksr.get("call")
+        taken = taken_plan(plan, index, self._ksr.look("ending", call))
+        if taken is not None:
+            self._ksr.forget("ending", call)
+        return taken
 
     def _outcome(self, step: Step, ending: Ending) -> Outcome:
         """The step's outcome; that of a call whose channel an emergency call took while it rang is FULL."""

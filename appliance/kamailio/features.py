@@ -10,6 +10,7 @@ from appliance.kamailio import presentation
 from appliance.kamailio import reasons as no
 from appliance.kamailio.actions import Step, StepKind
 from appliance.kamailio.call import Call
+from appliance.kamailio.pickup import waiting_step
 from appliance.kamailio.reasons import Reason, Refusal
 from appliance.kamailio.route import EVERY, Route, one
 from appliance.kamailio.view import FEATURE_USER
@@ -66,7 +67,15 @@ def _own_voicemail(call: Call, argument: str) -> Route:
     return by_media(call, "voicemail_own", "")
 
 
+def _pickup(call: Call, argument: str) -> Route:
+    """Where the telephone waits for the call that it takes; which one that is, and whether it may, is found out meanwhile.
+    argument: whose call it shall be; "" for any of the telephone's own pickup group."""
+    return one(waiting_step(argument, call.reason(Reason.FEATURE))).ending(no.NO_APPLICATIONS, EVERY)
+
+
 _ROUTES: Mapping[str, Callable[[Call, str], Route]] = {
+    "pickup": _pickup,
+    "pickup_group": _pickup,
     "voicemail_own": _own_voicemail,
     "voicemail_leave": _nobody,
 }

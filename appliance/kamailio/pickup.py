@@ -18,7 +18,9 @@ from appliance.kamailio.actions import Outcome, Plan, Step, StepKind
 from appliance.kamailio.compact_json import read, write
 from appliance.kamailio.dialog_info import LOCAL_TAG
 from appliance.kamailio.lamp_calls import Ringing
+from appliance.kamailio.reasons import Reason
 from appliance.kamailio.view import Extension, View
+from appliance.model import NumberKind
 
 TARGET = "pickup"
 """Target of the steps that lead to FreeSWITCH for this."""
@@ -110,6 +112,14 @@ def named_by(replaces: str) -> str:
     call_id, *params = (word.strip() for word in replaces.split(";"))
     tags = {value for name, _, value in (word.partition("=") for word in params) if name.endswith("-tag")}
     return call_id if LOCAL_TAG in tags else ""
+
+
+def asked_by_lamp(replaces: str) -> Plan | None:
+    """The plan of a telephone that picks up a call by the key with its lamp; None: its Replaces header names none of ours."""
+    call_id = named_by(replaces)
+    if not call_id:
+        return None
+    return Plan(NumberKind.FEATURE, "", (waiting_step(BY_CALL + call_id, Reason.FEATURE),))
 
 
 def taken(order: Order, ringing: Iterable[Ringing], view: View) -> Ringing | None:

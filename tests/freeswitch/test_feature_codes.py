@@ -14,6 +14,7 @@ from appliance import site
 from appliance.feature_codes import FEATURES
 from tests.lab.lab import Lab, Parts
 from tests.lab.phone import PhoneCall
+from tests.lab.processes import wait_until
 from tests.lab.site_document import REALM
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module")]
@@ -43,6 +44,8 @@ async def lab() -> AsyncIterator[Lab]:
         "call_control": "local",
         "feature_codes": {"language": "en"},
         "mailboxes": [{"number": "202", "code_md5": digest, "language": "en"}],
+        "pickup": "site",
+        "groups": [{"number": "690", "name": "Front", "strategy": "all", "members": ["202", "203"]}],
     }
     async with Lab(parts, document) as lab:
         yield lab
@@ -83,6 +86,28 @@ async def _(lab: Lab) -> None:
     await call.hangup()
     nobody = await lab.phones["201"].call(f"{CODES['voicemail_leave']}203")
     await hears(lab, nobody, "no_such_number")
+
+
+async def picked_up(lab: Lab, called: str, code: str) -> None:
+    """201 calls, 202 rings, 203 takes the call."""
+    before = len(lab.phones["202"].calls)
+    for number in ("202", "203"):
+        await lab.phones[number].behave(answer_after_s=None)
+    await lab.phones["201"].dial(called)
+    await wait_until(lambda: len(lab.phones["202"].calls) > before, "202 rings", 15)
+    picked = await lab.phones["203"].call(code)
+    await picked.wait_hears(lab.phones["201"].tone_hz, timeout_s=15)
+    await lab.phones["201"].current().wait_hears(lab.phones["203"].tone_hz, timeout_s=15)
+
+
+@row("pickup")
+async def _(lab: Lab) -> None:
+    await picked_up(lab, "202", f"{CODES['pickup']}202")
+
+
+@row("pickup_group")
+async def _(lab: Lab) -> None:
+    await picked_up(lab, "690", CODES["pickup_group"])
 
 
 @row("echo")
