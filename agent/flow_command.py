@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from agent import flow_world, lookup_secrets
+from agent import flow_template_command, flow_world, lookup_secrets
 from agent.command import LANG, BoxFile, box_of, told
 from appliance import site
 from appliance.errors import KyusaiError
@@ -23,6 +23,7 @@ from appliance.layout import Layout
 from appliance.text import explain, text
 
 app = typer.Typer(no_args_is_help=True, help=text("agent.help.flow", LANG))
+app.add_typer(flow_template_command.app, name="template")
 
 Document = Annotated[
     Path, typer.Argument(help=text("agent.help.flow.document", LANG), exists=True, dir_okay=False)
