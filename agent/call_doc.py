@@ -17,6 +17,8 @@ TRANSFERS_MAX = 16
 """Transfers kept of one call, for the same reason."""
 QUALITY_MAX = 1e9
 """Above this a quality figure is no measurement (and NaN and infinity, which JSON lacks, compare as above)."""
+RETENTION_MAX_BYTES = 32
+"""A class of retention is a short word."""
 RECORDINGS_MAX = 32
 """Recordings named in one CDR: one for each stretch of a call, of which there are few."""
 LEGS_MAX = 8
@@ -52,7 +54,8 @@ class Step:
 class CallDoc:
     """boot_id: the boot in which all `*_ms` fields count. `*_wall_ms`: the wall clock beside each, may have jumped.
     recording_stem: how the ids of its recordings begin, "" when policy has it not recorded.
-    recording_refused: why it was not recorded although policy would have it, "" otherwise.
+    recording_refused: why it was not recorded although policy would have it, "" otherwise. recording_pauses: how often its
+    recording was paused. retention: class of its recording, "" for the site's usual one.
     anchored: the audio of the answered call goes through rtpengine. codec_ms: when `codec` was agreed on.
     last_*: the latest evidence that the call was up. orphan_ms: when Kamailio restarted under it, 0 when it did not.
     by_rule: the end was inferred, not journalled. closed_ms: when the CDR was made, in the boot that made it.
@@ -76,6 +79,8 @@ class CallDoc:
     record: bool = False
     recording_stem: str = ""
     recording_refused: str = ""
+    recording_pauses: int = 0
+    retention: str = ""
     emergency: bool = False
     start_ms: int = 0
     start_wall_ms: int = 0
@@ -228,7 +233,10 @@ def _emergency(doc: CallDoc, _event: JournalEvent) -> None:
 
 def _media(doc: CallDoc, event: JournalEvent) -> None:
     """Codec, quality and recordings may come with the answer, the end, or an event of their own. The codec agreed on last
-    is the call's."""
+    is the call's, and so is the class of retention that was named last."""
+    if text_of(event.data, "recording") == "paused":
+        doc.recording_pauses += 1
+    doc.retention = text_of(event.data, "retention", RETENTION_MAX_BYTES) or doc.retention
     codec = text_of(event.data, "codec")
     if codec and event.at.mono_ms >= doc.codec_ms:
         doc.codec, doc.codec_ms = codec, event.at.mono_ms

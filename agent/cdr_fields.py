@@ -49,6 +49,8 @@ FIELDS = (
     "quality",
     "recordings",
     "recording_refused",
+    "recording_pauses",
+    "retention",
     "emergency",
     "incomplete",
     "boot_id",
@@ -204,6 +206,8 @@ def build(site: str, box: str, doc: CallDoc) -> dict[str, Any]:
             :RECORDINGS_MAX
         ],
         "recording_refused": doc.recording_refused,
+        "recording_pauses": doc.recording_pauses,
+        "retention": doc.retention,
         "emergency": doc.emergency or any(one["emergency"] for one in doc.legs),
         "incomplete": doc.incomplete or any(one["incomplete"] for one in doc.legs),
         "boot_id": doc.boot_id,

@@ -7,11 +7,13 @@ first for the callee's, since a route set is walked from the sender's end.
 """
 
 import json
+from dataclasses import replace
 from enum import StrEnum
 
 from appliance.kamailio.call_key import Hop, sdp_key
 from appliance.kamailio.ksr_call import KsrCall
 from appliance.kamailio.media_anchor import Anchor, answer_flags, offer_flags, read_mark
+from appliance.kamailio.recording_order import PAUSED
 
 
 class Passes(StrEnum):
@@ -42,7 +44,7 @@ class DialogMedia:
         if sdp and passes is Passes.FIRST:
             self._keep(sdp, answer=False, mark=own)
         elif sdp:
-            self._offer(read_mark(own), self._kept(answer=False).get("sdp", sdp), upstream)
+            self._offer(self._through(own), self._kept(answer=False).get("sdp", sdp), upstream)
 
     def straight(self, local: str, upstream: bool) -> None:
         """The request leaves the cloud out: from here on it passes the box once. local: the box's Route entry that
@@ -52,7 +54,7 @@ class DialogMedia:
         ksr.put("ky", local)
         sdp = self._body()
         if sdp:
-            self._offer(read_mark(local), sdp, upstream)
+            self._offer(self._through(local), sdp, upstream)
 
     def reply(self) -> None:
         """Treat the SDP of a reply."""
@@ -65,7 +67,7 @@ class DialogMedia:
             if kept:
                 ksr.set_body(kept["sdp"])
             return
-        through, upstream = read_mark(ksr.get("ky")), ksr.get("upstream") == "1"
+        through, upstream = self._through(ksr.get("ky")), ksr.get("upstream") == "1"
         written = self._reply_through(through, sdp, upstream) if through else sdp
         if written and written != sdp:
             ksr.set_body(written)
@@ -76,6 +78,13 @@ class DialogMedia:
         if self._ksr.get("offer"):
             return self._ksr.answer(answer_flags(through, upstream, first=False), sdp)
         return self._ksr.offer(offer_flags(through, not upstream, first=False), sdp)
+
+    def _through(self, marked: str) -> Anchor | None:
+        """As the Route header says; while somebody has paused the recording, without it: rtpengine would begin anew."""
+        through = read_mark(marked)
+        if through is not None and through.record and self._ksr.look(PAUSED, self._ksr.pv("$ci")):
+            return replace(through, record=False)
+        return through
 
     def _offer(self, through: Anchor | None, sdp: str, upstream: bool) -> None:
         ksr = self._ksr

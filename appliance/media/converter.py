@@ -3,9 +3,11 @@
 It owns nothing but the capture folder's finished files and may be killed at any instant: what it did not finish it does again.
 """
 
+import glob
 import logging
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +28,12 @@ IDLE_BEFORE_ASKING_S = 5.0
 
 RETRY_FAILED_S = 300.0
 """A capture that could not be converted is tried again this much later, behind the others."""
+
+SUFFIX_FORM = "-" + "?" * 16
+"""How the name of a capture ends: a dash and 16 hex digits."""
+
+SAYS_WHO = b"SDP mode: "
+"""In a metadata file that describes the call's sides."""
 
 NICENESS = 19
 """Calls come first: the converter runs when nobody else wants the processor."""
@@ -90,13 +98,17 @@ class Converter:
 
     def pass_once(self, now_s: float, wall_s: float) -> None:
         """Converts every capture that is ready. now_s: monotonic; wall_s: Unix time, compared with file times."""
-        for capture in captures(self._layout):
-            if self._not_before.get(capture.recording_id, 0.0) <= now_s and self._ready(capture, wall_s):
-                self._convert(capture, now_s)
+        found = captures(self._layout)
+        left = Counter(capture.call_id for capture in found)
+        for capture in found:
+            due = self._not_before.get(capture.recording_id, 0.0) <= now_s
+            if due and self._ready(capture, wall_s) and self._convert(capture, now_s):
+                left[capture.call_id] -= 1
+                self._remove(capture, last=not left[capture.call_id])
 
     def _ready(self, capture: Capture, wall_s: float) -> bool:
         if capture.finished:
-            return True
+            return not self._goes_on(capture)
         try:
             # A time in the future is one of before the clock was set back: it says nothing of how long ago it was.
             if 0 <= wall_s - capture.pcap.stat().st_mtime < IDLE_BEFORE_ASKING_S:
@@ -105,13 +117,44 @@ class Converter:
         except (RtpengineSilent, OSError):
             return False
 
-    def _convert(self, capture: Capture, now_s: float) -> None:
+    def _goes_on(self, capture: Capture) -> bool:
+        """Whether the call of a finished capture is still up: its recording was paused, and what describes this capture will be
+        needed for the next one as well. A rtpengine that does not answer holds no call."""
+        try:
+            return self._rtpengine.knows(capture.call_id)
+        except (RtpengineSilent, OSError):
+            return False
+
+    def _of_one_call(self, capture: Capture) -> list[Path]:
+        """Metadata of all captures of a call, the oldest first."""
+        name = glob.escape(capture.pcap.stem[: -len(SUFFIX_FORM)])
+        found = self._layout.metadata_dir.glob(f"rtpengine-meta-{name}{SUFFIX_FORM}.txt")
+        return sorted(found, key=lambda path: path.stat().st_mtime)
+
+    def _description(self, capture: Capture) -> Path:
+        """The file that says which port heard whom: rtpengine writes it for a capture that begins with the call, and not for
+        one that begins when a pause ends."""
+        paths = [capture.metadata, *self._of_one_call(capture)]
+        return next(
+            (path for path in paths if path.exists() and SAYS_WHO in path.read_bytes()), capture.metadata
+        )
+
+    def _remove(self, capture: Capture, last: bool) -> None:
+        """A capture that is converted goes. The metadata holds the session's keys (SRTP): it goes with the call's last capture,
+        after it, since it says "finished"."""
+        capture.pcap.unlink(missing_ok=True)
+        if last:
+            for path in (*self._of_one_call(capture), capture.metadata):
+                path.unlink(missing_ok=True)
+
+    def _convert(self, capture: Capture, now_s: float) -> bool:
+        """Whether there is nothing left to do for this capture."""
         work_dir = self._layout.capture_dir / "work"
         out_dir = self._layout.recordings_dir
         try:
             recording = convert(
                 capture.pcap,
-                capture.metadata,
+                self._description(capture),
                 capture.recording_id,
                 capture.call_id,
                 self._recipients(),
@@ -126,10 +169,8 @@ class Converter:
             self.failed += 1
             self._not_before[capture.recording_id] = now_s + RETRY_FAILED_S
             log.error("capture not converted: %s", error, extra={"recording": capture.recording_id})
-            return
+            return False
         else:
             self.converted += 1
         self._not_before.pop(capture.recording_id, None)
-        # The metadata holds the session's keys (SRTP): it goes with the capture, and last, since it says "finished".
-        capture.pcap.unlink(missing_ok=True)
-        capture.metadata.unlink(missing_ok=True)
+        return True

@@ -10,7 +10,7 @@ STEM_HEX = 32
 def recording_stem(call_id: str) -> str:
     """What the names of all recordings of the call with SIP `call_id` begin with; the call's record carries it.
 
-    A call has more than one recording only when rtpengine was restarted in the middle of it.
+    A call has more than one recording when rtpengine was restarted in the middle of it, or its recording was paused.
     """
     digest = hashlib.sha256(call_id.encode("utf-8", "surrogateescape")).hexdigest()
     return f"rec-{digest[:STEM_HEX]}"

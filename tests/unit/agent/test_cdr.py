@@ -136,6 +136,8 @@ def test_answered_call_gives_one_whole_cdr() -> None:
         "quality": None,
         "recordings": [],
         "recording_refused": "",
+        "recording_pauses": 0,
+        "retention": "",
         "emergency": False,
         "incomplete": False,
     }
@@ -563,6 +565,14 @@ def test_every_call_in_a_journal_gets_a_cdr_in_the_end(events: list[JournalEvent
         for item in events
         if item.call and item.kind not in too_little and not item.data.get("forgotten")
     }
+
+
+def test_pauses_are_counted_and_the_class_named_last_holds() -> None:
+    told: list[dict[str, Any]] = [{"recording": "paused"}, {"retention": "short"}, {"recording": "resumed"}]
+    told += [{"recording": "paused"}, {"retention": "long"}]
+    rows = [event(Kind.MEDIA, 5_000 + number, **data) for number, data in enumerate(told)]
+    cdr = only_cdr(fold([*answered_call()[:-1], *rows, answered_call()[-1]]))
+    assert (cdr["recording_pauses"], cdr["retention"]) == (2, "long")
 
 
 def test_call_that_found_no_room_for_its_recording_says_so_and_names_none() -> None:
