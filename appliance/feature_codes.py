@@ -74,7 +74,7 @@ FEATURES: tuple[Feature, ...] = (
     Feature("recording_pause", "*51", pressed=True),
     Feature("recording_resume", "*52", pressed=True),
     # to find out
-    Feature("directory", "*411"),
+    Feature("directory", "*411", ready=True),
     Feature("echo", "*43", ready=True),
     Feature("announce_number", "*65", ready=True),
 )

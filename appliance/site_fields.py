@@ -8,6 +8,8 @@ from dataclasses import replace
 from appliance import addresses, site_features, site_media, words
 from appliance.bech32 import is_age_recipient
 from appliance.digest import MD5_DIGITS, SHA256_DIGITS
+from appliance.freeswitch import directory_names
+from appliance.freeswitch.directory_keys import Person
 from appliance.kamailio.dialplan import INTERNAL
 from appliance.kamailio.view import Extension, Group, Peer, Policy
 from appliance.model import UPSTREAM_LIFE_MS, CallControl, NumberKind, UpstreamAuth
@@ -83,7 +85,8 @@ def read(root: Table) -> Site:
     time_zone = own.text("time_zone", form=words.TIME_ZONE)
     policy = _policy(root, own, site_id, version)
     own.finish()
-    people = [_extension(table) for table in root.tables("extensions", count_most=EXTENSIONS_MAX)]
+    listed: list[Person] = []
+    people = [_extension(table, listed) for table in root.tables("extensions", count_most=EXTENSIONS_MAX)]
     groups = [_group(table) for table in root.tables("groups", count_most=GROUPS_MAX)]
     remote = tuple(
         _remote(table) for table in root.tables("remote_extensions", count_most=REMOTE_EXTENSIONS_MAX)
@@ -104,6 +107,7 @@ def read(root: Table) -> Site:
         codes, named, (one.number for one in media.applications), policy.outside_prefix
     )
     media = replace(media, features=in_force, feature_language=feature_language)
+    media = directory_names.with_people(media, listed)
     policy = replace(
         policy,
         applications=site_media.answered(media),
@@ -199,6 +203,7 @@ def _policy(root: Table, own: Table, site_id: str, version: int) -> Policy:
         offline_international=limits.flag("offline_international", False),
         offline_outside_calls_max=limits.integer("offline_outside_calls_max", 0, low=0, high=PEER_CALLS_MAX),
         upstream_life_ms=link.integer("life_ms", UPSTREAM_LIFE_MS, low=LIFE_MIN_MS, high=LIFE_MAX_MS),
+        spoken_refusals=root.choice("refusals", "spoken", ("spoken", "plain")) == "spoken",
         lan_networks=root.texts("lan_networks", (), count_most=NETWORKS_MAX, form=words.NETWORK),
     )
     for table in (numbering, emergency, limits, link):
@@ -206,7 +211,8 @@ def _policy(root: Table, own: Table, site_id: str, version: int) -> Policy:
     return policy
 
 
-def _extension(table: Table) -> tuple[Extension, Credential]:
+def _extension(table: Table, listed: list[Person]) -> tuple[Extension, Credential]:
+    """listed: takes who stands in the directory."""
     number = table.text("number", form=words.INTERNAL_NUMBER)
     extension = Extension(
         number=number,
@@ -222,6 +228,9 @@ def _extension(table: Table) -> tuple[Extension, Credential]:
         max_calls=table.integer("max_calls", 4, low=1, high=EXTENSION_CALLS_MAX),
         pickup_group=table.text("pickup_group", "", most=words.ID_MAX_CHARS, form=words.ID),
     )
+    kana = table.text("kana", "", most=64, form=words.KANA)
+    if table.flag("listed", True) and (extension.display or kana):
+        listed.append(Person(number, extension.display, kana))
     credential = Credential(
         username=table.text("username", number, form=words.USERNAME),
         number=number,

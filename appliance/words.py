@@ -83,6 +83,9 @@ def _is_network(value: str) -> bool:
 
 NETWORK = Form(_is_network, "a network in CIDR form without host bits", "'192.0.2.0/24'")
 
+KANA = _form(r"[\u3041-\u3096\u30a1-\u30fa\u30fc\u3000 ]+", "hiragana or katakana", "'さとう はるか'")
+"""How a name is read; parts stand apart by a space."""
+
 EMAIL = _form(
     r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,188}[A-Za-z0-9])?",
     "an e-mail address",

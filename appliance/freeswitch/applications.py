@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from appliance.feature_codes import Code
+from appliance.freeswitch.directory_keys import Person
 from appliance.freeswitch.flow import Flow
 from appliance.freeswitch.queue import Queue
 from appliance.freeswitch.schedule import Schedule
@@ -18,6 +19,7 @@ class Kind(StrEnum):
     CONFERENCE = "conference"
     VOICEMAIL = "voicemail"
     PARKING = "parking"
+    DIRECTORY = "directory"
     SCHEDULE_OPEN = "schedule_open"
     SCHEDULE_CLOSED = "schedule_closed"
     SCHEDULE_AUTOMATIC = "schedule_automatic"
@@ -75,6 +77,15 @@ class MediaPlan:
     mailboxes: tuple[Mailbox, ...] = ()
     features: tuple[Code, ...] = ()
     feature_language: str = "ja"
+    people: tuple[Person, ...] = ()
+
+    @property
+    def directory_languages(self) -> tuple[str, ...]:
+        """Languages in which somebody may dial by name."""
+        found = {one.language for one in self.applications if one.kind is Kind.DIRECTORY}
+        if any(one.id == "directory" for one in self.features):
+            found.add(self.feature_language)
+        return tuple(sorted(found))
 
     def flow(self, flow_id: str) -> Flow | None:
         """The flow of that id."""

@@ -6,7 +6,7 @@ in `_FEATURES`: a function of the plan and its prompts that gives the dialplan's
 
 from collections.abc import Callable, Mapping
 
-from appliance.freeswitch import flow_xml, names, voicemail_xml
+from appliance.freeswitch import directory_xml, flow_xml, names, voicemail_xml
 from appliance.freeswitch.applications import MediaPlan
 from appliance.freeswitch.flow_xml import Prompts
 from appliance.freeswitch.pickup_xml import extensions as meetings
@@ -109,8 +109,13 @@ def _spelling(plan: MediaPlan, prompts: Prompts) -> tuple[Element, ...]:
     return (*digits, extension(SPELL, *flow_xml.goodbye()))
 
 
+def _directory(plan: MediaPlan, prompts: Prompts) -> tuple[Node, ...]:
+    return (extension(user_of("directory"), *directory_xml.entry(plan.feature_language)),)
+
+
 _FEATURES: Mapping[str, Callable[[MediaPlan, Prompts], tuple[Node, ...]]] = {
     "voicemail_own": _own_voicemail,
     "echo": _echo,
+    "directory": _directory,
     "announce_number": _announce_number,
 }

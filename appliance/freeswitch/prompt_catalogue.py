@@ -91,6 +91,39 @@ _TEXTS: dict[str, dict[str, str]] = {
         "en": "You will now hear what you say.",
         "ja": "これから、お話しになった声がそのまま聞こえます。",
     },
+    "ref_not_permitted": {
+        "en": "This telephone may not call that number.",
+        "ja": "この電話機からは、おかけになった番号に発信できません。",
+    },
+    "ref_unreachable": {
+        "en": "The telephone that you are calling cannot be reached at the moment.",
+        "ja": "おかけになった電話は、ただいま電話に出ることができません。",
+    },
+    "ref_incomplete": {
+        "en": "The number is not complete. Please check it and call again.",
+        "ja": "番号が足りません。番号をお確かめのうえ、おかけ直しください。",
+    },
+    "ref_busy": {
+        "en": "The line is busy. Please call again later.",
+        "ja": "ただいま話し中です。のちほどおかけ直しください。",
+    },
+    "ref_congestion": {
+        "en": "All lines are busy at the moment. Please call again later.",
+        "ja": "ただいま回線が大変混み合っております。のちほどおかけ直しください。",
+    },
+    "dir_spell": {
+        "en": "Please enter the first three letters of the name, one key for each letter.",
+        "ja": "お名前の最初の三文字を、一文字につき一回ずつ、あ行は一、か行は二のように押してください。",
+    },
+    "dir_nobody": {
+        "en": "Nobody by that name was found.",
+        "ja": "該当するお名前がありません。",
+    },
+    "dir_press": {"en": "press", "ja": "は、"},
+    "dir_unanswered": {
+        "en": "There is no answer.",
+        "ja": "応答がありません。",
+    },
     "vm_enter_id": {
         "en": "Please enter the extension, followed by the hash key.",
         "ja": "内線番号を押し、最後にシャープを押してください。",

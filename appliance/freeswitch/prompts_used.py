@@ -1,6 +1,6 @@
 """Which prompts a site needs as audio: what its applications name, and what the box says by itself. Pure."""
 
-from appliance.freeswitch import feature_xml, voicemail_xml
+from appliance.freeswitch import directory_xml, feature_xml, refusal_xml, voicemail_xml
 from appliance.freeswitch.applications import MediaPlan
 from appliance.freeswitch.prompt_texts import GENERAL, Spoken, catalogue, pieces
 
@@ -13,10 +13,13 @@ def of(plan: MediaPlan) -> list[Spoken]:
         named |= voicemail_xml.PROMPTS
     spoken = {flow.language for flow in plan.flows} | {one.language for one in plan.applications}
     spoken |= {box.language for box in plan.mailboxes}
+    spoken |= set(plan.directory_languages)
+    names = {directory_xml.name_prompt(person.number) for person in plan.people} | directory_xml.PROMPTS
     sentences = [
         one
         for one in catalogue(plan.prompts)
         if (one.language in spoken and one.prompt in named)
-        or (one.language == plan.feature_language and one.prompt in feature_xml.PROMPTS)
+        or (one.language == plan.feature_language and one.prompt in feature_xml.PROMPTS | refusal_xml.SAID)
+        or (one.language in plan.directory_languages and one.prompt in names)
     ]
     return [*sentences, *(piece for language in sorted(spoken) for piece in pieces(language))]

@@ -4,9 +4,11 @@ from collections.abc import Callable
 
 from appliance.freeswitch import (
     control_xml,
+    directory_xml,
     flow_xml,
     languages_xml,
     names,
+    refusal_xml,
     schedule_xml,
     voicemail_login_xml,
     voicemail_xml,
@@ -41,6 +43,7 @@ def files(
         control_xml.context(),
         voicemail_login_xml.context(plan.mailboxes),
         voicemail_login_xml.call_back(),
+        *directory_xml.contexts(plan, prompts),
     ]
     return {
         "globals.xml": text(
@@ -88,9 +91,17 @@ def entry_context(plan: MediaPlan, prompts: Prompts) -> Element:
         ),
         name="nobody",
     )
-    features = feature_extensions(plan, prompts)
-    first = (_smooth(plan), _clean_names())
+    features = (*feature_extensions(plan, prompts), *refusal_xml.extensions(plan, prompts))
+    first = (_arrival(), _smooth(plan), _clean_names())
     return element("context", *first, *applications, *boxes, *features, nobody, name=names.ENTRY)
+
+
+def _arrival() -> Element:
+    """What holds for every call."""
+    # What a caller wrote into headers of his own is not passed on to whom an application calls.
+    private = action("set", "sip_copy_custom_headers=false", inline="true")
+    always = element("condition", private, field="destination_number", expression="^")
+    return element("extension", always, name="arrival", continue_="true")
 
 
 def _smooth(plan: MediaPlan) -> Element:
@@ -170,6 +181,10 @@ def _parking(plan: MediaPlan, one: Application, prompts: Prompts) -> tuple[Eleme
     )
 
 
+def _directory(plan: MediaPlan, one: Application, prompts: Prompts) -> tuple[Element, ...]:
+    return directory_xml.entry(one.language)
+
+
 def _by_hand(plan: MediaPlan, one: Application, prompts: Prompts) -> tuple[Element, ...]:
     """Holds until it is changed, or FreeSWITCH starts anew."""
     name = names.override(word(one.schedule))
@@ -195,6 +210,7 @@ _KINDS: dict[Kind, Callable[[MediaPlan, Application, Prompts], tuple[Element, ..
     Kind.ANNOUNCEMENT: _announcement,
     Kind.CONFERENCE: _conference,
     Kind.PARKING: _parking,
+    Kind.DIRECTORY: _directory,
     Kind.SCHEDULE_OPEN: _by_hand,
     Kind.SCHEDULE_CLOSED: _by_hand,
     Kind.SCHEDULE_AUTOMATIC: _by_hand,

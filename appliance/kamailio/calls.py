@@ -10,7 +10,7 @@ Nothing here waits. Every path ends in a step under way or in a reply.
 from dataclasses import dataclass, replace
 
 from appliance.freeswitch.names import BEHALF_HEADER, CALL_HEADER
-from appliance.kamailio import caller_id, ksr_call, recording_order
+from appliance.kamailio import caller_id, ksr_call, recording_order, refusals
 from appliance.kamailio.actions import HERE, CallerId, Outcome, Plan, Step, StepKind, advance
 from appliance.kamailio.answer import Answering, Journal
 from appliance.kamailio.call_events import of_message, of_start, of_step, of_step_end
@@ -211,7 +211,9 @@ class Calls:
         step = plan.steps[index]
         self._step_begin(index, step)
         if step.kind is StepKind.REJECT:
-            self.refuse(step.code, step.reason.replace("_", " ").replace(".", " ").capitalize() or "Rejected")
+            if not self._say_why(plan, step.code, step.reason):
+                words = step.reason.replace("_", " ").replace(".", " ").capitalize() or "Rejected"
+                self.refuse(step.code, words)
             return None
         targets = self._targets(step)
         if not targets:
@@ -414,7 +416,7 @@ class Calls:
             self._walk(plan, later)
         elif timer or not replied:
             self.refuse(*LAST_WORD[outcome])
-        else:
+        elif not self._say_why(plan, code, str(outcome)):
             self._finish(code)
 
     def _taken(self, plan: Plan, index: int) -> Plan | None:
@@ -449,6 +451,19 @@ class Calls:
         return True
 
     # ends
+
+    def _say_why(self, plan: Plan, code: int, reason: str) -> bool:
+        """Have FreeSWITCH say why before the reply is given. False: nobody does."""
+        ksr = self._ksr
+        if not self._parts.here.media or ksr.get("again") or not self._parts.view.policy.spoken_refusals:
+            return False
+        longer = refusals.spoken(plan, code, reason, ksr.get("origin").partition(" ")[0])
+        if longer is None:
+            return False
+        ksr.put("plan", encode(longer))
+        ksr.drop_replies()
+        self._walk(longer, len(plan.steps))
+        return True
 
     def refuse(self, code: int, reason: str) -> None:
         """Answer the caller with the box's own words. The call is over."""

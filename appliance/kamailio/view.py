@@ -87,6 +87,7 @@ class Policy:
     """What holds for the whole site. See `docs/site-document.md` for each field's meaning and default.
     application_calls: outside numbers, as dialled, that the site's flows call; FreeSWITCH may call no others.
     mailboxes: extensions that have a voicemail box. codes: feature codes in force, those alone that are dialled.
+    spoken_refusals: FreeSWITCH says why a call is refused, before the reply.
     pickup: who may pick calls up: "group" (those of one pickup group), "site" (everybody) or "off".
     follows_members: some group asks who is in a call."""
 
@@ -114,6 +115,7 @@ class Policy:
     application_calls: tuple[str, ...] = ()
     mailboxes: tuple[str, ...] = ()
     codes: tuple[Code, ...] = ()
+    spoken_refusals: bool = True
     pickup: str = "group"
     follows_members: bool = False
 

@@ -122,3 +122,9 @@ async def _(lab: Lab) -> None:
     call = await lab.phones["203"].call(CODES["announce_number"])
     for prompt in ("your_number", "number_2", "number_0", "number_3"):
         await hears(lab, call, prompt)
+
+
+@row("directory")
+async def _(lab: Lab) -> None:
+    call = await lab.phones["201"].call(CODES["directory"])
+    await hears(lab, call, "dir_spell")

@@ -1,0 +1,124 @@
+"""Dial by name: a caller spells the beginning of a name and chooses among those who are found. A context for each language. Pure.
+
+Each beginning is one extension that plays whom it finds and takes one key. What a caller pressed is only ever digits that an
+expression has let through.
+"""
+
+from collections.abc import Iterator
+
+from appliance.freeswitch import flow_xml
+from appliance.freeswitch.applications import MediaPlan
+from appliance.freeswitch.directory_keys import KEYS_MAX, KEYS_MIN, Person, found
+from appliance.freeswitch.flow_parts_xml import QUIET
+from appliance.freeswitch.flow_xml import Prompts
+from appliance.freeswitch.quoting import word
+from appliance.freeswitch.xml import Element, action, element
+
+SHOWN_MAX = 8
+"""People read out for one beginning: nobody remembers more."""
+
+SPOKEN_NAMES_MAX = 100
+"""People whose names are synthesised, a quarter of a second each when a version is laid down; of more, numbers are said."""
+
+TRIES = 3
+RING_S = 30
+FIRST_KEY_MS = 8_000
+NEXT_KEY_MS = 3_000
+CHOICE_MS = 4_000
+
+ASKED, CHOICE, ROUND = "ky_dir_keys", "ky_dir_choice", "ky_dir_round"
+
+PROMPTS = frozenset({"dir_spell", "dir_nobody", "dir_press", "dir_unanswered", "goodbye"}) | {
+    f"number_{digit}" for digit in range(10)
+}
+"""All that a directory may say, people's names apart."""
+
+
+def name_prompt(number: str) -> str:
+    """Id of the prompt that says a person's name."""
+    return f"name-{number}"
+
+
+def context_name(language: str) -> str:
+    """The dialplan context in a language."""
+    return f"directory-{language}"
+
+
+def entry(language: str) -> tuple[Element, ...]:
+    """Actions that bring a call into the directory."""
+    return (
+        action("answer"),
+        action("sleep", "300"),
+        action("transfer", f"spell XML {context_name(language)}"),
+    )
+
+
+def contexts(plan: MediaPlan, prompts: Prompts) -> list[Element]:
+    """A context for each language in which the site has a directory."""
+    return [
+        element("context", *_extensions(plan, prompts, language), name=context_name(language))
+        for language in plan.directory_languages
+    ]
+
+
+def _extensions(plan: MediaPlan, prompts: Prompts, language: str) -> Iterator[Element]:
+    here = context_name(language)
+    shown = found(plan.people, SHOWN_MAX)
+    spell = word(prompts["dir_spell", language])
+    asked = (
+        f"{KEYS_MIN} {KEYS_MAX} 1 {FIRST_KEY_MS} # {spell} {QUIET} {ASKED} "
+        f"^[0-9]{{{KEYS_MIN},{KEYS_MAX}}}$ {NEXT_KEY_MS}"
+    )
+    yield _extension(
+        "spell",
+        action("unset", ASKED),
+        action("set", f"{ROUND}=${{{ROUND}}}x"),
+        action("play_and_get_digits", asked),
+        action("transfer", f"find-${{{ASKED}}} XML {here}"),
+        when=(f"${{{ROUND}}}", f"^x{{0,{TRIES - 1}}}$"),
+    )
+    yield _extension("spell", action("playback", word(prompts["goodbye", language])), *flow_xml.goodbye())
+    for keys, people in shown.items():
+        yield _extension(
+            f"find-{keys}", *_choice(prompts, language, people), action("transfer", f"chosen XML {here}")
+        )
+    yield _extension(
+        "find-[0-9]*",
+        action("playback", word(prompts["dir_nobody", language])),
+        action("transfer", f"spell XML {here}"),
+    )
+    for index in range(1, SHOWN_MAX + 1):
+        number = f"${{ky_dir_{index}}}"
+        yield _extension(
+            "chosen",
+            *flow_xml.call(number, RING_S),
+            action("playback", word(prompts["dir_unanswered", language])),
+            action("transfer", f"spell XML {here}"),
+            when=(f"${{{CHOICE}}}", f"^{index}$"),
+        )
+    yield _extension("chosen", action("transfer", f"spell XML {here}"))
+
+
+def _choice(prompts: Prompts, language: str, people: tuple[Person, ...]) -> Iterator[Element]:
+    """Who is found, each under a number."""
+    said: list[str] = []
+    for index, person in enumerate(people, 1):
+        yield action("set", f"ky_dir_{index}={word(person.number)}")
+        named = prompts.get((name_prompt(person.number), language))
+        spelt = [word(prompts[f"number_{digit}", language]) for digit in person.number]
+        said += [word(named)] if named else spelt
+        said += [word(prompts["dir_press", language]), word(prompts[f"number_{index}", language])]
+    question = (
+        f"1 1 1 {CHOICE_MS} none file_string://{'!'.join(said)} {QUIET} {CHOICE} "
+        f"^[1-{len(people)}]$ {NEXT_KEY_MS}"
+    )
+    yield action("unset", CHOICE)
+    yield action("play_and_get_digits", question)
+
+
+def _extension(number: str, *actions: Element, when: tuple[str, str] | None = None) -> Element:
+    here = {"field": "destination_number", "expression": f"^{number}$"}
+    if when is None:
+        return element("extension", Element("condition", here, actions), name=number)
+    second = Element("condition", {"field": when[0], "expression": when[1]}, actions)
+    return element("extension", Element("condition", here), second, name=number)
