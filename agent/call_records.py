@@ -10,11 +10,12 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from agent import setting_facts
 from agent.call_doc import CallDoc, from_json, to_json
 from agent.call_quality import Quality
 from agent.cdr import CallBook
 from agent.cdr_fields import event_id
-from agent.journal_events import JournalEvent, Moment
+from agent.journal_events import JournalEvent, Kind, Moment
 from agent.journal_reader import Cursor, Damage, JournalUnreadable, read_page
 from agent.records import NewRecord
 from agent.spool import Spool
@@ -118,6 +119,11 @@ class CallRecords:
         if page.cursor == self._cursor:
             return 0, False
         records = [record for event in page.events for record in book.apply(event)]
+        records += [
+            setting_facts.record(self.site, self.box, event)
+            for event in page.events
+            if event.kind is Kind.SETTING
+        ]
         if page.damaged or page.replaced:
             records.append(self._trouble(now, page.damaged, page.replaced, self._cursor))
         made = self._write(book, records, page.cursor)

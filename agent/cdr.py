@@ -78,7 +78,7 @@ class IllegalTransition(RuntimeError):
 _FACTS = (Kind.START, Kind.STEP, Kind.STEP_END, Kind.TRANSFER, Kind.EMERGENCY, Kind.MEDIA)
 _LATE = (*_FACTS, Kind.ANSWER, Kind.END, Trigger.RESTART, Trigger.GONE, Trigger.OVERDUE)
 _OPEN = (Phase.SETUP, Phase.TALKING)
-_OF_NO_CALL = (Kind.REGISTRATION, Kind.STAY, Kind.STAY_END)
+_OF_NO_CALL = (Kind.REGISTRATION, Kind.SETTING, Kind.STAY, Kind.STAY_END)
 """Rows that this fold passes over; those on stays come by `CallBook.place`."""
 _MAKE_NO_CALL = (Kind.TRANSFER, Kind.MEDIA)
 """Events within a call: of one that is not known they say too little for a CDR, and some can be invented."""

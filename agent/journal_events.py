@@ -23,6 +23,7 @@ class Kind(StrEnum):
     EMERGENCY = "emergency"
     MEDIA = "media"
     REGISTRATION = "registration"
+    SETTING = "setting"
     STAY = "stay"  # this and the next are the controller's, in a journal of its own
     STAY_END = "stay_end"
 

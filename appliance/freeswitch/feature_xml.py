@@ -12,7 +12,7 @@ from appliance.freeswitch.flow_xml import Prompts
 from appliance.freeswitch.pickup_xml import extensions as meetings
 from appliance.freeswitch.quoting import word
 from appliance.freeswitch.xml import Element, Node, action, element
-from appliance.kamailio.features import SAY
+from appliance.kamailio.features import SAID, SAY
 from appliance.kamailio.view import FEATURE_USER
 
 SPELL = "spell-"
@@ -23,9 +23,6 @@ SPELT_MAX = 20
 
 ECHO_MAX_S = 300
 """Somebody who forgets an echo test does not keep a call for ever."""
-
-SAID = frozenset({"no_such_number"})
-"""Prompts that Kamailio may have spoken (`features.said`)."""
 
 PROMPTS = SAID | {"your_number", "echo_begins", "goodbye"} | {f"number_{digit}" for digit in range(10)}
 """All that features may say."""

@@ -83,6 +83,26 @@ _TEXTS: dict[str, dict[str, str]] = {
         "en": "The number you have called is not in use.",
         "ja": "おかけになった番号は、使われておりません。",
     },
+    "not_allowed": {
+        "en": "This is not allowed from this telephone.",
+        "ja": "この電話機では、ご利用いただけません。",
+    },
+    "forward_set": {
+        "en": "Your calls are now forwarded.",
+        "ja": "転送を設定しました。",
+    },
+    "forward_cleared": {
+        "en": "Your calls are no longer forwarded.",
+        "ja": "転送を解除しました。",
+    },
+    "do_not_disturb_on": {
+        "en": "Do not disturb is on.",
+        "ja": "着信拒否を設定しました。",
+    },
+    "do_not_disturb_off": {
+        "en": "Do not disturb is off.",
+        "ja": "着信拒否を解除しました。",
+    },
     "your_number": {
         "en": "The number of this telephone is:",
         "ja": "この電話の内線番号は、",

@@ -10,13 +10,15 @@ from appliance.model import NumberKind
 
 
 class StepKind(StrEnum):
-    """Where a step sends the call. MEDIA is the box's FreeSWITCH; REJECT answers the caller."""
+    """Where a step sends the call. MEDIA is the box's FreeSWITCH; REJECT answers the caller; SET sends it nowhere: something is
+    set, and the call goes on with DONE."""
 
     CLOUD = "cloud"
     CONTACTS = "contacts"
     GATEWAY = "gateway"
     MEDIA = "media"
     REJECT = "reject"
+    SET = "set"
 
 
 class Outcome(StrEnum):
@@ -28,6 +30,7 @@ class Outcome(StrEnum):
     BUSY = "busy"  # 486, 600
     NO_ANSWER = "no_answer"  # rang for ring_s
     FULL = "full"  # the gateway's channels are all taken
+    DONE = "done"  # what was to be set is set
     REFUSED = "refused"  # any other 4xx or 6xx: the call's own answer
 
 
@@ -56,7 +59,8 @@ class Step:
 
     kind, target: CLOUD/GATEWAY: the peer's id; CONTACTS: "" ; MEDIA: application; REJECT: "".
     users: CONTACTS: extension numbers rung together; CLOUD/GATEWAY/MEDIA: one number in the target's format;
-      REJECT: empty. after: outcomes of an earlier step that lead here; the first step has none.
+      REJECT: empty; SET: the extension and the value, `target` says of what.
+    after: outcomes of an earlier step that lead here; the first step has none.
     follows: indices of the earlier steps that `after` speaks of; empty: every earlier one. A plan with forwarding is a
       tree laid flat, so a busy phone must not end up in the list meant for one that does not answer.
     life_ms: time for a first sign of life. ring_s: time from then to an answer.

@@ -23,6 +23,7 @@ from appliance.kamailio.kept import TABLE as KEPT
 from appliance.kamailio.kept import Kept
 from appliance.kamailio.ksr_call import KsrCall, Target
 from appliance.kamailio.media import MediaPath
+from appliance.kamailio.orders import Orders
 from appliance.kamailio.outcome import RETRANSMIT_MS, Ending, limits_of, outcome_of
 from appliance.kamailio.pickup import TARGET as PICKUP
 from appliance.kamailio.pickup import Order, address, asked_by_lamp, taken_plan, token_of
@@ -52,6 +53,7 @@ LAST_WORD = {
     Outcome.NO_ANSWER: (480, "No Answer"),
     Outcome.BUSY: (486, "Busy Here"),
     Outcome.REFUSED: (603, "Declined"),
+    Outcome.DONE: (480, "Done"),
 }
 """What the caller hears when a plan has no step left for an outcome that no reply stands for."""
 
@@ -82,6 +84,7 @@ class Calls:
         self._parts = parts
         self._ksr = parts.ksr
         self._answering = Answering(parts.ksr, parts.journal, parts.here)
+        self._orders = Orders(parts.ksr, parts.view, parts.kept, parts.journal)
         self._plain = PlainCalls(parts.ksr, parts.view, parts.media)
 
     # request stage
@@ -215,6 +218,9 @@ class Calls:
                 words = step.reason.replace("_", " ").replace(".", " ").capitalize() or "Rejected"
                 self.refuse(step.code, words)
             return None
+        if step.kind is StepKind.SET:
+            self._orders.carry_out(self._ksr.get("call"), step, self._ksr.get("origin").partition(" ")[2])
+            return Outcome.DONE
         targets = self._targets(step)
         if not targets:
             return Outcome.NO_CONTACT if step.kind is StepKind.CONTACTS else Outcome.NO_LIFE

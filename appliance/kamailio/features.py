@@ -8,12 +8,15 @@ from dataclasses import replace
 
 from appliance.kamailio import presentation
 from appliance.kamailio import reasons as no
-from appliance.kamailio.actions import Step, StepKind
+from appliance.kamailio.actions import HERE, Outcome, Step, StepKind
 from appliance.kamailio.call import Call
+from appliance.kamailio.dialplan import Number, read_dialled
 from appliance.kamailio.pickup import waiting_step
 from appliance.kamailio.reasons import Reason, Refusal
-from appliance.kamailio.route import EVERY, Route, one
-from appliance.kamailio.view import FEATURE_USER
+from appliance.kamailio.route import EVERY, Route, one, then
+from appliance.kamailio.trunks import refusal_of
+from appliance.kamailio.view import FEATURE_USER, Extension
+from appliance.model import NumberKind
 
 MEDIA_LIFE_MS = 500
 """First sign of life from FreeSWITCH, which is on this machine and says 100 within milliseconds; with a retransmission."""
@@ -23,6 +26,13 @@ MEDIA_ANSWER_S = 10
 
 SAY = "say-"
 """Before a prompt's id: FreeSWITCH speaks it and hangs up."""
+
+SAID = frozenset(
+    """
+    no_such_number not_allowed forward_set forward_cleared do_not_disturb_on do_not_disturb_off
+    """.split()  # noqa: SIM905 - a table
+)
+"""Every prompt that may be spoken so."""
 
 
 def media(call: Call, target: str, user: str, reason: Reason = Reason.APPLICATION) -> Step:
@@ -57,6 +67,78 @@ def by_media(call: Call, feature_id: str, argument: str) -> Route:
     return one(known).ending(no.NO_APPLICATIONS, EVERY)
 
 
+def ordered(call: Call, what: str, value: str, prompt: str) -> Route:
+    """Something of the caller's own extension is set, and the caller is told: aloud, or by the words of a reply where
+    FreeSWITCH is out of order."""
+    if call.caller is None:
+        return said(call, "not_allowed", no.FEATURE_OF_NOBODY)
+    step = Step(StepKind.SET, what, (call.caller.number, value), call.reason(Reason.FEATURE))
+    return then(one(step), said(call, prompt, no.NOBODY_AVAILABLE), _DONE).ending(
+        Refusal(480, f"{prompt}_done"), EVERY
+    )
+
+
+def _forward(field: str) -> Callable[[Call, str], Route]:
+    """A forwarding to the number dialled behind the code, where that is one that the caller may call."""
+
+    def route(call: Call, argument: str) -> Route:
+        number = read_dialled(argument, call.view)
+        refusal = _no_target(call, number, field)
+        if refusal is not None:
+            return said(call, _SAID_OF.get(refusal, "no_such_number"), refusal)
+        return ordered(call, field, argument, "forward_set")
+
+    return route
+
+
+def _no_target(call: Call, number: Number, field: str) -> Refusal | None:
+    """Why calls must not be forwarded to a number, or None."""
+    own = call.caller.number if call.caller else ""
+    if number.incomplete or not number.dialled:
+        return no.INCOMPLETE_NUMBER
+    if number.kind is NumberKind.UNKNOWN:
+        return no.UNKNOWN_NUMBER
+    if number.kind is NumberKind.EMERGENCY:
+        return no.FORWARD_TO_EMERGENCY
+    if number.kind is NumberKind.FEATURE:
+        dialled = call.policy.feature(number.dialled)
+        leaves = (
+            dialled is not None and dialled[0] == "voicemail_leave" and dialled[1] in call.policy.mailboxes
+        )
+        return None if leaves else no.UNKNOWN_NUMBER
+    if number.extension == own or (field == "forward_always" and own in _led_on(call, number)):
+        return no.FORWARD_LOOP
+    if number.kind in HERE or number.kind is NumberKind.REMOTE_EXTENSION:
+        return None
+    return no.CLASS_OF_SERVICE if refusal_of(call, number) is no.CLASS_OF_SERVICE else None
+
+
+def _led_on(call: Call, number: Number) -> set[str]:
+    """Numbers that a call to `number` comes to without anybody's doing."""
+    found: set[str] = set()
+    while number.kind is NumberKind.EXTENSION and number.extension not in found:
+        found.add(number.extension)
+        reached: Extension | None = call.view.extension(number.extension)
+        if reached is None or not reached.forward_always:
+            break
+        number = read_dialled(reached.forward_always, call.view)
+    return found
+
+
+def _setting(what: str, value: str, prompt: str) -> Callable[[Call, str], Route]:
+    return lambda call, argument: ordered(call, what, value, prompt)
+
+
+_DONE = frozenset({Outcome.DONE})
+
+_SAID_OF: Mapping[Refusal, str] = {
+    no.CLASS_OF_SERVICE: "not_allowed",
+    no.FORWARD_TO_EMERGENCY: "not_allowed",
+    no.FORWARD_LOOP: "not_allowed",
+}
+"""What a caller hears whose forwarding is refused; else that there is no such number."""
+
+
 def _nobody(call: Call, argument: str) -> Route:
     return said(call, "no_such_number", no.UNKNOWN_NUMBER)
 
@@ -77,6 +159,14 @@ _ROUTES: Mapping[str, Callable[[Call, str], Route]] = {
     "pickup": _pickup,
     "pickup_group": _pickup,
     "voicemail_own": _own_voicemail,
+    "forward_always_set": _forward("forward_always"),
+    "forward_always_clear": _setting("forward_always", "", "forward_cleared"),
+    "forward_busy_set": _forward("forward_busy"),
+    "forward_busy_clear": _setting("forward_busy", "", "forward_cleared"),
+    "forward_no_answer_set": _forward("forward_no_answer"),
+    "forward_no_answer_clear": _setting("forward_no_answer", "", "forward_cleared"),
+    "do_not_disturb_on": _setting("do_not_disturb", "1", "do_not_disturb_on"),
+    "do_not_disturb_off": _setting("do_not_disturb", "0", "do_not_disturb_off"),
     "voicemail_leave": _nobody,
 }
 """Features that are not simply FreeSWITCH's. `voicemail_leave` comes here when the number behind it has no box."""

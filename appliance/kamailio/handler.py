@@ -212,6 +212,7 @@ class Handler:
             if number is None:
                 return True
             origin, origin_id = Origin.PHONE, number
+        worker.kept.refresh()
         given = facts.call_facts(origin, origin_id, self._ksr.pv, self._ksr.headers)
         return worker.calls.begin(given, worker.memory.decide(given, worker.view))
 

@@ -1,7 +1,7 @@
 """Decisions that were made before: people call the same people again. Pure.
 
-A plan follows from the call's facts, from one version of the site document, and from what it asked of the moment (links, calls
-that are up). All three are compared before a plan is used again; what was asked is asked anew each time.
+A plan follows from the call's facts, from one version of the site document and of what telephones set, and from what it asked
+of the moment (links, calls that are up). All are compared before a plan is used again; what was asked is asked anew each time.
 """
 
 from dataclasses import dataclass
@@ -36,6 +36,15 @@ class Witness:
     def policy(self) -> Policy:
         """As in `View`, like all that follows."""
         return self._view.policy
+
+    @property
+    def generation(self) -> str:
+        """As in `View`."""
+        return self._view.generation
+
+    def document_extension(self, number: str) -> Extension | None:
+        """Of the site document."""
+        return self._view.document_extension(number)
 
     def extension(self, number: str) -> Extension | None:
         """Of the site document."""
@@ -99,12 +108,13 @@ class Memory:
 
     def __init__(self) -> None:
         self._policy: Policy | None = None
+        self._generation = ""
         self._kept: dict[CallFacts, Kept] = {}
 
     def decide(self, facts: CallFacts, view: View) -> Plan:
         """As `routing.decide`. The same object for the same call, as long as nothing has changed."""
-        if view.policy is not self._policy:
-            self._policy = view.policy
+        if view.policy is not self._policy or view.generation != self._generation:
+            self._policy, self._generation = view.policy, view.generation
             self._kept.clear()
         kept = self._kept.get(facts)
         if kept is not None and all(getattr(view, ask)(*of) == said for ask, of, said in kept.said):

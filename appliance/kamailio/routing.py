@@ -153,7 +153,7 @@ def _plan(call: Call, number: Number, route: Route) -> Plan:
 
 def _is_recorded(call: Call, number: Number, steps: tuple[Step, ...]) -> bool:
     """Whether the policy of anybody who may take part says so."""
-    if steps[0].kind is StepKind.REJECT:
+    if steps[0].kind is StepKind.REJECT or number.kind is NumberKind.FEATURE:
         return False
     parties = [call.view.extension(party) for party in _parties(call, number, steps)]
     policies = {party.record for party in parties if party}

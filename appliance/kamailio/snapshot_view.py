@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+from appliance.kamailio import own
 from appliance.kamailio.snapshot_file import Credential, Identity, Snapshot, SnapshotError, identity_of
 from appliance.kamailio.view import Extension, Group, Policy
 from appliance.model import LinkState
@@ -32,6 +33,14 @@ class Live(Protocol):
     def idle_since_ms(self, extension: str) -> int: ...
 
 
+class Settings(Protocol):
+    """What was set at telephones (`kept.Kept`)."""
+
+    @property
+    def generation(self) -> str: ...
+    def get(self, key: str) -> str: ...
+
+
 class SnapshotView:
     """A `View` on the snapshot at `path` (usually `Layout.current_route_snapshot`) and on `live`.
 
@@ -39,10 +48,17 @@ class SnapshotView:
     clock: monotonic seconds. fault: why the newest snapshot is not in use, or "".
     """
 
-    def __init__(self, path: Path | str, live: Live, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        path: Path | str,
+        live: Live,
+        clock: Callable[[], float] = time.monotonic,
+        settings: Settings | None = None,
+    ) -> None:
         self._path = Path(path)
         self._live = live
         self._clock = clock
+        self._settings = settings
         self._looked_s = float("-inf")
         self._seen: Identity | None = None
         self._open: Snapshot | None = None
@@ -104,8 +120,22 @@ class SnapshotView:
         """What holds for the whole site. Raises `SnapshotError`, as every read here does."""
         return self._open.policy if self._open is not None else self._snapshot.policy
 
+    @property
+    def generation(self) -> str:
+        """Of what telephones set; "" or "0" while nothing is."""
+        return self._settings.generation if self._settings is not None else ""
+
     def extension(self, number: str) -> Extension | None:
-        """The extension with a number, or None."""
+        """The extension with a number, as it was set at its telephone, or None."""
+        found = self._snapshot.extension(number)
+        settings = self._settings
+        if found is None or settings is None or settings.generation in ("", "0"):
+            return found
+        text = settings.get(own.key_of(number))
+        return own.laid_over(found, text) if text else found
+
+    def document_extension(self, number: str) -> Extension | None:
+        """The extension as the site document says, or None."""
         return self._snapshot.extension(number)
 
     def group(self, number: str) -> Group | None:

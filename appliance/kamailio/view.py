@@ -25,6 +25,7 @@ class Extension:
     forward_no_answer: str = ""
     no_answer_s: int = 20
     do_not_disturb: bool = False
+    reject_anonymous: bool = False
     record: str = "none"
     max_calls: int = 4
     pickup_group: str = ""
@@ -143,7 +144,19 @@ class View(Protocol):
 
     @property
     def policy(self) -> Policy: ...
-    def extension(self, number: str) -> Extension | None: ...
+    @property
+    def generation(self) -> str:
+        """Another one when somebody has set something at a telephone."""
+        ...
+
+    def extension(self, number: str) -> Extension | None:
+        """With what was set at the telephone."""
+        ...
+
+    def document_extension(self, number: str) -> Extension | None:
+        """As the site document says."""
+        ...
+
     def group(self, number: str) -> Group | None: ...
     def remote_extension(self, number: str) -> str | None:
         """E.164 of another site's extension, or None."""

@@ -82,7 +82,7 @@ class Worker:
         call = KsrCall(raw)
         live = Live(self.ksr, call)
         self.kept = kept.Kept(call)
-        self.view = SnapshotView(settings["snapshot"], live)
+        self.view = SnapshotView(settings["snapshot"], live, settings=self.kept)
         self.memory = Memory()
         self.parts = Parts(
             call, self.view, self.here, self.journal, live, MediaPath(call, self.view), self.kept

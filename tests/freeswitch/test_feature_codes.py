@@ -4,6 +4,7 @@ A row is a coroutine with the feature's id; a feature that is `ready` and has no
 share one lab, so each leaves things as it found them.
 """
 
+import contextlib
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 
@@ -16,6 +17,7 @@ from tests.lab.lab import Lab, Parts
 from tests.lab.phone import PhoneCall
 from tests.lab.processes import wait_until
 from tests.lab.site_document import REALM
+from tests.lab.worker import OrderRefused
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module")]
 
@@ -57,8 +59,11 @@ async def tidy(lab: Lab) -> AsyncIterator[None]:
     for phone in lab.phones.values():
         await phone.behave(answer_after_s=0.0)
         for call in phone.calls:
-            if call.state != "closed":
-                await call.hangup()
+            if call.state != "closed" and not call.incoming:
+                with contextlib.suppress(OrderRefused):
+                    await call.hangup()
+    calls = [call for phone in lab.phones.values() for call in phone.calls]
+    await wait_until(lambda: all(call.state == "closed" for call in calls), "all calls are over", 20)
 
 
 async def hears(lab: Lab, call: PhoneCall, prompt: str, timeout_s: float = 20.0) -> None:
@@ -108,6 +113,92 @@ async def _(lab: Lab) -> None:
 @row("pickup_group")
 async def _(lab: Lab) -> None:
     await picked_up(lab, "690", CODES["pickup_group"])
+
+
+async def hears_after(lab: Lab, number: str, dialled: str, prompt: str) -> None:
+    """A code is dialled, the prompt heard, and the call ended by the box."""
+    call = await lab.phones[number].call(dialled)
+    await hears(lab, call, prompt)
+    await call.wait("closed", 15)
+
+
+async def refused(lab: Lab, number: str, code: int) -> None:
+    """A call from 201 is refused with that code."""
+    call = await lab.phones["201"].dial(number)
+    await call.wait("closed", 10)
+    assert call.code == code
+
+
+async def reaches(lab: Lab, dialled: str, number: str) -> None:
+    """A call from 201 is answered by that telephone."""
+    before = len(lab.phones[number].calls)
+    call = await lab.phones["201"].call(dialled, 15)
+    assert len(lab.phones[number].calls) == before + 1
+    await call.hangup()
+
+
+@row("do_not_disturb_on")
+async def _(lab: Lab) -> None:
+    await hears_after(lab, "203", CODES["do_not_disturb_on"], "do_not_disturb_on")
+    await refused(lab, "203", 480)
+
+
+@row("do_not_disturb_off")
+async def _(lab: Lab) -> None:
+    await hears_after(lab, "203", CODES["do_not_disturb_off"], "do_not_disturb_off")
+    await reaches(lab, "203", "203")
+
+
+@row("forward_always_set")
+async def _(lab: Lab) -> None:
+    await hears_after(lab, "203", f"{CODES['forward_always_set']}204", "forward_set")
+    await reaches(lab, "203", "204")
+    await hears_after(lab, "203", f"{CODES['forward_always_set']}119", "not_allowed")
+    await hears_after(lab, "204", f"{CODES['forward_always_set']}203", "not_allowed")
+    await hears_after(lab, "203", f"{CODES['forward_always_set']}99", "no_such_number")
+    await reaches(lab, "203", "204")
+
+
+@row("forward_always_clear")
+async def _(lab: Lab) -> None:
+    await hears_after(lab, "203", CODES["forward_always_clear"], "forward_cleared")
+    await reaches(lab, "203", "203")
+
+
+@row("forward_busy_set")
+async def _(lab: Lab) -> None:
+    await hears_after(lab, "203", f"{CODES['forward_busy_set']}204", "forward_set")
+    await lab.phones["203"].behave(refuse=True)
+    await reaches(lab, "203", "204")
+
+
+@row("forward_busy_clear")
+async def _(lab: Lab) -> None:
+    await hears_after(lab, "203", CODES["forward_busy_clear"], "forward_cleared")
+    await lab.phones["203"].behave(refuse=True)
+    await refused(lab, "203", 486)
+
+
+@row("forward_no_answer_set")
+async def _(lab: Lab) -> None:
+    await hears_after(lab, "203", f"{CODES['forward_no_answer_set']}*98202", "forward_set")
+    await lab.phones["203"].unregister()
+    try:
+        call = await lab.phones["201"].call("203")
+        await hears(lab, call, "vm_record")
+        await call.hangup()
+    finally:
+        await lab.phones["203"].register()
+
+
+@row("forward_no_answer_clear")
+async def _(lab: Lab) -> None:
+    await hears_after(lab, "203", CODES["forward_no_answer_clear"], "forward_cleared")
+    await lab.phones["203"].unregister()
+    try:
+        await refused(lab, "203", 480)
+    finally:
+        await lab.phones["203"].register()
 
 
 @row("echo")

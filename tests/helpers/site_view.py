@@ -78,9 +78,13 @@ class SiteView:
     all_calls: int = 0
     lives: Mapping[str, int] = field(default_factory=dict)
     talking: frozenset[str] = frozenset()
+    generation: str = ""
     idle: Mapping[str, int] = field(default_factory=dict)
 
     def extension(self, number: str) -> Extension | None:
+        return self.extensions.get(number)
+
+    def document_extension(self, number: str) -> Extension | None:
         return self.extensions.get(number)
 
     def group(self, number: str) -> Group | None:

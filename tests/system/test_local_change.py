@@ -46,6 +46,9 @@ async def test_change_made_in_an_outage_works_at_once_and_is_merged_afterwards_w
         box = ("--box", str(lab.box.toml))
         assert "make the change there" in refused(*FORWARD, *box)
         await lab.centre.stop()
+        silent = await lab.phones["205"].dial("*78")
+        await silent.wait("closed")
+        assert (silent.code, silent.cause) == (480, "480 Do not disturb on done")
         assert "999" in refused("change", "group", "600", "members=999", "--why", "x", "--anyway", *box)
         done = json.loads(await kyusai(*FORWARD, "--anyway", "--json", *box))
         assert (done["outcome"], done["changes"][0]["by"]) == ("applied", "Sato")
@@ -57,6 +60,11 @@ async def test_change_made_in_an_outage_works_at_once_and_is_merged_afterwards_w
 
         await lab.centre.start()
         event = await wait_event(lab, "local_change", timeout_s=40)
+        told = await wait_event(lab, "telephone_setting", timeout_s=40)
+        assert (
+            told | {"extension": "205", "what": "do_not_disturb", "value": True, "was": False, "by": "205"}
+            == told
+        )
         assert (event["path"], event["value"], event["why"]) == (
             "extensions[203].forward_always",
             "204",

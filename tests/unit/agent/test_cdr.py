@@ -26,7 +26,7 @@ from cloudsync.wire import RECORD_BYTES_MAX, canonical_json
 
 BOOT, NEXT_BOOT = "boot-a", "boot-b"
 WALL_MS = 1_790_000_000_000
-OF_NO_CALL = (Kind.PROCESS_START, Kind.REGISTRATION, Kind.STAY, Kind.STAY_END)
+OF_NO_CALL = (Kind.PROCESS_START, Kind.REGISTRATION, Kind.SETTING, Kind.STAY, Kind.STAY_END)
 CALL = "abc@192.0.2.20#0011aabb"
 
 
@@ -513,7 +513,7 @@ def journals(draw: st.DrawFn) -> list[JournalEvent]:
         events.append(restart(mono_ms, boot))
         for _ in range(draw(st.integers(0, 12))):
             mono_ms += draw(st.integers(1, 3_000))
-            kind = draw(st.sampled_from([k for k in Kind if k is not Kind.REGISTRATION]))
+            kind = draw(st.sampled_from([k for k in Kind if k not in (Kind.REGISTRATION, Kind.SETTING)]))
             call = "" if kind is Kind.PROCESS_START else draw(st.sampled_from(_CALLS))
             data: dict[str, Any] = {"index": 0, "cause": "normal_clearing", "anchored": draw(st.booleans())}
             if kind is Kind.START:
