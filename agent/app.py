@@ -36,7 +36,10 @@ from agent.links import Links
 from agent.local_http import LocalHttp
 from agent.logs import Logger
 from agent.metrics import exposition
+from agent.pause_keys import PauseKeys
+from agent.prompt_store import PromptStore
 from agent.publish import BEAT_S, known_state, publish
+from agent.recording_switch import RecordingSwitch, What
 from agent.records import NewRecord
 from agent.self_test import cases
 from agent.self_test_call import place
@@ -61,8 +64,10 @@ from appliance.addresses import endpoint
 from appliance.box import Box
 from appliance.layout import Layout
 from appliance.media.ng import NgClient
+from appliance.media.rtpengine import keys_address
 from appliance.model import UPSTREAM_LIFE_MS, LinkState
 from appliance.site import Site
+from appliance.site_recording import PauseCodes
 from cloudsync.wire import ConfigState as Outcome
 from cloudsync.wire import Priority, RecordKind
 
@@ -161,6 +166,7 @@ class Agent:
         start("disk", self._disk.run)
         start("clock", self._keep_clock)
         start("changes", self._keep_changes)
+        start("pause_keys", self._keep_pause_keys)
         if self._applications.wanted:
             start("voicemail", self._keep_voicemail)
             start(
@@ -238,6 +244,23 @@ class Agent:
             except LOOK_ERRORS as error:
                 self._log.warning("voicemail_not_read", reason=str(error))
             await asyncio.sleep(VOICEMAIL_S)
+
+    async def _keep_pause_keys(self) -> None:
+        """Pauses and resumes recordings by keys that telephones press."""
+
+        def note(call_id: str, what: What) -> None:
+            if what is What.PAUSE:
+                self._centre.paused(call_id)
+
+        keys = PauseKeys(
+            RecordingSwitch(NgClient(self._box.rtp.ng), self._layout.kamailio_rpc),
+            lambda: self._config.site.pause_codes if self._config.site else PauseCodes(),
+            lambda: self._config.site.policy.lan_networks if self._config.site else (),
+            self._centre.together,
+            note,
+            self._log,
+        )
+        await keys.run(*keys_address(self._box))
 
     async def _keep_clock(self) -> None:
         """Tells the centre by how much the wall clock was set: what this boot told before is off by it."""

@@ -5,6 +5,7 @@ so that nothing is known that is not on disk. Blocks on disk; the agent runs it 
 """
 
 import json
+from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -31,6 +32,8 @@ DAMAGE_NAMED_MAX = 50
 PLACE_WAIT_MS = 5_000
 """A fact of a call that is not known yet waits for Kamailio's journal so long, and those behind it: Kamailio writes a call down
 before FreeSWITCH hears of it, but every 50 ms and on a disk that may stall. Afterwards it is passed over."""
+PAUSED_MAX = 1_000
+"""Pauses that wait to be noted."""
 _JOURNAL = "journal"
 _PLACES = "media_journal"
 _EVIDENCE = "evidence"
@@ -73,6 +76,7 @@ class CallRecords:
         self._book: CallBook | None = None
         self._cursor = Cursor()
         self._places = places
+        self._paused: deque[str] = deque(maxlen=PAUSED_MAX)
         self._places_cursor = Cursor()
         self._noted = Moment("", 0, 0)
 
@@ -95,6 +99,14 @@ class CallRecords:
         if self._book:
             self._book.hear(quality)
 
+    def together(self, call_id: str) -> list[str]:
+        """See `CallBook.together`; empty before the first `read`. Does not block; may be called from another thread."""
+        return self._book.together(call_id) if self._book else []
+
+    def paused(self, call_id: str) -> None:
+        """See `CallBook.paused`; taken in by the next `read`. Does not block; may be called from another thread."""
+        self._paused.append(call_id)
+
     def read(self, now: Moment, *, kamailio_alive: bool = True, media: frozenset[str] | None = None) -> int:
         """Take in what the journal has, then let time pass; gives the number of new records.
 
@@ -102,6 +114,8 @@ class CallRecords:
         """
         try:
             made = 0
+            while self._paused:
+                self._load().paused(self._paused.popleft())
             for _ in range(PAGES_MAX):
                 count, more = self._page(now)
                 made += count

@@ -144,6 +144,21 @@ class CallBook:
         self._evidence(event.at)
         return self._take()
 
+    def together(self, call_id: str) -> list[str]:
+        """Call-IDs of a person's call: its own and those of the calls that applications placed for him and that are up."""
+        docs = list(self.docs.values())  # a copy: the fold may go on in another thread
+        found = [doc for doc in docs if doc.call_id == call_id and doc.phase in _OPEN]
+        whole = [self.docs.get(doc.parent, doc) for doc in found]
+        awaited = {call for doc in whole for call in doc.awaited}
+        return sorted({doc.call_id for doc in (*whole, *(doc for doc in docs if doc.call in awaited))})
+
+    def paused(self, call_id: str) -> None:
+        """Note that a call's recording was paused by somebody whom Kamailio's journal does not hear of."""
+        for doc in [doc for doc in self.docs.values() if doc.call_id == call_id and doc.phase in _OPEN]:
+            whole = self.docs.get(doc.parent, doc)
+            whole.recording_pauses += 1
+            self.touched.add(whole.call)
+
     def place(self, event: JournalEvent) -> bool:
         """Take in one event of the controller's journal: where in applications a call is. event.call: its Call-ID. False: no
         such call is known (yet)."""

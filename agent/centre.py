@@ -165,6 +165,15 @@ class Centre:
             "record_retention": lambda: self._keep_record_retention(spool),
         }
 
+    def together(self, call_id: str) -> list[str]:
+        """Call-IDs of all calls that are one person's call; empty where nothing is known."""
+        return self._calls.together(call_id) if self._calls else []
+
+    def paused(self, call_id: str) -> None:
+        """A call's recording was paused; its record is to tell."""
+        if self._calls:
+            self._calls.paused(call_id)
+
     def nudge(self) -> None:
         """The line may be back: whatever waits out a pause tries again now."""
         self._send.nudge.set()

@@ -78,6 +78,10 @@ SITE_TEMPLATES: dict[str, tuple[str, str]] = {
         "{value} is already taken by {other}",
         "Choose another code, or write off to do without the feature.",
     ),
+    "site.pause_codes_alike": (
+        "{value} and {other}: one ends with the other, so it would always be taken for it",
+        "Choose two codes that end differently.",
+    ),
     "site.no_gateway": (
         "the site has no gateway: while the link is down nobody can call outside, not even for help",
         "Add a local gateway or a second trunk.",

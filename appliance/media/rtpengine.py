@@ -1,5 +1,6 @@
 """CORE: rtpengine's configuration file from what the box declares. Third-party defaults that matter are written out."""
 
+from appliance.addresses import endpoint
 from appliance.box import Box
 from appliance.layout import Layout
 
@@ -21,14 +22,22 @@ EXPEDITED_FORWARDING_TOS = 184
 """DSCP 46, EF, in the upper six bits (RFC 3246): voice."""
 
 
+def keys_address(box: Box) -> tuple[str, int]:
+    """Where rtpengine tells of keys that are pressed in calls: the port above its control port."""
+    ng = endpoint(box.rtp.ng)
+    return ng.host, ng.port + 1
+
+
 def configuration(box: Box, layout: Layout) -> str:
     """Text of rtpengine.conf: user space only, both networks, capture of single calls, control on loopback."""
     wan = f"{box.rtp.wan}!{box.rtp.wan_advertise}" if box.rtp.wan_advertise else box.rtp.wan
     media = f";media/{box.freeswitch.address}" if box.freeswitch.address else ""
+    host, port = keys_address(box)
     return f"""[rtpengine]
 table = -1
 interface = lan/{box.rtp.lan};wan/{wan}{media}
 listen-ng = {box.rtp.ng}
+dtmf-log-dest = {f"[{host}]" if ":" in host else host}:{port}
 port-min = {box.rtp.port_min}
 port-max = {box.rtp.port_max}
 timeout = {MEDIA_TIMEOUT_S}

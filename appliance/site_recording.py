@@ -1,0 +1,29 @@
+"""The site document's rules on recordings: to whom they are encrypted, and by which keys a telephone pauses one. Pure."""
+
+import re
+from dataclasses import dataclass
+
+from appliance.reader import Table
+from appliance.words import Form
+
+CODE = Form(re.compile(r"[0-9*#]{2,8}", re.ASCII).fullmatch, "2 to 8 digits, * or #", "'*70'")
+
+
+@dataclass(frozen=True, slots=True)
+class PauseCodes:
+    """What is pressed during a recorded call, at a telephone of the site. "": no such code."""
+
+    pause: str = ""
+    resume: str = ""
+
+
+NO_CODES = PauseCodes()
+
+
+def codes(recording: Table) -> PauseCodes:
+    """The codes of the table `recording`. One that ends with the other would always be taken for it."""
+    pause = recording.text("pause_code", "", form=CODE)
+    resume = recording.text("resume_code", "", form=CODE)
+    if pause and resume and (pause.endswith(resume) or resume.endswith(pause)):
+        recording.problem("resume_code", "site.pause_codes_alike", value=resume, other=pause)
+    return PauseCodes(pause, resume)
