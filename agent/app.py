@@ -37,7 +37,6 @@ from agent.local_http import LocalHttp
 from agent.logs import Logger
 from agent.metrics import exposition
 from agent.pause_keys import PauseKeys
-from agent.prompt_store import PromptStore
 from agent.publish import BEAT_S, known_state, publish
 from agent.recording_switch import RecordingSwitch, What
 from agent.records import NewRecord
