@@ -11,6 +11,7 @@ from agent import notify, recording_spool
 from agent.logs import Logger
 from appliance.box import Box
 from appliance.layout import Layout
+from appliance.media import rooms
 from appliance.media.convert import Recording
 from appliance.media.converter import Converter
 from appliance.media.ng import NgClient
@@ -55,9 +56,12 @@ def serve(box: Box, log: Logger) -> None:
     converter = Converter(layout, NgClient(box.rtp.ng), lambda: recipients(layout), hand_over, advertised)
     voicemails = Voicemails(layout, lambda: recipients(layout), hand_over)
 
+    conferences = rooms.Rooms(layout, lambda: recipients(layout), hand_over)
+
     def alive() -> None:
         notify.notify("WATCHDOG=1")
         voicemails.pass_once()
+        conferences.pass_once(*rooms.now())
 
     converter.run(stop, alive)
     log.info("media_stopped")

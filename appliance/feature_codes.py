@@ -69,7 +69,7 @@ FEATURES: tuple[Feature, ...] = (
     Feature("schedule_closed", "*62"),
     Feature("schedule_automatic", "*63"),
     # together
-    Feature("conference", "*30"),
+    Feature("conference", "*30", Takes.EXTENSION, ready=True),
     Feature("three_way", "*31", pressed=True),
     Feature("recording_pause", "*51", pressed=True),
     Feature("recording_resume", "*52", pressed=True),

@@ -214,6 +214,11 @@ class Layout:
         return self.freeswitch_dir / "media.sqlite"
 
     @property
+    def rooms_dir(self) -> Path:
+        """Recordings of conference rooms as FreeSWITCH writes them; encrypted and gone soon after their end."""
+        return self.freeswitch_dir / "rooms"
+
+    @property
     def prompts_dir(self) -> Path:
         """Audio of prompts, named by what they say; a folder for each language."""
         return self.state_dir / "prompts"

@@ -10,6 +10,7 @@ from appliance.bech32 import is_age_recipient
 from appliance.digest import MD5_DIGITS, SHA256_DIGITS
 from appliance.freeswitch import directory_names
 from appliance.freeswitch.directory_keys import Person
+from appliance.kamailio import screening
 from appliance.kamailio.dialplan import INTERNAL
 from appliance.kamailio.view import Extension, Group, Peer, Policy
 from appliance.model import UPSTREAM_LIFE_MS, CallControl, NumberKind, UpstreamAuth
@@ -228,6 +229,7 @@ def _extension(table: Table, listed: list[Person]) -> tuple[Extension, Credentia
         do_not_disturb=table.flag("do_not_disturb", False),
         record=table.choice("record", "none", ("all", "outside", "none")),
         max_calls=table.integer("max_calls", 4, low=1, high=EXTENSION_CALLS_MAX),
+        screening=table.choice("screening", screening.OFF, screening.WAYS),
         pickup_group=table.text("pickup_group", "", most=words.ID_MAX_CHARS, form=words.ID),
     )
     kana = table.text("kana", "", most=64, form=words.KANA)

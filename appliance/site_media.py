@@ -7,7 +7,7 @@ import re
 
 from appliance import site_flows, words
 from appliance.digest import MD5_DIGITS
-from appliance.freeswitch.applications import Application, Kind, Mailbox, MediaPlan, Prompt
+from appliance.freeswitch.applications import RECORDS, Application, Kind, Mailbox, MediaPlan, Prompt
 from appliance.freeswitch.flow import Kind as NodeKind
 from appliance.freeswitch.schedule import DAY_MINUTES, PUBLIC, WEEKDAYS, Hours, Schedule
 from appliance.kamailio import view
@@ -91,6 +91,7 @@ def _application(table: Table) -> Application:
         fallback=table.text("fallback", "", form=words.DIALLED),
         schedule=table.text("schedule", "", form=words.ID),
         return_s=table.integer("return_s", 90, low=10, high=3_600),
+        record=table.choice("record", RECORDS[0], RECORDS),
     )
     table.finish()
     return found

@@ -25,10 +25,15 @@ class Kind(StrEnum):
     SCHEDULE_AUTOMATIC = "schedule_automatic"
 
 
+RECORDS = ("none", "all", "key")
+"""Whether a room is recorded: never, always, or when somebody in it presses the key. Whoever enters is told."""
+
+
 @dataclass(frozen=True, slots=True)
 class Application:
     """One number. flow: id (FLOW). prompts, language: what is spoken (ANNOUNCEMENT). access_code: digits that open a
-    conference or a schedule's switch, or "". schedule: id (SCHEDULE_...). return_s: how long a call may be parked
+    conference or a schedule's switch, or "". schedule: id (SCHEDULE_...). record: of a CONFERENCE, see `RECORDS`.
+    return_s: how long a call may be parked
     before `fallback` is called. fallback: number that takes the call while applications are out of order, or ""."""
 
     number: str
@@ -42,6 +47,7 @@ class Application:
     fallback: str = ""
     schedule: str = ""
     return_s: int = 90
+    record: str = "none"
 
 
 @dataclass(frozen=True, slots=True)

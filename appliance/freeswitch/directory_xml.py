@@ -12,6 +12,7 @@ from appliance.freeswitch.directory_keys import KEYS_MAX, KEYS_MIN, Person, foun
 from appliance.freeswitch.flow_parts_xml import QUIET
 from appliance.freeswitch.flow_xml import Prompts
 from appliance.freeswitch.quoting import word
+from appliance.freeswitch.voicemail_login_xml import number_extension
 from appliance.freeswitch.xml import Element, action, element
 
 SHOWN_MAX = 8
@@ -69,7 +70,7 @@ def _extensions(plan: MediaPlan, prompts: Prompts, language: str) -> Iterator[El
         f"{KEYS_MIN} {KEYS_MAX} 1 {FIRST_KEY_MS} # {spell} {QUIET} {ASKED} "
         f"^[0-9]{{{KEYS_MIN},{KEYS_MAX}}}$ {NEXT_KEY_MS}"
     )
-    yield _extension(
+    yield number_extension(
         "spell",
         action("unset", ASKED),
         action("set", f"{ROUND}=${{{ROUND}}}x"),
@@ -77,26 +78,28 @@ def _extensions(plan: MediaPlan, prompts: Prompts, language: str) -> Iterator[El
         action("transfer", f"find-${{{ASKED}}} XML {here}"),
         when=(f"${{{ROUND}}}", f"^x{{0,{TRIES - 1}}}$"),
     )
-    yield _extension("spell", action("playback", word(prompts["goodbye", language])), *flow_xml.goodbye())
+    yield number_extension(
+        "spell", action("playback", word(prompts["goodbye", language])), *flow_xml.goodbye()
+    )
     for keys, people in shown.items():
-        yield _extension(
+        yield number_extension(
             f"find-{keys}", *_choice(prompts, language, people), action("transfer", f"chosen XML {here}")
         )
-    yield _extension(
+    yield number_extension(
         "find-[0-9]*",
         action("playback", word(prompts["dir_nobody", language])),
         action("transfer", f"spell XML {here}"),
     )
     for index in range(1, SHOWN_MAX + 1):
         number = f"${{ky_dir_{index}}}"
-        yield _extension(
+        yield number_extension(
             "chosen",
             *flow_xml.call(number, RING_S),
             action("playback", word(prompts["dir_unanswered", language])),
             action("transfer", f"spell XML {here}"),
             when=(f"${{{CHOICE}}}", f"^{index}$"),
         )
-    yield _extension("chosen", action("transfer", f"spell XML {here}"))
+    yield number_extension("chosen", action("transfer", f"spell XML {here}"))
 
 
 def _choice(prompts: Prompts, language: str, people: tuple[Person, ...]) -> Iterator[Element]:
@@ -114,11 +117,3 @@ def _choice(prompts: Prompts, language: str, people: tuple[Person, ...]) -> Iter
     )
     yield action("unset", CHOICE)
     yield action("play_and_get_digits", question)
-
-
-def _extension(number: str, *actions: Element, when: tuple[str, str] | None = None) -> Element:
-    here = {"field": "destination_number", "expression": f"^{number}$"}
-    if when is None:
-        return element("extension", Element("condition", here, actions), name=number)
-    second = Element("condition", {"field": when[0], "expression": when[1]}, actions)
-    return element("extension", Element("condition", here), second, name=number)

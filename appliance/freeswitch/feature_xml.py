@@ -21,6 +21,9 @@ SPELL = "spell-"
 SPELT_MAX = 20
 """Digits of the longest number that is spelt."""
 
+AD_HOC = "room-adhoc-"
+"""Before an extension: the room that is its."""
+
 ECHO_MAX_S = 300
 """Somebody who forgets an echo test does not keep a call for ever."""
 
@@ -110,9 +113,21 @@ def _directory(plan: MediaPlan, prompts: Prompts) -> tuple[Node, ...]:
     return (extension(user_of("directory"), *directory_xml.entry(plan.feature_language)),)
 
 
+def _conference(plan: MediaPlan, prompts: Prompts) -> tuple[Node, ...]:
+    """Each extension has a room: whoever talks to two people transfers both to it and dials it himself. A tone tells those inside
+    of everybody who enters."""
+    room = action("conference", f"{AD_HOC}$1@default")
+    return (
+        extension(
+            user_of("conference"), action("answer"), action("sleep", "300"), room, pattern="-([0-9]{2,10})"
+        ),
+    )
+
+
 _FEATURES: Mapping[str, Callable[[MediaPlan, Prompts], tuple[Node, ...]]] = {
     "voicemail_own": _own_voicemail,
     "echo": _echo,
     "directory": _directory,
+    "conference": _conference,
     "announce_number": _announce_number,
 }

@@ -41,11 +41,17 @@ KAMAILIO = "ky_kamailio"
 DOMAIN = "ky_domain"
 """Global variable: domain of voicemail boxes."""
 
+RECORDED_ROOM, RECORDABLE_ROOM = "recorded", "recordable"
+"""Profiles of conference rooms that are recorded from beginning to end, and of those where a key does it."""
+
 CALL_BACK = "call-back"
 """Dialplan context of numbers that the owner of a voicemail box has called back from its menu."""
 
 BEHALF_HEADER = "X-Kyusai-Behalf"
 """Names the extension whose rights hold for an outgoing leg: FreeSWITCH has its PIN."""
+
+PLAIN_HEADER = "X-Kyusai-Plain"
+"""On an outgoing leg: the extension itself is called, its forwardings do not count."""
 
 VOICEMAIL_LOCK = "ky_vm_lock_"
 VOICEMAIL_TRIES = "ky_vm_tries_"

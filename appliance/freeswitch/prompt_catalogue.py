@@ -131,6 +131,26 @@ _TEXTS: dict[str, dict[str, str]] = {
         "en": "All lines are busy at the moment. Please call again later.",
         "ja": "ただいま回線が大変混み合っております。のちほどおかけ直しください。",
     },
+    "scr_say_name": {
+        "en": "Please say your name after the tone.",
+        "ja": "発信音のあとに、お名前をお話しください。",
+    },
+    "scr_call_from": {
+        "en": "You have a call from:",
+        "ja": "お電話です。お名前は、",
+    },
+    "scr_choose": {
+        "en": "To accept, press one. To refuse, press two. To send to voicemail, press three.",
+        "ja": "受けるには一、断るには二、留守番電話に転送するには三を押してください。",
+    },
+    "room_recorded": {
+        "en": "This conference is recorded.",
+        "ja": "この会議は録音されます。",
+    },
+    "room_recordable": {
+        "en": "This conference may be recorded. To begin, press star one; to end, star two.",
+        "ja": "この会議は録音されることがあります。録音の開始は米印一、終了は米印二を押してください。",
+    },
     "dir_spell": {
         "en": "Please enter the first three letters of the name, one key for each letter.",
         "ja": "お名前の最初の三文字を、一文字につき一回ずつ、あ行は一、か行は二のように押してください。",

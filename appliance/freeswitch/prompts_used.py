@@ -1,14 +1,19 @@
 """Which prompts a site needs as audio: what its applications name, and what the box says by itself. Pure."""
 
-from appliance.freeswitch import directory_xml, feature_xml, refusal_xml, voicemail_xml
+from appliance.freeswitch import directory_xml, feature_xml, refusal_xml, screening_xml, voicemail_xml
 from appliance.freeswitch.applications import MediaPlan
 from appliance.freeswitch.prompt_texts import GENERAL, Spoken, catalogue, pieces
+
+ALWAYS = feature_xml.PROMPTS | refusal_xml.SAID | screening_xml.PROMPTS
+"""In the language of the site's features."""
 
 
 def of(plan: MediaPlan) -> list[Spoken]:
     """In the languages that somebody speaks at this site."""
     named = {prompt for flow in plan.flows for node in flow.nodes for prompt in (*node.prompts, *node.again)}
     named |= {prompt for one in plan.applications for prompt in one.prompts} | GENERAL
+    if any(one.record != "none" for one in plan.applications):
+        named |= {"room_recorded", "room_recordable"}
     if plan.mailboxes:
         named |= voicemail_xml.PROMPTS
     spoken = {flow.language for flow in plan.flows} | {one.language for one in plan.applications}
@@ -19,7 +24,7 @@ def of(plan: MediaPlan) -> list[Spoken]:
         one
         for one in catalogue(plan.prompts)
         if (one.language in spoken and one.prompt in named)
-        or (one.language == plan.feature_language and one.prompt in feature_xml.PROMPTS | refusal_xml.SAID)
+        or (one.language == plan.feature_language and one.prompt in ALWAYS)
         or (one.language in plan.directory_languages and one.prompt in names)
     ]
     return [*sentences, *(piece for language in sorted(spoken) for piece in pieces(language))]

@@ -24,6 +24,12 @@ LOG_FILES = 3
 CODECS = "OPUS,G722,PCMU,PCMA"
 """In the order in which an offer is met; the caller's order decides."""
 
+ENTERED, LEFT = "%(150,50,660);%(150,0,880)", "%(150,50,880);%(150,0,660)"
+"""Two short tones up when somebody enters a room, down when he leaves: nobody listens unheard."""
+
+ROOM_RECORD_KEY, ROOM_STOP_KEY = "*1", "*2"
+"""In a room that may be recorded by key."""
+
 LOOPBACK = ("127.0.0.0/8", "::1/128")
 """Who may speak to the event socket at all: programs on this machine, and they need the password."""
 
@@ -34,7 +40,8 @@ HOLD_MUSIC = "local_stream://moh"
 class Settings:
     """One box's FreeSWITCH. address: loopback, of all its sockets. kamailio_port: Kamailio's socket at the same address.
     rtp_min, rtp_max: ports. password: of the event socket. site: folder with the site document's part. prompts: folder of
-    audio; voicemail: folder of messages. clerk_port: the agent's, at the same address."""
+    audio; voicemail: folder of messages; rooms: of recordings of conference rooms. clerk_port: the agent's, at the
+    same address. by_hand: file of schedules set by hand."""
 
     address: str
     sip_port: int
@@ -46,7 +53,9 @@ class Settings:
     site: str
     prompts: str
     voicemail: str = ""
+    rooms: str = ""
     clerk_port: int = 8022
+    by_hand: str = ""
 
     @property
     def kamailio(self) -> str:
@@ -67,7 +76,12 @@ def main_file(settings: Settings) -> str:
                 Include(f"{settings.site}/configuration.xml"),
                 name="configuration",
             ),
-            element("section", Include(f"{settings.site}/dialplan.xml"), name="dialplan"),
+            element(
+                "section",
+                Include(f"{settings.site}/dialplan.xml"),
+                *([Include(settings.by_hand)] if settings.by_hand else []),
+                name="dialplan",
+            ),
             element("section", Include(f"{settings.site}/directory.xml"), name="directory"),
             Include(f"{settings.site}/languages.xml"),
         )
@@ -214,22 +228,34 @@ def _music(settings: Settings) -> Element:
 
 
 def _conference(settings: Settings) -> tuple[Element, ...]:
-    controls = element(
-        "group",
+    keys = (
         element("control", action="mute", digits="0"),
         element("control", action="hangup", digits="#"),
-        name="default",
     )
-    profile = element(
-        "profile",
+    common = (
         param("domain", settings.address),
         param("rate", 16000),
         param("interval", 20),
         param("energy-level", 100),
         param("moh-sound", HOLD_MUSIC),
-        param("caller-controls", "default"),
         param("comfort-noise", "true"),
         param("max-members", 32),
-        name="default",
+        param("enter-sound", f"tone_stream://{ENTERED}"),
+        param("exit-sound", f"tone_stream://{LEFT}"),
     )
-    return element("caller-controls", controls), element("profiles", profile)
+    recorded = f"{settings.rooms}/${{uuid}}.wav"
+    default = param("caller-controls", "default")
+    profiles = (
+        element("profile", *common, default, name="default"),
+        element("profile", *common, default, param("auto-record", recorded), name=names.RECORDED_ROOM),
+        element("profile", *common, param("caller-controls", "recording"), name=names.RECORDABLE_ROOM),
+    )
+    by_key = (
+        element("control", action="execute_application", digits=key, data=f"{application} {recorded}")
+        for key, application in ((ROOM_RECORD_KEY, "record_session"), (ROOM_STOP_KEY, "stop_record_session"))
+    )
+    groups = (
+        element("group", *keys, name="default"),
+        element("group", *keys, *by_key, name="recording"),
+    )
+    return element("caller-controls", *groups), element("profiles", *profiles)

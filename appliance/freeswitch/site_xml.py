@@ -10,6 +10,7 @@ from appliance.freeswitch import (
     names,
     refusal_xml,
     schedule_xml,
+    screening_xml,
     voicemail_login_xml,
     voicemail_xml,
 )
@@ -44,6 +45,7 @@ def files(
         voicemail_login_xml.context(plan.mailboxes),
         voicemail_login_xml.call_back(),
         *directory_xml.contexts(plan, prompts),
+        screening_xml.context(plan, prompts),
     ]
     return {
         "globals.xml": text(
@@ -91,7 +93,11 @@ def entry_context(plan: MediaPlan, prompts: Prompts) -> Element:
         ),
         name="nobody",
     )
-    features = (*feature_extensions(plan, prompts), *refusal_xml.extensions(plan, prompts))
+    features = (
+        *feature_extensions(plan, prompts),
+        *refusal_xml.extensions(plan, prompts),
+        *screening_xml.extensions(plan),
+    )
     first = (_arrival(), _smooth(plan), _clean_names())
     return element("context", *first, *applications, *boxes, *features, nobody, name=names.ENTRY)
 
@@ -147,7 +153,10 @@ def _announcement(plan: MediaPlan, one: Application, prompts: Prompts) -> tuple[
 
 def _conference(plan: MediaPlan, one: Application, prompts: Prompts) -> tuple[Element, ...]:
     """The code is asked for before the room opens; after three wrong ones the call ends."""
-    return (*_opened(one, prompts), action("conference", f"room-{word(one.number)}@default"))
+    profile, told = _ROOMS[one.record]
+    announced = [action("playback", word(prompts[name, one.language])) for name in told]
+    room = action("conference", f"room-{word(one.number)}@{profile}")
+    return (*_opened(one, prompts), *announced, room)
 
 
 def _opened(one: Application, prompts: Prompts) -> tuple[Element, ...]:
@@ -195,6 +204,14 @@ def _by_hand(plan: MediaPlan, one: Application, prompts: Prompts) -> tuple[Eleme
         action("playback", word(prompts[said, one.language])),
         *flow_xml.goodbye(),
     )
+
+
+_ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "none": ("default", ()),
+    "all": (names.RECORDED_ROOM, ("room_recorded",)),
+    "key": (names.RECORDABLE_ROOM, ("room_recordable",)),
+}
+"""A room's profile, and what whoever enters is told."""
 
 
 _STATES: dict[Kind, tuple[str, str]] = {

@@ -92,7 +92,7 @@ def asked(language: str) -> tuple[Element, ...]:
 def context(boxes: Iterable[Mailbox]) -> Element:
     """The context."""
     known = [
-        _extension(
+        number_extension(
             f"box-{word(box.number)}",
             action("answer"),
             action("set", f"{BOX}={word(box.number)}"),
@@ -105,15 +105,15 @@ def context(boxes: Iterable[Mailbox]) -> Element:
     return element(
         "context",
         *known,
-        _extension(REMOTE, to(f"box-${{{BOX}}}")),
+        number_extension(REMOTE, to(f"box-${{{BOX}}}")),
         *_which(),
         *_guarded(),
         *_inside(),
         *_new_pin(),
         *_room(),
-        _extension("end", *_end("ky_vm_bye")),
-        _extension("in-use", *_end("ky_vm_in_use")),
-        _extension(".*", *_end("ky_vm_unknown")),
+        number_extension("end", *_end("ky_vm_bye")),
+        number_extension("in-use", *_end("ky_vm_in_use")),
+        number_extension(".*", *_end("ky_vm_unknown")),
         name=CONTEXT,
     )
 
@@ -137,29 +137,31 @@ def call_back() -> Element:
     )
     return element(
         "context",
-        _extension(
+        number_extension(
             "after", action("set", "ky_vm_called=true"), when=("${originate_disposition}", "^SUCCESS$")
         ),
-        _extension("([+]?[0-9*#]{1,32})", *called),
-        _extension(".*", action("phrase", "ky_vm_nobody")),
+        number_extension("([+]?[0-9*#]{1,32})", *called),
+        number_extension(".*", action("phrase", "ky_vm_nobody")),
         name=names.CALL_BACK,
     )
 
 
 def _room() -> tuple[Element, ...]:
     return (
-        _extension("room", *_end("ky_vm_full"), when=(f"${{{names.VOICEMAIL_FULL}${{{BOX}}}}}", "^true$")),
-        _extension("room", *_end("ky_vm_no_room"), when=(f"${{{names.VOICEMAIL_NO_ROOM}}}", "^true$")),
-        _extension("room", action("set", "ky_vm_room=true")),
+        number_extension(
+            "room", *_end("ky_vm_full"), when=(f"${{{names.VOICEMAIL_FULL}${{{BOX}}}}}", "^true$")
+        ),
+        number_extension("room", *_end("ky_vm_no_room"), when=(f"${{{names.VOICEMAIL_NO_ROOM}}}", "^true$")),
+        number_extension("room", action("set", "ky_vm_room=true")),
     )
 
 
 def _which() -> tuple[Element, ...]:
     digits = f"2 10 {TRIES} {FIRST_KEY_MS} # phrase:ky_vm_which {_QUIET} ky_vm_which ^[0-9]{{2,10}}$ {KEY_MS}"
     return (
-        _extension("which", action("play_and_get_digits", digits), to("chosen")),
-        _extension("chosen", to("box-${ky_vm_which}"), when=("${ky_vm_which}", "^[0-9]{2,10}$")),
-        _extension("chosen", to("end")),
+        number_extension("which", action("play_and_get_digits", digits), to("chosen")),
+        number_extension("chosen", to("box-${ky_vm_which}"), when=("${ky_vm_which}", "^[0-9]{2,10}$")),
+        number_extension("chosen", to("end")),
     )
 
 
@@ -167,8 +169,8 @@ def _guarded() -> tuple[Element, ...]:
     """Locked; the last call that is counted, which locks the box until its PIN was right; one more; the first of a row."""
     last = f"^x{{{FAILED_CALLS_MAX - 1},}}$"
     return (
-        _extension("open", *_end("ky_vm_locked"), when=(_LOCK, "^true$")),
-        _extension(
+        number_extension("open", *_end("ky_vm_locked"), when=(_LOCK, "^true$")),
+        number_extension(
             "open",
             _one_at_a_time(),
             action(
@@ -181,14 +183,14 @@ def _guarded() -> tuple[Element, ...]:
             to("ask"),
             when=(_TRIES, last),
         ),
-        _extension(
+        number_extension(
             "open",
             _one_at_a_time(),
             action("set_global", f"{names.VOICEMAIL_TRIES}${{{BOX}}}={_TRIES}x"),
             to("ask"),
             when=(_TRIES, "^x+$"),
         ),
-        _extension(
+        number_extension(
             "open",
             _one_at_a_time(),
             action("set_global", f"{names.VOICEMAIL_TRIES}${{{BOX}}}=x"),
@@ -211,8 +213,10 @@ def _inside() -> tuple[Element, ...]:
     """The module asks, and ends the call of whoever does not know."""
     domain = f"${{{names.DOMAIN}}}"
     return (
-        _extension("ask", action("voicemail", f"check auth_only default {domain} ${{{BOX}}}"), to("in")),
-        _extension(
+        number_extension(
+            "ask", action("voicemail", f"check auth_only default {domain} ${{{BOX}}}"), to("in")
+        ),
+        number_extension(
             "in",
             action("unset", "api_hangup_hook"),
             action("set_global", f"{names.VOICEMAIL_LOCK}${{{BOX}}}="),
@@ -222,7 +226,7 @@ def _inside() -> tuple[Element, ...]:
             to("more"),
             when=("${user_pin_authenticated}", "^true$"),
         ),
-        _extension("in", to("end")),
+        number_extension("in", to("end")),
     )
 
 
@@ -235,25 +239,25 @@ def _new_pin() -> tuple[Element, ...]:
     )
     store = f"vm_fsdb_pref_password_set default ${{{names.DOMAIN}}} ${{{BOX}}} ${{ky_vm_pin}}"
     return (
-        _extension("more", action("play_and_get_digits", more), to("chose")),
-        _extension(
+        number_extension("more", action("play_and_get_digits", more), to("chose")),
+        number_extension(
             "chose",
             action("play_and_get_digits", first),
             to("again"),
             when=("${ky_vm_key}", "^4$"),
         ),
-        _extension("chose", to("end")),
-        _extension(
+        number_extension("chose", to("end")),
+        number_extension(
             "again", action("play_and_get_digits", second), to("same"), when=("${ky_vm_pin}", PIN_PATTERN)
         ),
-        _extension("again", *_end("ky_vm_unchanged")),
-        _extension(
+        number_extension("again", *_end("ky_vm_unchanged")),
+        number_extension(
             "same",
             action("set", f"api_hangup_hook={store}"),
             *_end("ky_vm_changed"),
             when=("${ky_vm_pin2}", "^${ky_vm_pin}$"),
         ),
-        _extension("same", *_end("ky_vm_unchanged")),
+        number_extension("same", *_end("ky_vm_unchanged")),
     )
 
 
@@ -261,7 +265,8 @@ def _end(phrase: str) -> tuple[Element, ...]:
     return (action("phrase", phrase), action("sleep", "500"), action("hangup", "NORMAL_CLEARING"))
 
 
-def _extension(number: str, *actions: Element, when: tuple[str, str] | None = None) -> Element:
+def number_extension(number: str, *actions: Element, when: tuple[str, str] | None = None) -> Element:
+    """A dialplan extension. number: expression; when: a field and an expression that hold as well."""
     here = {"field": "destination_number", "expression": f"^{number}$"}
     if when is None:
         return element("extension", Element("condition", here, actions), name=number)

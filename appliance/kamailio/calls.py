@@ -9,7 +9,7 @@ Nothing here waits. Every path ends in a step under way or in a reply.
 
 from dataclasses import dataclass, replace
 
-from appliance.freeswitch.names import BEHALF_HEADER, CALL_HEADER
+from appliance.freeswitch.names import BEHALF_HEADER, CALL_HEADER, PLAIN_HEADER
 from appliance.kamailio import caller_id, ksr_call, recording_order, refusals
 from appliance.kamailio.actions import HERE, CallerId, Outcome, Plan, Step, StepKind, advance
 from appliance.kamailio.answer import Answering, Journal
@@ -115,7 +115,7 @@ class Calls:
         if facts.origin is Origin.MEDIA:
             part_of = ksr.header(CALL_HEADER)
             ksr.remove(CALL_HEADER)
-            ksr.remove(BEHALF_HEADER)
+            ksr.remove_all((BEHALF_HEADER, PLAIN_HEADER))
         if not ksr.begin():
             return
         if facts.origin is Origin.PHONE:
@@ -326,7 +326,7 @@ class Calls:
         if step.kind is StepKind.MEDIA:
             ksr.remove(LINK_HEADER)
             ksr.append(f"{LINK_HEADER}: {self._link() or LinkState.UNKNOWN}")
-            ksr.remove_all((WHY_HEADER, BEHALF_HEADER))
+            ksr.remove_all((WHY_HEADER, BEHALF_HEADER, PLAIN_HEADER))
             ksr.append(f"{WHY_HEADER}: {step.reason}")
         if not self._parts.media.offer_to(step, plan.record):
             ksr.put("media_dead", "1")

@@ -7,7 +7,7 @@ and by never visiting a number twice.
 from collections.abc import Callable
 from dataclasses import replace
 
-from appliance.kamailio import features, presentation
+from appliance.kamailio import features, presentation, screening
 from appliance.kamailio import reasons as no
 from appliance.kamailio.actions import PASS_OVER, Outcome, Step, StepKind
 from appliance.kamailio.call import MAX_FORWARDS, Call
@@ -48,6 +48,9 @@ def extension(call: Call, number: Number) -> Route:
         return _ring(call, called, RING_S, Reason.FROM_CLOUD)
     if called.forward_always:
         return _forwarded_always(call, called)
+    if called.screening != screening.OFF and screening.wanted(call, called):
+        asked = features.media(call, screening.TARGET, f"{screening.USER}{called.number}", Reason.SCREENING)
+        return then(one(asked), _rung(call, called), EVERY)
     return _rung(call, called)
 
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 
-from appliance.freeswitch.names import BEHALF_HEADER
+from appliance.freeswitch.names import BEHALF_HEADER, PLAIN_HEADER
 from appliance.kamailio.request import CallFacts, Origin
 
 FORWARDS_MAX = 10
@@ -47,5 +47,6 @@ def call_facts(
         caller=origin_id if origin is Origin.PHONE else caller,
         anonymous=is_anonymous(pv("$hdr(Privacy)"), pv("$fd")),
         forwards=forwards,
+        bare=origin is Origin.MEDIA and bool(headers(PLAIN_HEADER)),
         behalf=next(iter(headers(BEHALF_HEADER)), "") if origin is Origin.MEDIA else "",
     )

@@ -23,6 +23,7 @@ class CallFacts:
     anonymous: the caller asked for privacy (Privacy: id, or From anonymous@).
     forwards: numbers that this call was already forwarded by, oldest first (guards against loops).
     behalf: MEDIA: extension whose rights hold, because its owner has proved to FreeSWITCH who he is; "" for nobody's.
+    bare: MEDIA: the telephone itself is wanted, not where its owner forwards calls.
     """
 
     origin: Origin
@@ -32,3 +33,4 @@ class CallFacts:
     anonymous: bool = False
     forwards: tuple[str, ...] = ()
     behalf: str = ""
+    bare: bool = False

@@ -14,6 +14,7 @@ from appliance.model import CallControl, LinkState, UpstreamAuth
 class Extension:
     """A telephone number inside the site. public_number: E.164 or "". allow: `NumberKind` values it may call outside.
     max_calls: calls at once with the outside. record: "all", "outside" or "none". no_answer_s: before forward_no_answer.
+    screening: see `screening`.
     pickup_group: extensions with the same one may pick up each other's calls; "" is none."""
 
     number: str
@@ -28,6 +29,7 @@ class Extension:
     reject_anonymous: bool = False
     record: str = "none"
     max_calls: int = 4
+    screening: str = "off"
     pickup_group: str = ""
 
 

@@ -70,7 +70,7 @@ class Voicemails:
         work.mkdir(mode=0o700, parents=True)
         try:
             plain = work / "plain.ogg"
-            seconds = _encode(one.path, plain)
+            seconds = encode(one.path, plain)
             started = datetime.fromtimestamp(one.created_s, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
             out = self._layout.recordings_dir
             return sealed(plain, one.id, one.id, started, round(seconds, 3), keys, out, FORMAT)
@@ -78,8 +78,8 @@ class Voicemails:
             shutil.rmtree(work, ignore_errors=True)
 
 
-def _encode(path: Path, plain: Path) -> float:
-    """Seconds of audio that was written."""
+def encode(path: Path, plain: Path) -> float:
+    """Make a mono Opus file of a recording; gives its seconds. Raises RuntimeError for what is no audio, OSError."""
     with soundfile.SoundFile(path) as heard:
         rate_hz, frames = heard.samplerate, 0
         with soundfile.SoundFile(plain, "w", rate_hz, 1, "OPUS", format="OGG") as out:

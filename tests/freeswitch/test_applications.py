@@ -1,19 +1,24 @@
 """Applications between telephones: dial by name, and what callers and called can ask of the box."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
+import soundfile
 
 from appliance import site
+from tests.lab import tones
+from tests.lab.gateway import GatewayCall
 from tests.lab.lab import Lab, Parts
 from tests.lab.phone import PhoneCall
+from tests.lab.processes import wait_until
 from tests.lab.site_document import extension
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module")]
 
 PEOPLE = {
-    "202": {"display": "Sato Haruka", "kana": "さとう はるか"},
+    "202": {"display": "Sato Haruka", "kana": "さとう はるか", "screening": "outside"},
     "203": {"display": "Sato Ken", "kana": "さとう けん"},
     "204": {"display": "Suzuki Mei", "kana": "すずき めい"},
 }
@@ -21,14 +26,17 @@ PEOPLE = {
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def lab() -> AsyncIterator[Lab]:
-    parts = Parts(phones=4, cloud_phones=0, cloud=False, gateway=False, carrier=False, freeswitch=True)
+    parts = Parts(phones=4, cloud_phones=0, cloud=False, carrier=False, freeswitch=True)
     document = {
         "call_control": "local",
         "feature_codes": {"language": "en"},
         "applications": [
             {"number": "710", "kind": "directory", "language": "en"},
             {"number": "711", "kind": "directory", "language": "ja"},
+            {"number": "720", "kind": "conference", "language": "en", "record": "all"},
+            {"number": "721", "kind": "conference", "language": "en", "record": "key"},
         ],
+        "mailboxes": [{"number": "202", "code_md5": "0" * 32, "language": "en"}],
     }
     lab = Lab(parts, document)
     lab.document["extensions"] = [
@@ -105,6 +113,88 @@ async def test_a_caller_who_cannot_be_connected_hears_why_before_the_code(lab: L
     await plain.wait("closed", 5)
     assert (plain.code, "progress" in plain.times) == (404, False)
     await lab.publish(refusals="spoken")
+
+
+async def screened(lab: Lab, count: int) -> tuple[GatewayCall, PhoneCall]:
+    """Somebody outside calls 202, says his name (a tone), and 202 is asked."""
+    uri = f"sip:+81312340202@{lab.addresses.box_lan}:5060"
+    outside = await lab.gateway.dial(uri, "0398765432")
+    met = await lab.phones["202"].wait_incoming(count, timeout_s=25)
+    await hears(lab, met, "scr_call_from")
+    await met.wait_hears(lab.gateway.tone_hz, timeout_s=10)
+    await hears(lab, met, "scr_choose")
+    return outside, met
+
+
+async def test_a_called_person_hears_who_it_is_and_accepts_refuses_or_sends_to_voicemail(lab: Lab) -> None:
+    before = len([one for one in lab.phones["202"].calls if one.incoming])
+    outside, met = await screened(lab, before + 1)
+    await met.dtmf("1")
+    await met.wait_hears(lab.gateway.tone_hz, timeout_s=10)
+    await outside.wait_hears(tone(lab, "202"), timeout_s=10)
+    await outside.hangup()
+    await met.wait("closed", 10)
+
+    outside, met = await screened(lab, before + 2)
+    await met.dtmf("2")
+    await met.wait("closed", 10)
+    await outside.wait("ended", 15)
+
+    outside, met = await screened(lab, before + 3)
+    await met.dtmf("3")
+    await met.wait("closed", 10)
+    folder = lab.box.layout.freeswitch_dir / "voicemail"
+    await wait_until(lambda: list(folder.rglob("msg_*.wav")), "a message begins", 30)
+    await outside.hangup()
+
+    inside = await lab.phones["201"].call("202")
+    await inside.wait_hears(tone(lab, "202"), timeout_s=10)
+
+
+async def test_three_talk_in_an_extension_s_room_and_two_go_on_when_one_leaves(lab: Lab) -> None:
+    for other in ("203", "204"):
+        await lab.phones["201"].call(other)
+        await lab.phones["201"].current().transfer("*30201")
+    host = await lab.phones["201"].call("*30201")
+    others = [lab.phones[number].current() for number in ("203", "204")]
+    await host.wait_hears(tone(lab, "203"), tone(lab, "204"), timeout_s=15)
+    await others[0].wait_hears(tone(lab, "201"), tone(lab, "204"), timeout_s=10)
+    await others[1].wait_hears(tone(lab, "201"), tone(lab, "203"), timeout_s=10)
+    await host.hangup()
+    await others[0].wait_hears(tone(lab, "204"), timeout_s=10)
+    await others[1].wait_hears(tone(lab, "203"), timeout_s=10)
+
+
+async def test_a_room_is_recorded_by_policy_or_by_key_and_whoever_enters_is_told(lab: Lab) -> None:
+    rooms = lab.box.layout.rooms_dir
+    for number, told in (("720", "room_recorded"), ("721", "room_recordable")):
+        before = set(rooms.glob("*.wav"))
+        first = await lab.phones["201"].call(number)
+        await hears(lab, first, told)
+        second = await lab.phones["203"].call(number)
+        await first.wait_hears(tone(lab, "203"), timeout_s=20)
+        if number == "721":
+            assert set(rooms.glob("*.wav")) == before
+            await first.dtmf("*1")
+        await wait_until(lambda: set(rooms.glob("*.wav")) - before, "the recording begins", 10)  # noqa: B023
+        await asyncio.sleep(3)
+        if number == "721":
+            await first.dtmf("*2")
+            await asyncio.sleep(1)
+        await second.hangup()
+        await first.hangup()
+        (path,) = set(rooms.glob("*.wav")) - before
+
+        def both() -> bool:
+            samples, rate_hz = soundfile.read(path, always_2d=True)  # noqa: B023
+            whole, size = samples.mean(axis=1), rate_hz // 2
+            pieces = (whole[begin : begin + size] for begin in range(0, len(whole) - size, size))
+            wanted = (tone(lab, "201"), tone(lab, "203"))
+            return any(
+                tones.only(found, wanted) for piece in pieces if (found := tones.heard(piece, rate_hz))
+            )
+
+        await wait_until(both, f"both are in the recording of {number}", 10, 0.5)
 
 
 async def test_nothing_of_all_this_was_a_fault_in_freeswitch_s_log(lab: Lab) -> None:
