@@ -87,4 +87,6 @@ def begin(facts: CallFacts, view: View) -> Call:
     own = facts.origin_id if facts.origin is Origin.PHONE else facts.behalf
     caller = view.extension(own) if own else None
     asked_by_cloud = facts.origin is Origin.UPSTREAM and policy.call_control is CallControl.CLOUD
-    return Call(facts, view, policy, caller, caller, facts.forwards, features=not (asked_by_cloud or facts.bare))
+    return Call(
+        facts, view, policy, caller, caller, facts.forwards, features=not (asked_by_cloud or facts.bare)
+    )
