@@ -57,10 +57,10 @@ FEATURES: tuple[Feature, ...] = (
     Feature("callback_set", "*66"),
     Feature("callback_cancel", "*68"),
     # callers that nobody wants
-    Feature("block_last_caller", "*60"),
-    Feature("unblock_last_caller", "*64"),
-    Feature("anonymous_rejection_on", "*77"),
-    Feature("anonymous_rejection_off", "*76"),
+    Feature("block_last_caller", "*60", ready=True),
+    Feature("unblock_last_caller", "*64", ready=True),
+    Feature("anonymous_rejection_on", "*77", ready=True),
+    Feature("anonymous_rejection_off", "*76", ready=True),
     # free addressing
     Feature("hot_desk_in", "*11", Takes.LOGIN),
     Feature("hot_desk_out", "*12"),

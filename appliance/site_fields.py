@@ -11,6 +11,7 @@ from appliance.digest import MD5_DIGITS, SHA256_DIGITS
 from appliance.freeswitch import directory_names
 from appliance.freeswitch.directory_keys import Person
 from appliance.kamailio import screening
+from appliance.kamailio.blocking import ACTIONS, BLOCKS_MAX
 from appliance.kamailio.dialplan import INTERNAL
 from appliance.kamailio.view import Extension, Group, Peer, Policy
 from appliance.model import UPSTREAM_LIFE_MS, CallControl, NumberKind, UpstreamAuth
@@ -45,6 +46,9 @@ SETTLED_CHANGES_MAX = 500
 
 GROUP_MEMBERS_MAX = 30
 """Phones rung for one call: Kamailio forks a request to at most 31 branches (core parameter max_branches)."""
+
+SITE_BLOCKS_MAX = 500
+"""Gone through for every call from outside: some 50 microseconds."""
 
 STRATEGIES = ("all", "turn", "round_robin", "longest_idle")
 
@@ -182,6 +186,7 @@ def _policy(root: Table, own: Table, site_id: str, version: int) -> Policy:
     emergency = root.table("emergency")
     limits = root.table("limits", required=False)
     link = root.table("link", required=False)
+    block = root.table("block", required=False)
     domain = own.text("domain", most=253, form=words.DOMAIN)
     policy = Policy(
         site_id=site_id,
@@ -207,9 +212,13 @@ def _policy(root: Table, own: Table, site_id: str, version: int) -> Policy:
         offline_outside_calls_max=limits.integer("offline_outside_calls_max", 0, low=0, high=PEER_CALLS_MAX),
         upstream_life_ms=link.integer("life_ms", UPSTREAM_LIFE_MS, low=LIFE_MIN_MS, high=LIFE_MAX_MS),
         spoken_refusals=root.choice("refusals", "spoken", ("spoken", "plain")) == "spoken",
+        blocked=block.texts("numbers", (), count_most=SITE_BLOCKS_MAX, form=words.BLOCK),
+        reject_anonymous=block.flag("anonymous", False),
+        block_action=block.choice("action", "reject", ACTIONS),
+        emergency_callback_s=block.integer("emergency_callback_s", 3_600, low=600, high=86_400),
         lan_networks=root.texts("lan_networks", (), count_most=NETWORKS_MAX, form=words.NETWORK),
     )
-    for table in (numbering, emergency, limits, link):
+    for table in (numbering, emergency, limits, link, block):
         table.finish()
     return policy
 
@@ -227,6 +236,9 @@ def _extension(table: Table, listed: list[Person]) -> tuple[Extension, Credentia
         forward_no_answer=table.text("forward_no_answer", "", form=words.DIALLED),
         no_answer_s=table.integer("no_answer_s", 20, low=RING_MIN_S, high=RING_MAX_S),
         do_not_disturb=table.flag("do_not_disturb", False),
+        reject_anonymous=table.flag("reject_anonymous", False),
+        blocked=table.texts("blocked", (), count_most=BLOCKS_MAX, form=words.BLOCK),
+        block_action=table.choice("block_action", "site", ("site", *ACTIONS)),
         record=table.choice("record", "none", ("all", "outside", "none")),
         max_calls=table.integer("max_calls", 4, low=1, high=EXTENSION_CALLS_MAX),
         screening=table.choice("screening", screening.OFF, screening.WAYS),

@@ -59,6 +59,11 @@ E164 = _form(r"\+[1-9][0-9]{5,14}", "an E.164 number with its plus sign", "'+813
 
 DIALLED = _form(r"\+?[0-9*#]{1,32}", "a number as a phone dials it", "'0312340201'")
 
+BLOCK = _form(
+    r"\+?[0-9?]{1,20}\*?", "a number, with ? for any digit and * at the end for anything behind it", "'050*'"
+)
+"""Callers that are not wanted."""
+
 EMERGENCY_NUMBER = _form(r"[0-9]{2,6}", "2 to 6 digits", "'119'")
 
 COUNTRY = _form(r"[1-9][0-9]{0,2}", "a country code of 1 to 3 digits without plus sign", "'81'")

@@ -87,6 +87,34 @@ _TEXTS: dict[str, dict[str, str]] = {
         "en": "This is not allowed from this telephone.",
         "ja": "この電話機では、ご利用いただけません。",
     },
+    "caller_blocked": {
+        "en": "The person you have called does not take calls from your number.",
+        "ja": "おかけになった番号では、お客様の番号からの電話をお受けしておりません。",
+    },
+    "caller_anonymous": {
+        "en": "Calls without a number are not taken here. Please call again and show your number.",
+        "ja": "番号非通知の電話はお受けしておりません。番号の前に一、八、六をつけて、おかけ直しください。",
+    },
+    "anonymous_on": {
+        "en": "Calls without a number are now refused.",
+        "ja": "番号非通知の電話の拒否を設定しました。",
+    },
+    "anonymous_off": {
+        "en": "Calls without a number are put through again.",
+        "ja": "番号非通知の電話の拒否を解除しました。",
+    },
+    "block_set": {
+        "en": "Calls from the number that called last are now refused.",
+        "ja": "最後に着信した番号からの電話を拒否します。",
+    },
+    "block_cleared": {
+        "en": "The last refused number is put through again.",
+        "ja": "直前に設定した番号の拒否を解除しました。",
+    },
+    "no_last_caller": {
+        "en": "There is no such number.",
+        "ja": "該当する番号がありません。",
+    },
     "forward_set": {
         "en": "Your calls are now forwarded.",
         "ja": "転送を設定しました。",

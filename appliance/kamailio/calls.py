@@ -7,6 +7,7 @@ holds for one target only, such as the caller it is shown, is written in the bra
 Nothing here waits. Every path ends in a step under way or in a reply.
 """
 
+import time
 from dataclasses import dataclass, replace
 
 from appliance.freeswitch.names import BEHALF_HEADER, CALL_HEADER, PLAIN_HEADER
@@ -16,7 +17,7 @@ from appliance.kamailio.answer import Answering, Journal
 from appliance.kamailio.call_events import of_message, of_start, of_step, of_step_end
 from appliance.kamailio.call_key import call_key
 from appliance.kamailio.causes import Cause
-from appliance.kamailio.channels import Channels
+from appliance.kamailio.channels import EMERGENCY_KEY, Channels
 from appliance.kamailio.hangup import hang_up
 from appliance.kamailio.here import Here, peer_of, transport_of, with_user
 from appliance.kamailio.kept import TABLE as KEPT
@@ -150,6 +151,7 @@ class Calls:
             data["part_of"] = part_of
         self._parts.journal.put("start", call, data)
         if plan.emergency:
+            self._parts.kept.put(EMERGENCY_KEY, str(int(time.time())))
             self._parts.journal.put("emergency", call, {"caller": facts.caller, "dialled": facts.dialled})
 
     def _picked_by_lamp(self) -> Plan | None:

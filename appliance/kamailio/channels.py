@@ -4,6 +4,7 @@ Adapter over `KsrCall`, with one pure choice (`give_way`). Profiles empty themse
 of Kamailio they begin at nought, and a gateway that is full then says so itself.
 """
 
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from appliance.kamailio.call_key import call_key
 from appliance.kamailio.kept import TABLE
 from appliance.kamailio.ksr_call import KsrCall
-from appliance.kamailio.members import BUSY
+from appliance.kamailio.members import BUSY, LAST
 from appliance.model import LinkState
 
 GATEWAY = "gateway"
@@ -30,6 +31,10 @@ LIFE_MAX_MS = 5_000
 
 _EARLY, _TALKING = (1, 2), (3, 4)
 """Dialog states of the dialog module: unconfirmed and early, confirmed without and with ACK."""
+
+
+EMERGENCY_KEY = "emergency"
+"""When an emergency call was made last, in seconds since 1970 (`kept`)."""
 
 
 def idle_key(extension: str) -> str:
@@ -150,3 +155,12 @@ class Channels:
         """When the extension's last answered call ended, in milliseconds since 1970; 0: it had none."""
         text = self._ksr.look(TABLE, idle_key(extension))
         return int(text) if text.isdigit() else 0
+
+    def last_caller(self, extension: str) -> str:
+        """Who called an extension last, "" for nobody."""
+        return self._ksr.look(LAST, extension)
+
+    def emergency_within(self, seconds: int) -> bool:
+        """Whether somebody made an emergency call within so many seconds. A clock that was set back says yes."""
+        text = self._ksr.look(TABLE, EMERGENCY_KEY)
+        return text.isdigit() and time.time() - int(text) < seconds

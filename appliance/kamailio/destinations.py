@@ -7,7 +7,7 @@ and by never visiting a number twice.
 from collections.abc import Callable
 from dataclasses import replace
 
-from appliance.kamailio import features, presentation, screening
+from appliance.kamailio import blocking, features, presentation, screening
 from appliance.kamailio import reasons as no
 from appliance.kamailio.actions import PASS_OVER, Outcome, Step, StepKind
 from appliance.kamailio.call import MAX_FORWARDS, Call
@@ -46,12 +46,28 @@ def extension(call: Call, number: Number) -> Route:
         return refused(no.FORWARD_LOOP)
     if not call.features:
         return _ring(call, called, RING_S, Reason.FROM_CLOUD)
+    why = blocking.blocked_at(call, called)
+    if why:
+        action = call.policy.block_action if called.block_action == "site" else called.block_action
+        return turned_away(call, why, action, called.number)
     if called.forward_always:
         return _forwarded_always(call, called)
     if called.screening != screening.OFF and screening.wanted(call, called):
         asked = features.media(call, screening.TARGET, f"{screening.USER}{called.number}", Reason.SCREENING)
         return then(one(asked), _rung(call, called), EVERY)
     return _rung(call, called)
+
+
+def turned_away(call: Call, why: str, action: str, extension: str = "") -> Route:
+    """A caller who is not wanted. why: of `blocking`; extension: whose box takes the message, where that is the action."""
+    if action == "busy":
+        return refused(no.BLOCKED_AS_BUSY)
+    if action == "voicemail" and extension in call.policy.mailboxes:
+        return application(call, Number(NumberKind.APPLICATION, extension=f"{VOICEMAIL_CODE}{extension}"))
+    refusal = no.ANONYMOUS_CALLER if why == "anonymous" else no.BLOCKED_CALLER
+    if action == "announcement":
+        return features.said(call, f"caller_{why}", refusal)
+    return refused(refusal)
 
 
 def _forwarded_always(call: Call, called: Extension) -> Route:
@@ -64,7 +80,7 @@ def _forwarded_always(call: Call, called: Extension) -> Route:
 
 
 def _rung(call: Call, called: Extension) -> Route:
-    if called.do_not_disturb:
+    if called.do_not_disturb and not blocking.may_be_emergency(call):
         away = _forward(call, called, called.forward_busy, Reason.FORWARD_DO_NOT_DISTURB)
         return away if away.steps else refused(no.DO_NOT_DISTURB)
     ring_s = called.no_answer_s if called.forward_no_answer else RING_S

@@ -9,8 +9,9 @@ from dataclasses import replace
 from appliance.kamailio import presentation
 from appliance.kamailio import reasons as no
 from appliance.kamailio.actions import HERE, Outcome, Step, StepKind
+from appliance.kamailio.blocking import BLOCKS_MAX
 from appliance.kamailio.call import Call
-from appliance.kamailio.dialplan import Number, read_dialled
+from appliance.kamailio.dialplan import Number, clean, read_dialled
 from appliance.kamailio.pickup import waiting_step
 from appliance.kamailio.reasons import Reason, Refusal
 from appliance.kamailio.route import EVERY, Route, one, then
@@ -29,7 +30,8 @@ SAY = "say-"
 
 SAID = frozenset(
     """
-    no_such_number not_allowed forward_set forward_cleared do_not_disturb_on do_not_disturb_off
+    no_such_number not_allowed caller_blocked caller_anonymous anonymous_on anonymous_off block_set block_cleared no_last_caller
+    forward_set forward_cleared do_not_disturb_on do_not_disturb_off
     """.split()  # noqa: SIM905 - a table
 )
 """Every prompt that may be spoken so."""
@@ -125,6 +127,27 @@ def _led_on(call: Call, number: Number) -> set[str]:
     return found
 
 
+def _block_last(call: Call, argument: str) -> Route:
+    """Whoever called last is not wanted any more. Emergency services cannot be blocked."""
+    own = call.caller
+    last = call.view.last_caller(own.number) if own else ""
+    blocks = own.blocked_too.split() if own else []
+    if clean(last) in call.policy.emergency_numbers or len(blocks) >= BLOCKS_MAX:
+        return said(call, "not_allowed", no.FEATURE_OF_NOBODY)
+    if not clean(last):
+        return said(call, "no_last_caller", no.NO_LAST_CALLER)
+    wanted = " ".join(dict.fromkeys((*blocks, clean(last))))
+    return ordered(call, "blocked_too", wanted, "block_set")
+
+
+def _unblock_last(call: Call, argument: str) -> Route:
+    """The latest number blocked at this telephone is let through again."""
+    blocks = call.caller.blocked_too.split() if call.caller else []
+    if not blocks:
+        return said(call, "no_last_caller", no.NO_LAST_CALLER)
+    return ordered(call, "blocked_too", " ".join(blocks[:-1]), "block_cleared")
+
+
 def _setting(what: str, value: str, prompt: str) -> Callable[[Call, str], Route]:
     return lambda call, argument: ordered(call, what, value, prompt)
 
@@ -167,6 +190,10 @@ _ROUTES: Mapping[str, Callable[[Call, str], Route]] = {
     "forward_no_answer_clear": _setting("forward_no_answer", "", "forward_cleared"),
     "do_not_disturb_on": _setting("do_not_disturb", "1", "do_not_disturb_on"),
     "do_not_disturb_off": _setting("do_not_disturb", "0", "do_not_disturb_off"),
+    "block_last_caller": _block_last,
+    "unblock_last_caller": _unblock_last,
+    "anonymous_rejection_on": _setting("reject_anonymous", "1", "anonymous_on"),
+    "anonymous_rejection_off": _setting("reject_anonymous", "0", "anonymous_off"),
     "voicemail_leave": _nobody,
 }
 """Features that are not simply FreeSWITCH's. `voicemail_leave` comes here when the number behind it has no box."""

@@ -16,7 +16,7 @@ from appliance.model import LinkState
 KEPT_MAX = 4_096
 """Plans kept, about 1 kB each."""
 
-Answer = tuple[str, tuple[str, ...], Any]
+Answer = tuple[str, tuple[str | int, ...], Any]
 """Name of a `View` method, its arguments, what it said."""
 
 
@@ -27,7 +27,7 @@ class Witness:
         self._view = view
         self.said: list[Answer] = []
 
-    def _ask(self, method: str, *arguments: str) -> Any:
+    def _ask(self, method: str, *arguments: str | int) -> Any:
         answer = getattr(self._view, method)(*arguments)
         self.said.append((method, arguments, answer))
         return answer
@@ -89,6 +89,14 @@ class Witness:
     def in_call(self, extension: str) -> bool:
         """Of the moment."""
         return bool(self._ask("in_call", extension))
+
+    def last_caller(self, extension: str) -> str:
+        """Of the moment."""
+        return str(self._ask("last_caller", extension))
+
+    def emergency_within(self, seconds: int) -> bool:
+        """Of the moment."""
+        return bool(self._ask("emergency_within", seconds))
 
     def idle_since_ms(self, extension: str) -> int:
         """Of the moment."""

@@ -13,7 +13,14 @@ from appliance.kamailio.compact_json import read, write
 from appliance.kamailio.view import Extension
 
 FIELDS = frozenset(
-    {"forward_always", "forward_busy", "forward_no_answer", "do_not_disturb", "reject_anonymous"}
+    {
+        "forward_always",
+        "forward_busy",
+        "forward_no_answer",
+        "do_not_disturb",
+        "reject_anonymous",
+        "blocked_too",
+    }
 )
 """Of `Extension`; what can be set at a telephone."""
 

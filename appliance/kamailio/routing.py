@@ -16,8 +16,9 @@ from dataclasses import replace
 
 from appliance.kamailio import reasons as no
 from appliance.kamailio.actions import HERE, PASS_OVER, Plan, Step, StepKind
+from appliance.kamailio.blocking import blocked_by_site
 from appliance.kamailio.call import MAX_FORWARDS, Call, begin
-from appliance.kamailio.destinations import route_to
+from appliance.kamailio.destinations import route_to, turned_away
 from appliance.kamailio.dialplan import INTERNAL, Number, clean, read_dialled, read_inbound
 from appliance.kamailio.emergency import emergency
 from appliance.kamailio.reasons import Reason
@@ -41,7 +42,7 @@ def decide(facts: CallFacts, view: View) -> Plan:
     """The plan of a new call. Never raises on what a caller may send; the last step of every plan is a refusal."""
     call = begin(facts, view)
     number = _READ[facts.origin](facts.dialled, view)
-    for stage in (_strangers, _emergency, _forwards, _by_origin):
+    for stage in (_strangers, _emergency, _forwards, _blocked, _by_origin):
         route = stage(call, number)
         if route is not None:
             return _plan(call, number, route)
@@ -66,6 +67,13 @@ def _forwards(call: Call, number: Number) -> Route | None:
     if number.extension and number.extension in call.facts.forwards:
         return refused(no.FORWARD_LOOP)
     return None
+
+
+def _blocked(call: Call, number: Number) -> Route | None:
+    """A caller from outside whom the site does not want."""
+    why = blocked_by_site(call) if number.kind in HERE else ""
+    extension = number.extension if number.kind is NumberKind.EXTENSION else ""
+    return turned_away(call, why, call.policy.block_action, extension) if why else None
 
 
 def _by_origin(call: Call, number: Number) -> Route:

@@ -46,7 +46,8 @@ def encode(row: Extension | Group | Policy) -> str:
 def extension(doc: str) -> Extension:
     """The extension in a row. Raises `ValueError`, `TypeError` or `KeyError` for a row in another form."""
     known = _known(json.loads(doc), Extension)
-    return Extension(**known | {"allow": tuple(known.get("allow", ()))})
+    lists = {name: tuple(known.get(name, ())) for name in ("allow", "blocked")}
+    return Extension(**known | lists)
 
 
 def group(doc: str) -> Group:
@@ -65,6 +66,7 @@ def policy(doc: str) -> Policy:
         ),
         "application_calls": tuple(known.get("application_calls", ())),
         "mailboxes": tuple(known.get("mailboxes", ())),
+        "blocked": tuple(known.get("blocked", ())),
         "codes": tuple(Code(**_known(one, Code)) for one in known.get("codes", ())),
     }
     return Policy(

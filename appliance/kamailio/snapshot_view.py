@@ -31,6 +31,8 @@ class Live(Protocol):
     def outside_calls(self) -> int: ...
     def in_call(self, extension: str) -> bool: ...
     def idle_since_ms(self, extension: str) -> int: ...
+    def last_caller(self, extension: str) -> str: ...
+    def emergency_within(self, seconds: int) -> bool: ...
 
 
 class Settings(Protocol):
@@ -187,3 +189,11 @@ class SnapshotView:
     def idle_since_ms(self, extension: str) -> int:
         """When an extension's last answered call ended."""
         return self._live.idle_since_ms(extension)
+
+    def last_caller(self, extension: str) -> str:
+        """Who called an extension last."""
+        return self._live.last_caller(extension)
+
+    def emergency_within(self, seconds: int) -> bool:
+        """Whether somebody made an emergency call within so many seconds."""
+        return self._live.emergency_within(seconds)

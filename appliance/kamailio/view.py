@@ -13,8 +13,9 @@ from appliance.model import CallControl, LinkState, UpstreamAuth
 @dataclass(frozen=True, slots=True)
 class Extension:
     """A telephone number inside the site. public_number: E.164 or "". allow: `NumberKind` values it may call outside.
-    max_calls: calls at once with the outside. record: "all", "outside" or "none". no_answer_s: before forward_no_answer.
-    screening: see `screening`.
+    max_calls: calls at once with the outside. record: "all", "outside" or "none". blocked: callers not wanted (`blocking`);
+    blocked_too: those blocked at the telephone, with spaces between. block_action: what becomes of them.
+    no_answer_s: before forward_no_answer. screening: see `screening`.
     pickup_group: extensions with the same one may pick up each other's calls; "" is none."""
 
     number: str
@@ -27,6 +28,9 @@ class Extension:
     no_answer_s: int = 20
     do_not_disturb: bool = False
     reject_anonymous: bool = False
+    blocked: tuple[str, ...] = ()
+    blocked_too: str = ""
+    block_action: str = "site"
     record: str = "none"
     max_calls: int = 4
     screening: str = "off"
@@ -92,7 +96,8 @@ class Policy:
     mailboxes: extensions that have a voicemail box. codes: feature codes in force, those alone that are dialled.
     spoken_refusals: FreeSWITCH says why a call is refused, before the reply.
     pickup: who may pick calls up: "group" (those of one pickup group), "site" (everybody) or "off".
-    follows_members: some group asks who is in a call."""
+    follows_members: some group asks who is in a call. blocked, reject_anonymous, block_action: as of extensions, for callers
+    from outside. emergency_callback_s: after an emergency call nobody from outside is blocked for so long."""
 
     site_id: str
     version: int
@@ -121,6 +126,10 @@ class Policy:
     spoken_refusals: bool = True
     pickup: str = "group"
     follows_members: bool = False
+    blocked: tuple[str, ...] = ()
+    reject_anonymous: bool = False
+    block_action: str = "reject"
+    emergency_callback_s: int = 3_600
 
     def application(self, number: str) -> Application | None:
         """The application of that number. There are a few dozen at most, so they are gone through. A code and the number of
@@ -178,6 +187,14 @@ class View(Protocol):
     def outside_calls_of(self, extension: str) -> int: ...
     def outside_calls(self) -> int: ...
     def in_call(self, extension: str) -> bool: ...
+    def last_caller(self, extension: str) -> str:
+        """Who called the extension last; "anonymous" for one without a number, "" for nobody."""
+        ...
+
+    def emergency_within(self, seconds: int) -> bool:
+        """Whether somebody at the site has made an emergency call within so many seconds."""
+        ...
+
     def idle_since_ms(self, extension: str) -> int:
         """When the extension's last answered call ended, in milliseconds since 1970; 0: it had none."""
         ...

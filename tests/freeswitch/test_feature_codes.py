@@ -201,6 +201,45 @@ async def _(lab: Lab) -> None:
         await lab.phones["203"].register()
 
 
+async def from_outside(lab: Lab, number: str, caller: str) -> str:
+    """How a call from the gateway to an extension's public number comes out."""
+    call = await lab.gateway.dial(f"sip:0312340{number}@{lab.addresses.box_lan}:5060", caller)
+    await wait_until(lambda: call.state in ("answered", "ended"), "the call is answered or refused", 15)
+    state = call.state
+    if state == "answered":
+        await call.hangup()
+    return state
+
+
+@row("block_last_caller")
+async def _(lab: Lab) -> None:
+    await reaches(lab, "203", "203")
+    await hears_after(lab, "203", CODES["block_last_caller"], "block_set")
+    await refused(lab, "203", 603)
+    call = await lab.phones["204"].call("203")
+    await call.hangup()
+
+
+@row("unblock_last_caller")
+async def _(lab: Lab) -> None:
+    await hears_after(lab, "203", CODES["unblock_last_caller"], "block_cleared")
+    await reaches(lab, "203", "203")
+    await hears_after(lab, "203", CODES["unblock_last_caller"], "no_last_caller")
+
+
+@row("anonymous_rejection_on")
+async def _(lab: Lab) -> None:
+    await hears_after(lab, "203", CODES["anonymous_rejection_on"], "anonymous_on")
+    assert await from_outside(lab, "203", "anonymous") == "ended"
+    assert await from_outside(lab, "203", "0398765432") == "answered"
+
+
+@row("anonymous_rejection_off")
+async def _(lab: Lab) -> None:
+    await hears_after(lab, "203", CODES["anonymous_rejection_off"], "anonymous_off")
+    assert await from_outside(lab, "203", "anonymous") == "answered"
+
+
 @row("echo")
 async def _(lab: Lab) -> None:
     call = await lab.phones["201"].call(CODES["echo"])

@@ -79,6 +79,8 @@ class SiteView:
     lives: Mapping[str, int] = field(default_factory=dict)
     talking: frozenset[str] = frozenset()
     generation: str = ""
+    callers: Mapping[str, str] = field(default_factory=dict)
+    emergency_ago_s: float = float("inf")
     idle: Mapping[str, int] = field(default_factory=dict)
 
     def extension(self, number: str) -> Extension | None:
@@ -113,6 +115,12 @@ class SiteView:
 
     def outside_calls(self) -> int:
         return self.all_calls
+
+    def last_caller(self, extension: str) -> str:
+        return self.callers.get(extension, "")
+
+    def emergency_within(self, seconds: int) -> bool:
+        return self.emergency_ago_s < seconds
 
     def in_call(self, extension: str) -> bool:
         return extension in self.talking
