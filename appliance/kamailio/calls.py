@@ -9,6 +9,7 @@ Nothing here waits. Every path ends in a step under way or in a reply.
 
 import time
 from dataclasses import dataclass, replace
+from typing import Any
 
 from appliance.freeswitch.names import BEHALF_HEADER, CALL_HEADER, PLAIN_HEADER
 from appliance.kamailio import caller_id, ksr_call, recording_order, refusals
@@ -18,6 +19,7 @@ from appliance.kamailio.call_events import of_message, of_start, of_step, of_ste
 from appliance.kamailio.call_key import call_key
 from appliance.kamailio.causes import Cause
 from appliance.kamailio.channels import EMERGENCY_KEY, Channels
+from appliance.kamailio.compact_json import write
 from appliance.kamailio.hangup import hang_up
 from appliance.kamailio.here import Here, peer_of, transport_of, with_user
 from appliance.kamailio.kept import TABLE as KEPT
@@ -486,12 +488,20 @@ class Calls:
         self._parts.media.release()
 
     def _step_begin(self, index: int, step: Step) -> None:
-        if not self._ksr.get("again"):
+        if self._ksr.get("again"):
+            self._tell_lamps("step", of_step(index, step))
+        else:
             self._parts.journal.put("step", self._ksr.get("call"), of_step(index, step))
 
     def _step_end(self, index: int, outcome: Outcome, code: int) -> None:
-        if not self._ksr.get("again"):
+        if self._ksr.get("again"):
+            self._tell_lamps("step_end", of_step_end(index, outcome, code))
+        else:
             self._parts.journal.put("step_end", self._ksr.get("call"), of_step_end(index, outcome, code))
+
+    def _tell_lamps(self, event: str, data: dict[str, Any]) -> None:
+        """What the journal has from the call's first pass is not written again; who rings only this pass knows."""
+        self._ksr.queue(LAMPS_QUEUE, event, write([self._ksr.get("call"), data]))
 
     def _call(self) -> str:
         return call_key(self._ksr.pv("$ci"), self._ksr.pv("$ft"))

@@ -74,9 +74,11 @@ class _Reading:
     is_group: bool = False
     on_behalf: str = ""
     rings: tuple[str, ...] = ()
+    rung: frozenset[str] = frozenset()
     place: str = ""
     answered: bool = False
     by: str = ""
+    elsewhere: bool = False
 
 
 class LampCalls:
@@ -109,6 +111,10 @@ class LampCalls:
             self._touched[call] = None
         elif event == "end":
             self._forget(call)
+
+    def knows(self, call: str) -> bool:
+        """Whether the call's beginning has been read, and not its end."""
+        return call in self._rows
 
     def watch(self, numbers: frozenset[str]) -> None:
         """From now on these numbers are watched, and no others."""
@@ -226,6 +232,8 @@ def _read(rows: Iterable[tuple[str, str]]) -> _Reading:
             _READ.get(event, _nothing)(reading, steps, data)
         except (ValueError, KeyError, TypeError, AttributeError):
             continue
+    if reading.elsewhere and reading.by not in reading.rung:
+        reading.by = ""  # somebody elsewhere has taken it, whatever number was called
     return reading
 
 
@@ -248,6 +256,7 @@ def _step(reading: _Reading, steps: Steps, data: dict[str, Any]) -> None:
     steps[int(data["index"])] = data
     if data["kind"] == StepKind.CONTACTS:
         reading.rings = tuple(str(user) for user in data["users"])
+        reading.rung |= {*reading.rings}
 
 
 def _step_end(reading: _Reading, steps: Steps, data: dict[str, Any]) -> None:
@@ -260,8 +269,7 @@ def _answer(reading: _Reading, steps: Steps, data: dict[str, Any]) -> None:
     step = steps.get(int(data["index"]), {})
     if step.get("target") == PARKING and step["kind"] == StepKind.MEDIA:
         reading.place = str(step["users"][0])
-    if step.get("kind") in (StepKind.CLOUD, StepKind.GATEWAY) and reading.by == reading.caller:
-        reading.by = ""
+    reading.elsewhere = step.get("kind") in (StepKind.CLOUD, StepKind.GATEWAY)
 
 
 _READ = {"start": _start, "step": _step, "step_end": _step_end, "answer": _answer}

@@ -11,7 +11,7 @@ from typing import ClassVar, Protocol
 
 from appliance.kamailio import dialog_info, message_summary, subscriptions
 from appliance.kamailio.bindings import aor_of
-from appliance.kamailio.compact_json import write
+from appliance.kamailio.compact_json import read, write
 from appliance.kamailio.ksr import Ksr
 from appliance.kamailio.lamp_calls import LampCalls, Part, Ringing
 from appliance.kamailio.lamp_store import LampStore
@@ -27,6 +27,9 @@ ITEMS_MAX = 500
 
 SENDS_MAX = 200
 """NOTIFYs of one turn, some 30 ms of work: the journal's next turn is never far."""
+
+SECOND_PASS = 100
+"""Steps of a call's second pass are numbered from here on, those of the first one below (`routing.STEPS_MAX`)."""
 
 Cancel = Callable[[Ringing, Order], None]
 
@@ -69,6 +72,8 @@ class Lamps:
         self._messages: dict[str, Messages] = {}
         self._looked_s = 0
         self._moved: set[str] = set()
+        self._ahead: list[tuple[str, str, str]] = []
+        """Rows of calls whose beginning is still in the journal's queue, which was emptied before they came."""
         self._rewatch = False
         self._begun = False
 
@@ -78,6 +83,9 @@ class Lamps:
         self._view.refresh()
         if not self._begun:
             self._begin(now_s)
+        ahead, self._ahead = self._ahead, []
+        for call, event, row in ahead:
+            self.calls.take(call, event, row)
         self._fill()
         if self._rewatch:
             self._rewatch = False
@@ -105,7 +113,7 @@ class Lamps:
         for kind, text in self._ksr.take_all(QUEUE, ITEMS_MAX):
             try:
                 self._ITEMS[kind](self, text)
-            except (ValueError, KeyError) as error:
+            except (ValueError, KeyError, TypeError) as error:
                 self._ksr.warn(f"lamps: an item is none and is passed over: {error}")
 
     def _subscribe(self, text: str) -> None:
@@ -136,11 +144,27 @@ class Lamps:
         if ringing is not None:
             self._cancel(ringing, order)
 
+    def _step(self, text: str) -> None:
+        self._second_pass("step", text)
+
+    def _step_end(self, text: str) -> None:
+        self._second_pass("step_end", text)
+
+    def _second_pass(self, event: str, text: str) -> None:
+        call, data = read(text)
+        row = write(data | {"index": int(data["index"]) + SECOND_PASS})
+        if self.calls.knows(call):
+            self.calls.take(call, event, row)
+        else:
+            self._ahead.append((call, event, row))
+
     _ITEMS: ClassVar[dict[str, Callable[["Lamps", str], None]]] = {
         "subscribe": _subscribe,
         "refused": _refused,
         "registered": _registered,
         "pickup": _pickup,
+        "step": _step,
+        "step_end": _step_end,
     }
 
     def _keep(self, one: Subscription) -> None:

@@ -15,7 +15,8 @@ from appliance.kamailio.subscriptions import MESSAGES, Refused, Subscription
 from appliance.kamailio.view import View
 
 QUEUE = "lamps"
-"""Name of the queue in kamailio.cfg. Items: "subscribe" SUBSCRIPTION, "refused" KEY, "registered" NUMBER, "pickup" ORDER."""
+"""Name of the queue in kamailio.cfg. Items: "subscribe" SUBSCRIPTION, "refused" KEY, "registered" NUMBER, "pickup" ORDER, "step"
+or "step_end" [CALL, DATA] (of a call's second pass, which the journal does not have)."""
 
 TABLE = "lamps"
 """htable: key of a subscription -> [local tag, user, number, event, address]; "of:" EXTENSION and "all" -> how many."""

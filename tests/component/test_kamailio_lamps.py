@@ -9,6 +9,7 @@ import pytest
 from tests.component.test_kamailio_calls import answer, bare_box, phones
 from tests.lab.bare_box import BareBox
 from tests.lab.processes import wait_until
+from tests.lab.spiral_proxy import SpiralProxy
 from tests.lab.watcher import WAIT_S, Watcher, attribute
 
 pytestmark = pytest.mark.asyncio
@@ -163,3 +164,21 @@ async def test_lamps_by_tcp() -> None:
         await a.bye(a.dialog(call))
         await lamp.wait_dark()
         assert (await lamp.renew(0)).code == 200
+
+
+async def test_call_that_a_cloud_sends_back_rings_lights_and_darkens_as_any_other() -> None:
+    async with (
+        bare_box() as box,
+        phones(box, x201=None, x202=answer(1.0)) as (a, _),
+        SpiralProxy(box.addresses.cloud_seen_by_box, box.addresses.box_wan),
+        watcher(box) as w,
+    ):
+        called, calls = await w.watch("202"), await w.watch("201")
+        call = await a.invite(f"sip:202@{box.addresses.box_lan}")
+        assert (await call.wait(timeout_s=20)).code == 200
+        await called.wait((CALLED, "confirmed"))
+        await a.bye(a.dialog(call))
+        await called.wait((CALLED, "terminated"))
+        await calls.wait_dark()
+        assert [(CALLED, "early")] in called.seen
+        assert [(CALLS, "early")] in calls.seen

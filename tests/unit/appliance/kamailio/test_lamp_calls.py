@@ -79,6 +79,14 @@ def test_telephone_that_does_not_answer_is_free_when_the_next_one_rings() -> Non
     assert rows.rings("c", "203", index=1).lit() == {"203": [("called", "early")]}
 
 
+def test_call_that_a_cloud_sent_back_is_the_telephones_and_any_other_that_it_took_is_nobodys() -> None:
+    by_cloud = {"index": 0, "kind": "cloud", "target": "cloud", "users": ["202"]}
+    rows = Rows().start("c", "201", "202").put("c", "step", **by_cloud).answers("c", "202")
+    assert rows.lit() == {"201": [("calls", "confirmed")]}
+    rows.rings("c", "202", index=100)  # read after the answer: it came by another queue
+    assert rows.lit() == {"201": [("calls", "confirmed")], "202": [("called", "confirmed")]}
+
+
 def test_number_that_begins_to_be_watched_during_a_call_is_lit_at_once() -> None:
     rows = Rows(frozenset()).start("c", "201", "202").rings("c", "202").answers("c", "202")
     assert rows.lit() == {}
