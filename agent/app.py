@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from importlib import metadata
 from typing import Any
 
-from agent import clock, notify, series
+from agent import application_figures, clock, notify, series
 from agent.applications import Applications
 from agent.capture_sync import CaptureSync
 from agent.cdr_fields import event_id
@@ -46,6 +46,7 @@ from agent.spool import Spool
 from agent.spool_errors import SpoolDamaged
 from agent.spool_files import OpenedSpool, open_spool
 from agent.status import (
+    ApplicationsStatus,
     ConfigStatus,
     KamailioStatus,
     SpoolStatus,
@@ -100,6 +101,7 @@ class Agent:
         self._loop = asyncio.get_running_loop()
         self._began_s = self._now_s()
         self._kamailio: KamailioStatus | None = None
+        self._application_figures = ApplicationsStatus() if box.freeswitch.address else None
         self._stop = asyncio.Event()
         self.damaged: SpoolDamaged | None = None
         self._spooled: OpenedSpool | None = None
@@ -166,6 +168,8 @@ class Agent:
         start("clock", self._keep_clock)
         start("changes", self._keep_changes)
         start("pause_keys", self._keep_pause_keys)
+        if self._applications.wanted:
+            start("applications", self._keep_application_figures)
         if self._applications.wanted:
             start("voicemail", self._keep_voicemail)
             start(
@@ -243,6 +247,11 @@ class Agent:
             except LOOK_ERRORS as error:
                 self._log.warning("voicemail_not_read", reason=str(error))
             await asyncio.sleep(VOICEMAIL_S)
+
+    async def _keep_application_figures(self) -> None:
+        while True:
+            self._application_figures = await application_figures.read(self._box, self._layout)
+            await asyncio.sleep(FIGURES_S)
 
     async def _keep_pause_keys(self) -> None:
         """Pauses and resumes recordings by keys that telephones press."""
@@ -418,6 +427,7 @@ class Agent:
                 for link in links
             ),
             kamailio=self._kamailio or KamailioStatus(),
+            applications=self._application_figures,
             config=self._config_status(now_s),
             spool=self._spool_status,
             centre=centre_status(self._centre.contact, now_s, revoked=self._centre.revoked),

@@ -13,7 +13,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
 from agent.disk import DiskState
-from agent.status import Status
+from agent.status import ApplicationsStatus, Status
 from appliance.model import LinkState
 
 PREFIX = "kyusai_"
@@ -65,6 +65,16 @@ def _field(name: str, scale: float = 1.0) -> Read:
         return None if found is None else float(found) * scale
 
     return _per_link(value)
+
+
+def _applications(read: Callable[[ApplicationsStatus], float | None]) -> Read:
+    """A figure of FreeSWITCH or its controller; no sample on a box without."""
+    return lambda status: _one(None if status.applications is None else read(status.applications))
+
+
+def _stays(status: Status) -> list[Sample]:
+    stays = {} if status.applications is None else status.applications.stays
+    return [((what,), float(count)) for what, count in stays.items()]
 
 
 MS = 0.001
@@ -165,6 +175,69 @@ METRICS: tuple[tuple[Spec, Read], ...] = (
     (
         Spec("shared_memory_used_bytes", "gauge", "Kamailio's shared memory in use."),
         lambda status: _one(status.kamailio.shared_memory_used_bytes),
+    ),
+    (
+        Spec("freeswitch_up", "gauge", "1 when FreeSWITCH answers; absent on a box without."),
+        _applications(lambda told: told.alive),
+    ),
+    (
+        Spec("freeswitch_channels", "gauge", "Legs that FreeSWITCH holds."),
+        _applications(lambda told: told.channels),
+    ),
+    (
+        Spec("control_up", "gauge", "1 when the controller answers."),
+        _applications(lambda told: told.controller_alive),
+    ),
+    (
+        Spec("control_connected", "gauge", "1 while the controller hears FreeSWITCH."),
+        _applications(lambda told: told.connected),
+    ),
+    (Spec("application_stays", "gauge", "Legs in applications, by kind of place.", ("kind",)), _stays),
+    (
+        Spec("control_queue_events", "gauge", "Events that wait to be looked at by the controller."),
+        _applications(lambda told: told.queue),
+    ),
+    (
+        Spec("control_events_total", "counter", "Events heard from FreeSWITCH since the controller started."),
+        _applications(lambda told: told.events),
+    ),
+    (
+        Spec(
+            "control_events_lost_total",
+            "counter",
+            "Events that found no room; the state was compared afterwards.",
+        ),
+        _applications(lambda told: told.events_lost),
+    ),
+    (
+        Spec(
+            "control_connections_total", "counter", "Connections to FreeSWITCH since the controller started."
+        ),
+        _applications(lambda told: told.connections),
+    ),
+    (
+        Spec("control_faults_total", "counter", "Errors of the controller's own."),
+        _applications(lambda told: told.faults),
+    ),
+    (
+        Spec(
+            "control_facts_waiting",
+            "gauge",
+            "Facts of calls in applications that the disk has not taken yet.",
+        ),
+        _applications(lambda told: told.facts_waiting),
+    ),
+    (
+        Spec("control_facts_lost_total", "counter", "Facts of calls in applications that found no room."),
+        _applications(lambda told: told.facts_lost),
+    ),
+    (
+        Spec("control_orders_total", "counter", "Orders carried out by the controller."),
+        _applications(lambda told: told.orders),
+    ),
+    (
+        Spec("control_orders_refused_total", "counter", "Orders that it refused or that failed."),
+        _applications(lambda told: told.orders_refused),
     ),
     (
         Spec("config_version", "gauge", "Version of the site document in use; 0 is none."),

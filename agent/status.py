@@ -12,6 +12,7 @@ from typing import Any
 from agent.contact import Contact
 from agent.disk import DiskState
 from agent.link import Link
+from appliance.freeswitch.by_hand import ByHand
 from appliance.model import LinkState
 
 FORMAT = 1
@@ -133,6 +134,29 @@ class CentreStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class ApplicationsStatus:
+    """FreeSWITCH and its controller. alive: FreeSWITCH answered lately. channels: its legs, None when it does not answer.
+    controller_alive: the controller answered; connected: it hears FreeSWITCH. stays: where in applications legs are, by kind of
+    place. The rest since the controller started: queue: events that wait to be looked at; events, events_lost; connections to
+    FreeSWITCH; faults: errors of its own; facts_waiting for the disk, facts_lost; orders carried out, and refused."""
+
+    alive: bool = False
+    channels: int | None = None
+    controller_alive: bool = False
+    connected: bool = False
+    stays: Mapping[str, int] = field(default_factory=dict)
+    queue: int = 0
+    events: int = 0
+    events_lost: int = 0
+    connections: int = 0
+    faults: int = 0
+    facts_waiting: int = 0
+    facts_lost: int = 0
+    orders: int = 0
+    orders_refused: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class TaskStatus:
     """One of the agent's own tasks."""
 
@@ -144,7 +168,7 @@ class TaskStatus:
 @dataclass(frozen=True, slots=True)
 class Status:
     """All of a box. survival_mode: no upstream is UP or SUSPECT, so the box stands on its own. recording_allowed: the
-    disk has room for new recordings (whether there are any is the site's policy)."""
+    disk has room for new recordings (whether there are any is the site's policy). schedules: what somebody set by hand."""
 
     box: str
     site: str
@@ -155,10 +179,12 @@ class Status:
     survival_mode: bool
     links: tuple[LinkStatus, ...] = ()
     kamailio: KamailioStatus = KamailioStatus()
+    applications: ApplicationsStatus | None = None
     config: ConfigStatus = ConfigStatus()
     spool: SpoolStatus = SpoolStatus()
     centre: CentreStatus = CentreStatus()
     tasks: Mapping[str, TaskStatus] = field(default_factory=dict)
+    schedules: tuple[ByHand, ...] = ()
     disk_free_bytes: int = 0
     disk_bytes: int = 0
     disk_state: str = DiskState.AMPLE.value

@@ -1,6 +1,7 @@
 """The status for people: tables of `rich`, from the JSON that the agent serves. Reads no clock and opens nothing."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -89,6 +90,11 @@ def _figures(status: Json, lang: Lang) -> RenderableType:
         ("kamailio", text("agent.status.answers" if kamailio["alive"] else "agent.status.silent", lang)),
         ("registered", _known(kamailio["registered_contacts"])),
         ("calls", _known(kamailio["active_calls"])),
+        *(
+            (("applications", _applications(status["applications"], lang)),)
+            if status.get("applications")
+            else ()
+        ),
         ("config", f"{config['version']} ({span(config['age_s'])})"),
         ("changes", _changes(config, lang)),
         ("centre", span(config["centre_age_s"])),
@@ -96,11 +102,30 @@ def _figures(status: Json, lang: Lang) -> RenderableType:
         ("received", _received(spool, lang)),
         ("parked", str(spool["parked"] + spool.get("recordings_parked", 0))),
         ("recordings", _recordings(spool, lang)),
+        *([("schedules", _schedules(status))] if status.get("schedules") else []),
         ("disk", f"{status['disk_free_bytes'] / 1e9:.1f} GB"),
     )
     for name, value in rows:
         grid.add_row(text(f"agent.status.{name}", lang), value)
     return grid
+
+
+def _schedules(status: Json) -> str:
+    """What is set by hand: `office closed`, with the time when it ends (UTC)."""
+    told = []
+    for one in status["schedules"]:
+        end = one["until_utc"]
+        until = "" if end is None else f" – {datetime.fromtimestamp(end, UTC):%Y-%m-%d %H:%MZ}"
+        told.append(f"{one['schedule']} {one['state']}{until}")
+    return ", ".join(told)
+
+
+def _applications(told: Json, lang: Lang) -> str:
+    """FreeSWITCH and its controller: `3 legs`, `does not answer`, `3 legs; the controller does not answer`."""
+    if not told["alive"]:
+        return text("agent.status.silent", lang)
+    legs = text("agent.status.legs", lang, count=told["channels"])
+    return legs if told["connected"] else f"{legs}; {text('agent.status.no_controller', lang)}"
 
 
 def _changes(config: Json, lang: Lang) -> str:

@@ -113,9 +113,9 @@ def watch(path: Path, lang: Lang, console: Console, looks: int | None = None) ->
                 time.sleep(LOOK_S)
 
 
-def control_status(path: Path) -> dict[str, Any]:
-    """How the controller fares. Raises `KyusaiError` "control.silent", "agent.root_only". Blocks for `ANSWER_S` at most."""
-    return _controller(path, "GET", "/v1/status", None, ANSWER_S)
+def control_status(path: Path, within_s: float = ANSWER_S) -> dict[str, Any]:
+    """How the controller fares. Raises `KyusaiError` "control.silent", "agent.root_only". Blocks for `within_s` at most."""
+    return _controller(path, "GET", "/v1/status", None, within_s)
 
 
 def control_calls(path: Path) -> list[dict[str, Any]]:

@@ -5,12 +5,16 @@ import json
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
-from agent import watch
+from agent import application_figures, watch
+from agent.cdr import CallBook
+from agent.journal_events import JournalEvent, Kind, Moment
+from agent.journal_reader import Cursor, read_page
 from appliance.errors import KyusaiError
 from tests.lab.box import kyusai
 from tests.lab.lab import Lab, Parts
@@ -239,3 +243,66 @@ async def test_the_terminal_lists_calls_and_gives_orders(lab: Lab) -> None:
     await caller.wait_hears(lab.phones["203"].tone_hz, timeout_s=10)
     await kyusai("call", "hangup", "201", *box)
     await caller.wait("closed", 10)
+
+
+async def test_the_box_s_status_tells_of_freeswitch_and_its_controller(lab: Lab) -> None:
+    box = lab.box
+    await lab.phones["201"].call("800")
+
+    async def both() -> bool:
+        told = await application_figures.read(box.settings, box.layout)
+        return told is not None and (told.alive, told.channels, told.connected, told.stays.get("room")) == (
+            True,
+            1,
+            True,
+            1,
+        )
+
+    await wait_until(both, "one leg in one room", 15, 0.2)
+    await box.kill("control")
+    told = await application_figures.read(box.settings, box.layout)
+    assert told is not None
+    assert (told.alive, told.channels, told.controller_alive, told.connected) == (True, 1, False, False)
+    await box.start("control")
+
+
+async def test_a_call_that_an_application_passes_on_is_one_record(lab: Lab) -> None:
+    """As the agent folds it: Kamailio's journal, then the controller's."""
+    caller, callee = await talk(lab)
+    call_id = next(one["call_id"] for one in await calls(lab) if one["inbound"])
+    await caller.hangup()
+    await callee.wait("closed", 10)
+
+    def ended() -> list[JournalEvent]:
+        rows = read_all(lab.box.layout.journal)
+        ours = [row for row in rows if row.kind is Kind.END]
+        return rows if len(ours) == len([row for row in rows if row.kind is Kind.START]) else []
+
+    rows = await wait_until(ended, "both legs' ends are in the journal", 15, 0.2)
+    book = CallBook("s", "b")
+    records = [record for row in rows for record in book.apply(row)]
+    await wait_until(lambda: ("stay_end", "application", "700") in facts(lab), "its stay has ended", 15, 0.2)
+    for row in read_all(lab.box.layout.media_journal):
+        book.place(row)
+    last = rows[-1].at
+    records += book.tick(Moment(last.boot_id, last.mono_ms + 60_000, last.wall_ms + 60_000))
+    (cdr,) = [
+        record.body for record in records if call_id in (record.body["call_id"], record.body["part_of"])
+    ]
+    assert (cdr["dialled"], cdr["answered_by"], [leg["number"] for leg in cdr["legs"]]) == (
+        "700",
+        "202",
+        ["202"],
+    )
+    assert [(stay["what"], stay["name"]) for stay in cdr["applications"]] == [("application", "700")]
+
+
+def read_all(path: Path) -> list[JournalEvent]:
+    rows: list[JournalEvent] = []
+    cursor = Cursor()
+    while True:
+        page = read_page(path, cursor)
+        rows += page.events
+        cursor = page.cursor
+        if not page.more:
+            return rows
