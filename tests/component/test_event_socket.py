@@ -260,6 +260,12 @@ def test_bytes_that_are_no_utf_8_are_replaced_and_nothing_else_is_lost() -> None
 
 def test_an_answer_that_nobody_asked_for_ends_the_connection() -> None:
     with server(after_welcome(lambda peer: (peer.say(OK), gevent.sleep(30)))) as port:  # type: ignore[func-returns-value]
+        alone = theirs(port)
+        alone.connect()
+        gevent.sleep(0.1)
+        assert isinstance(alone._receive_events_greenlet.exception, IndexError)
+        assert alone.connected, "nobody reads any more, and it says that all is well"
+        assert hangs(lambda: alone.send("noop"))
         wrapped = ours(port)
         wrapped.connect()
         gevent.sleep(0.1)
@@ -305,6 +311,11 @@ def test_the_body_of_an_event_is_no_header() -> None:
     event = b"Event-Name: BACKGROUND_JOB\nJob-UUID: 7\nContent-Length: %d\n\n" % len(body) + body
 
     with server(after_welcome(lambda peer: (peer.event(event), gevent.sleep(30)))) as port:  # type: ignore[func-returns-value]
+        alone, took = theirs(port), []
+        alone.register_handle("CHANNEL_ANSWER", took.append)
+        alone.connect()
+        gevent.sleep(SHORT_S)
+        assert len(took) == 1, "greenswitch takes a line of the body for the event's name"
         wrapped = ours(port)
         wrapped.connect()
         found = wrapped.next_event(1)
@@ -329,6 +340,11 @@ def test_stopping_waits_for_nobody() -> None:
 
 
 def test_a_used_connection_is_not_used_again() -> None:
+    with server(after_welcome(lambda _: None)) as port:
+        alone = theirs(port)
+        alone.connect()
+        gevent.sleep(0.1)
+        assert hangs(lambda: (alone.connect(), alone.send("noop"))), "its reader ends at once"
     with server(after_welcome(mute)) as port:
         wrapped = ours(port)
         wrapped.connect()
@@ -339,6 +355,19 @@ def test_a_used_connection_is_not_used_again() -> None:
 
 @pytest.mark.parametrize("line", ["api status\n\napi fsctl shutdown", "a\rb", "x\n"])
 def test_a_command_of_several_lines_is_refused(line: str) -> None:
+    heard: list[str] = []
+
+    def listen(peer: Peer) -> None:
+        peer.welcome()
+        while True:
+            heard.append(peer.command())
+
+    if "\n\n" in line:
+        with server(listen) as port:
+            alone = theirs(port)
+            alone.connect()
+            assert hangs(lambda: alone.send(line))
+            assert heard == line.split("\n\n"), "greenswitch says both"
     with server(after_welcome(mute)) as port:
         wrapped = ours(port)
         wrapped.connect()
@@ -371,6 +400,11 @@ def test_a_reader_that_falls_behind_costs_bounded_memory_and_learns_of_what_it_l
         gevent.sleep(30)
 
     with server(flood) as port:
+        alone = theirs(port)
+        alone._process_esl_event_queue = False  # a handler that waits for something
+        alone.connect()
+        gevent.sleep(SHORT_S)
+        assert alone._esl_event_queue.qsize() == 1000, "whatever comes is kept"
         wrapped = ours(port, queue_max=100)
         wrapped.connect()
         gevent.sleep(SHORT_S)
@@ -425,6 +459,106 @@ def test_after_each_connection_the_state_is_told_anew_before_what_happens() -> N
         ("event", "0"),
     ]
     assert keeper.connections == 2
+
+
+def test_the_end_of_a_connection_is_told_and_another_one_is_made() -> None:
+    """greenswitch tells nobody of an end without a notice (FreeSWITCH was killed), and does not connect again."""
+    with server(after_welcome(lambda _: gevent.sleep(0.05))) as port:
+        alone, told = theirs(port), []
+        alone.register_handle("DISCONNECT", told.append)
+        alone.connect()
+        gevent.sleep(SHORT_S)
+        assert (alone.connected, told) == (False, [])
+    with server(lambda peer: freeswitch(peer, uuid="a")) as port:
+        heard, pauses = Heard(), []
+
+        def sleep(seconds: float) -> None:
+            pauses.append(seconds)
+            if len(pauses) == 3:
+                raise gevent.GreenletExit
+
+        keeper = Keeper(lambda: ours(port), heard, sleep=sleep)
+        with pytest.raises(gevent.GreenletExit):
+            keeper.run()
+    assert [value for what, value in heard.told if what == "gone"] == ["FreeSWITCH closed the connection"] * 3
+    assert keeper.connections == 3
+
+
+class Narrow:
+    """A socket that takes a little at a time, as one does whose other end reads slowly."""
+
+    def __init__(self, sock: Any) -> None:
+        self._sock = sock
+
+    def send(self, data: bytes) -> int:
+        return int(self._sock.send(data[:5]))
+
+    def sendall(self, data: bytes) -> None:
+        while data:
+            data = data[self.send(data) :]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sock, name)
+
+
+def test_a_command_that_goes_out_in_pieces_arrives_whole() -> None:
+    heard: list[str] = []
+
+    def listen(peer: Peer) -> None:
+        peer.welcome()
+        heard.append(peer.command())
+        peer.say(OK)
+        gevent.sleep(30)
+
+    with server(listen) as port:
+        alone = theirs(port)
+        alone.connect()
+        alone.sock = Narrow(alone.sock)
+        assert hangs(lambda: alone.send("api status"))
+        assert heard == [], "greenswitch sends what the socket takes at once, and no more"
+        wrapped = ours(port)
+        wrapped.connect()
+        wrapped.sock = Narrow(wrapped.sock)
+        assert (wrapped.send("api status"), heard) == ("+OK", ["api status"])
+
+
+def test_every_event_reaches_the_listener_whatever_else_is_asked_for() -> None:
+    """greenswitch keeps an event from a `*` handler as soon as somebody asks for it by name."""
+    protocol = greenswitch.esl.ESLProtocol()
+    everything: list[object] = []
+    protocol.register_handle("*", everything.append)
+    protocol.register_handle("CHANNEL_ANSWER", lambda _: None)
+    for name in ("CHANNEL_ANSWER", "CHANNEL_CREATE"):
+        protocol._esl_event_queue.put(greenswitch.esl.ESLEvent(f"Event-Name: {name}"))
+    runner = gevent.spawn(protocol.process_events)
+    gevent.sleep(0.1)
+    runner.kill()
+    assert len(everything) == 1
+    with server(lambda peer: freeswitch(peer, uuid="a", events=2)) as port:
+        heard = Heard()
+        Keeper(lambda: ours(port), heard).once()
+    assert [value for what, value in heard.told if what == "event"] == ["0", "1"]
+
+
+def test_while_events_are_being_lost_the_state_is_asked_for_now_and_then_and_not_for_each() -> None:
+    def flood(peer: Peer) -> None:
+        peer.welcome()
+        peer.command()
+        peer.say(OK)
+        for _ in range(3):
+            peer.command()
+            peer.say(b'Content-Type: api/response\nContent-Length: 15\n\n{"row_count":0}')
+            for number in range(500):
+                peer.event(EVENT % number)
+        gevent.sleep(0.2)
+
+    with server(flood) as port:
+        heard = Heard()
+        keeper = Keeper(lambda: ours(port, queue_max=50, reply_s=5), heard, compare_least_s=0.05)
+        with gevent.Timeout(20):
+            keeper.once()
+    assert keeper.lost > 0
+    assert 1 <= keeper.comparisons <= 5
 
 
 def test_a_listener_that_fails_loses_its_event_and_nothing_else() -> None:
