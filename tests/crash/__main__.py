@@ -1,8 +1,8 @@
 """`bin/test crash [--runs N] [--seed S] [--json FILE]`: many seeded runs on all cores, and the spoilt variants.
 With `--postgres`, runs of a centre on PostgreSQL instead (see `postgres.py`).
 
-Exit code 1 when a run of the product was at fault, or a spoilt variant was not found out. The figures go to standard
-output, and as JSON to FILE.
+Exit code 1 when a run of the product was at fault, or in no run of a spoilt variant something was lost, doubled or
+corrupt. The figures go to standard output, and as JSON to FILE.
 """
 
 import argparse
@@ -22,9 +22,12 @@ from tests.crash.variants import PRODUCT, SPOILT
 RUNS = 1000
 SEED = 20261121
 FAULTS_SHOWN = 10
-WORKERS_MORE = 1
-"""More workers than cores: in a run now box, now centre waits for the other, and both for a timer."""
-WORDS = ("lost", "doubled", "corrupt", "stuck")
+WORKERS_MORE = 3
+"""More workers than cores: in a run now box, now centre waits for the other, and both for a timer or the rest of a second that
+a broken connection is given."""
+BROKEN = ("lost", "doubled", "corrupt")
+"""One of these is what a spoilt variant has to show; that it is merely stuck is no proof."""
+WORDS = (*BROKEN, "stuck")
 
 
 def main() -> int:
@@ -36,7 +39,9 @@ def main() -> int:
 def _postgres(options: argparse.Namespace) -> int:
     found = postgres.campaign(options.runs or postgres.RUNS, options.seed, not options.product_only)
     _tell(found, options.json)
-    missed = [name for name, figures in found.get("spoilt", {}).items() if not figures["at_fault"]]
+    missed = [
+        name for name, figures in found.get("spoilt", {}).items() if not sum(figures[word] for word in BROKEN)
+    ]
     for name in missed:
         print(f"not found out: {name}", file=sys.stderr)
     return 1 if found["at_fault"] or missed else 0
@@ -61,12 +66,12 @@ def _all_points(options: argparse.Namespace) -> int:
         "seed": options.seed,
         "seconds": round(time.monotonic() - began_s, 1),
         "spoilt": {
-            name: {word: figures[word] for word in ("runs", *WORDS)}
+            name: {word: figures[word] for word in ("runs", *WORDS, "caught")}
             for name, figures in zip(names[1:], spoilt, strict=True)
         },
     }
     _tell(found, options.json)
-    missed = [name for name, figures in zip(names[1:], spoilt, strict=True) if not figures["at_fault"]]
+    missed = [name for name, figures in zip(names[1:], spoilt, strict=True) if not figures["caught"]]
     for name in missed:
         print(f"not found out: {name}", file=sys.stderr)
     return 1 if product["at_fault"] or missed or product["runs"] < runs else 0
@@ -113,7 +118,7 @@ def _total(parts: list[dict[str, Any]]) -> dict[str, Any]:
     killed: Counter[str] = Counter()
     for part in parts:
         killed.update(part["killed"])
-    numbers = ("runs", *WORDS, "at_fault", "kills", "power_cuts")
+    numbers = ("runs", *WORDS, "at_fault", "caught", "kills", "power_cuts")
     faults = [fault for part in parts for fault in part["faults"]]
     return {
         **{word: sum(part.get(word, 0) for part in parts) for word in numbers},

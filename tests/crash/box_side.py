@@ -141,9 +141,8 @@ async def _make(spool: Spool, folder: Path, life: int, told: Told, voice: Voice)
     for number in range(workload.EVENTS):
         if number not in told.events:
             text = workload.event_text(number, life)
-            new = NewRecord(
-                f"event-{number}-{life}", "event", number % 3, workload.WALL_MS, workload.BOOT, {"text": text}
-            )
+            id_ = workload.event_id(number, life)
+            new = NewRecord(id_, "event", number % 3, workload.WALL_MS, workload.BOOT, {"text": text})
             await asyncio.to_thread(spool.append, [new])
             voice.say("event", [number, life])
         if number < workload.RECORDINGS and number not in told.recordings:

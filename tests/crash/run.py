@@ -156,8 +156,9 @@ class Run:
 
     def _end(self, side: Side) -> None:
         if side in self._running:
-            self._watched[side].halt()
-            os.kill(self._running[side].pid, signal.SIGKILL)
+            process = self._running[side]
+            self._watched[side].halt(lambda: bool(select.select([process.end], [], [], 0)[0]))
+            os.kill(process.pid, signal.SIGKILL)
             self._reap(side)
 
     def _reap(self, side: Side) -> int:

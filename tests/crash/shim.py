@@ -81,14 +81,15 @@ class Watched:
         with self.log.open("rb") as log:
             return reached(log.read(HEAD_BYTES))
 
-    def halt(self) -> None:
-        """Let the writer end the change in hand and begin no other, so that it can be killed between two."""
+    def halt(self, ended: Callable[[], bool]) -> None:
+        """Let the writer end the change in hand and begin no other, so that it can be killed between two. ended: whether it
+        has ended by itself, perhaps within a change of one of its threads."""
         with self.log.open("r+b", buffering=0) as log:
             log.seek(STOP_AT)
             log.write(b"\1")
             for _ in range(HALT_LOOKS):
                 log.seek(BUSY_AT)
-                if log.read(1) == b"\0":
+                if log.read(1) == b"\0" or ended():
                     return
                 time.sleep(0.001)
 

@@ -6,6 +6,7 @@ routes made. A third of a run's time went into these.
 
 import gc
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,15 @@ from cloudsync import logs
 from cloudsync.http.api import create_app
 from cloudsync.service.centre import open_centre
 
+LOADED_LATE = ("encodings.ascii", "encodings.idna", "fastapi.telemetry._runtime", "uvicorn.lifespan.on")
+"""Modules that only a first request or a first connection would load."""
+
 
 async def warm_up(folder: Path) -> None:
     """Call it before the first fork. folder: a free one, for a centre that answers one question."""
     ensure_plugins_loaded()
+    for late in LOADED_LATE:
+        import_module(late)
     _remember_routes()
     logs.configure()
     centre = open_centre(folder, {})

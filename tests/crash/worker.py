@@ -21,7 +21,8 @@ from tests.crash.variants import PRODUCT, SPOILT, Variant
 
 WORDS = ("lost", "doubled", "corrupt", "stuck")
 SPOILT_RUNS = 60
-"""Runs of each spoilt variant at most: it is found out by the first that is at fault, and no more are made."""
+"""Runs of each spoilt variant at most: it is found out by the first in which something is lost, doubled or corrupt, and no more
+are made. One that is merely stuck shows nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +82,11 @@ def _runs(share: Share, variant: Variant, own: Path, listen: str, points: dict[S
         killed.update(run.story.killed)
         for word in WORDS:
             numbers[word] += len(getattr(verdict, word))
+        numbers["caught"] += verdict.caught
+        if verdict.caught:
+            found.touch()
         if not verdict.sound:
             numbers["at_fault"] += 1
-            found.touch()
             told = {word: getattr(verdict, word)[:3] for word in WORDS if getattr(verdict, word)}
             faults.append({"number": number, "plan": str(chosen), **told})
     return {**numbers, "killed": dict(killed), "faults": faults}

@@ -56,6 +56,11 @@ def event_text(number: int, life: int) -> str:
     return f"event {number} of life {life} " + "x" * (number * 37 % 200)
 
 
+def event_id(number: int, life: int) -> str:
+    """The id of its record."""
+    return f"event-{number}-{life}"
+
+
 def recording_id(number: int) -> str:
     """The same on every try, as the media process makes it from the capture's name."""
     return f"rec-crash-{number}"
