@@ -37,6 +37,7 @@ from agent.local_http import LocalHttp
 from agent.logs import Logger
 from agent.metrics import exposition
 from agent.pause_keys import PauseKeys
+from agent.prompt_store import PromptStore
 from agent.publish import BEAT_S, known_state, publish
 from agent.recording_switch import RecordingSwitch, What
 from agent.records import NewRecord
@@ -115,9 +116,16 @@ class Agent:
         )
         self._applications = Applications(box, self._layout, log)
         self._clerk = clerk_of(box, self._layout, self._rpc, self._classed, log)
-        store = ConfigStore(self._layout, (*RENDERERS, self._applications.lay_down))
+        self._prompts = PromptStore(self._layout, log)
+        renderers = (*RENDERERS, self._applications.lay_down)
+        store = ConfigStore(self._layout, renderers, tidy=self._prompts.sweep)
         self._config = ConfigKeeper(
-            store, look=self._vitals, activate=self._activate, clock=self._now_s, log=log
+            store,
+            look=self._vitals,
+            activate=self._activate,
+            clock=self._now_s,
+            log=log,
+            fetch=self._fetch_prompts,
         )
         self._centre = Centre(
             box, self._layout, self._config, self.status, log, self._now_s, monitor=self._links.line
@@ -374,7 +382,6 @@ class Agent:
 
     async def _fetch_prompts(self, site: Site) -> None:
         if self._applications.wanted:
-            await asyncio.to_thread(self._prompts.sweep, site.media)
             await self._prompts.fetch(site.media, await self._centre.client())
 
     async def _vitals(self, extensions: int) -> Vitals:

@@ -3,6 +3,7 @@ elsewhere (`records`, `upload`). An answer that does not fit the contract is a C
 """
 
 import asyncio
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,12 +25,14 @@ from cloudsync.wire import (
     PATH_HEARTBEAT,
     PATH_KEY,
     PATH_LEDGER,
+    PATH_PROMPTS,
     PATH_RECORDINGS,
     PATH_RECORDS,
     PATH_TOKEN,
     PATH_TOKEN_CHALLENGE,
     PIECE_DIGEST_HEADER,
     PREFER_SHORT,
+    PROMPT_PIECE_BYTES,
     ConfigState,
     Enrolment,
     Envelope,
@@ -154,6 +157,17 @@ class CloudClient:
             await self._post(
                 PATH_CONFIG_STATUS, {"version": version, "state": str(state), "problems": list(problems)}
             )
+
+    async def prompt(self, sha256: str, begin: int) -> tuple[bytes, int]:
+        """A piece of a prompt from a byte on, and how many bytes it has in all. The hash is not checked here."""
+        with self._told("config"):
+            path, wanted = f"{PATH_PROMPTS}/{sha256}", {"Range": f"bytes={begin}-"}
+            answer = await self._call("GET", path, headers=wanted, limit_bytes=2 * PROMPT_PIECE_BYTES)
+            said = answer.headers.get("content-range", "")
+            found = re.fullmatch(r"bytes ([0-9]{1,12})-([0-9]{1,12})/([0-9]{1,12})", said, re.ASCII)
+            if not found or int(found[1]) != begin or int(found[2]) - begin + 1 != len(answer.body):
+                raise confused(self.url, f"a piece of a prompt with Content-Range {said[:40]!r}")
+            return answer.body, int(found[3])
 
     async def heartbeat(self, telemetry: Mapping[str, Any]) -> dict[str, Any]:
         """Report; gives the centre's answer (`server_time_utc` and, when so, `revoked`)."""

@@ -41,6 +41,10 @@ PROBLEM_CHARS_MAX = 500
 """Of one problem's text, in a report."""
 
 
+RECORDING_FIELD = '_audio"'
+"""In a document that names recordings, and in few others."""
+
+
 class ConfigSource(Protocol):
     """The centre, as far as configuration goes. Both raise `KyusaiError` or `OSError` when it cannot be reached."""
 
@@ -55,6 +59,15 @@ class ConfigSource(Protocol):
 
 Learn = Callable[[], Awaitable[Trust]]
 """Asks the centre for the keys that follow those of the trust, and gives the trust with them."""
+
+Fetch = Callable[[Site], Awaitable[None]]
+"""Brings what a document names beside itself, before it is used. Raises `ConfigRefused` where that cannot be, `CloudError`
+while the centre is out of reach."""
+
+
+async def nothing(_site: Site) -> None:
+    """Of a box that takes its configuration from elsewhere."""
+
 
 Activate = Callable[[Site], Awaitable[None]]
 """Called after a switch, also of one back: tells the daemons and the link watch. What it raises is not fatal."""
@@ -84,8 +97,10 @@ class ConfigKeeper:
         activate: Activate,
         clock: Callable[[], float],
         log: Logger,
+        fetch: Fetch = nothing,
     ) -> None:
         self.store = store
+        self._fetch = fetch
         self._look = look
         self._activate = activate
         self._clock = clock
@@ -178,14 +193,27 @@ class ConfigKeeper:
 
     async def take(self, envelope: Envelope, trust: Trust) -> bool:
         """Judge an envelope and apply it; False when it was not taken. Raises `OSError`
-        and `KyusaiError` when the disk fails halfway; `resume` then goes on."""
+        and `KyusaiError` when the disk fails halfway; `resume` then goes on. Raises what `fetch` raises: it comes again."""
+        fault = await self._lacking(envelope, trust)
         async with self._one_at_a_time:
-            return await self._take(envelope, trust)
+            return await self._take(envelope, trust, fault)
 
-    async def _take(self, envelope: Envelope, trust: Trust) -> bool:
+    async def _lacking(self, envelope: Envelope, trust: Trust) -> ConfigRefused | None:
+        """Fetch what a believed document names. Nothing waits for it: it may take as long as the line is slow."""
+        if RECORDING_FIELD not in envelope.document:
+            return None
+        try:
+            await self._fetch(await asyncio.to_thread(examine, envelope, trust, self.store.newest))
+        except ConfigRefused as refused:
+            return refused
+        return None
+
+    async def _take(self, envelope: Envelope, trust: Trust, fault: ConfigRefused | None) -> bool:
         if self.store.state.phase is not Phase.IDLE:
             await self._resume()
         try:
+            if fault is not None:
+                raise fault
             site = await asyncio.to_thread(examine, envelope, trust, self.store.newest)
             overlay, site = await asyncio.to_thread(self._rebased, envelope, site)
             if not await self._apply(envelope, site, overlay):

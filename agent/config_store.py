@@ -120,10 +120,11 @@ RENDERERS: tuple[Renderer, ...] = (render_route_snapshot,)
 
 @dataclass(slots=True)
 class ConfigStore:
-    """The versions of one box. state: as last saved."""
+    """The versions of one box. state: as last saved. tidy: called when versions were removed, for what they alone named."""
 
     layout: Layout
     renderers: tuple[Renderer, ...] = RENDERERS
+    tidy: Callable[[], object] = lambda: None
     state: ConfigState = field(default_factory=ConfigState)
 
     def load(self) -> ConfigState:
@@ -272,6 +273,7 @@ class ConfigStore:
         for build in self.builds():
             if build not in kept | keep:
                 shutil.rmtree(self.layout.version_dir(*build), ignore_errors=True)
+        self.tidy()
 
     def _sweep(self) -> None:
         """Remove what an interrupted step left."""

@@ -27,6 +27,7 @@ HOURS_MAX = 50
 PROMPTS_MAX = 2_000
 MAILBOXES_MAX = 20_000
 MAILBOX_ADDRESSES_MAX = 5
+SHA256_DIGITS = 64
 PROMPT_CHARS_MAX = 1_000
 """About a minute and a half of speech; nobody listens longer."""
 
@@ -58,6 +59,7 @@ def read(root: Table, time_zone: str, domain: str) -> MediaPlan:
         schedules=tuple(schedules),
         prompts=tuple(prompts),
         mailboxes=tuple(mailboxes),
+        music=root.text("music_on_hold", "", form=site_flows.PROMPT_ID),
     )
 
 
@@ -147,7 +149,12 @@ def _prompt(table: Table) -> Prompt:
         for language in FLOW_LANGUAGES
         if (text := table.text(language, "", most=PROMPT_CHARS_MAX))
     )
-    if not texts:
+    audio = tuple(
+        (language, sha256)
+        for language in FLOW_LANGUAGES
+        if (sha256 := table.hexadecimal(f"{language}_audio", SHA256_DIGITS))
+    )
+    if not texts and not audio:
         table.problem("ja", "media.prompt_empty", value=repr(prompt_id))
     table.finish()
-    return Prompt(prompt_id, texts)
+    return Prompt(prompt_id, texts, audio)

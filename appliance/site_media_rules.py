@@ -9,6 +9,10 @@ MEDIA_TEMPLATES: dict[str, tuple[str, str]] = FLOW_TEMPLATES | {
     ),
     "media.no_such_day": ("{value} is no day of the calendar", "Correct the date."),
     "media.prompt_empty": ("prompt {value} says nothing", "Give its text in at least one language."),
+    "media.prompt_not_stored": (
+        "no recording {value} is stored for the tenant {tenant}",
+        "Store it with kyusai centre prompt add, or correct the digits.",
+    ),
     "media.id_taken": ("{value} is already the id of {other}", "Give each its own id."),
     "media.flow_unknown": ("{value} is not a flow; known are {known}", "Correct the id, or add the flow."),
     "media.flow_missing": ("an application of kind flow names no flow", "Name the flow that answers."),

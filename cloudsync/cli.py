@@ -18,7 +18,7 @@ import typer
 
 from appliance.errors import KyusaiError
 from appliance.owner import act_as_owner
-from cloudsync import cli_changes, cli_flows, cli_listen, cli_rollout, cli_versions
+from cloudsync import cli_changes, cli_flows, cli_listen, cli_prompts, cli_rollout, cli_versions
 from cloudsync import cli_output as out
 from cloudsync.cli_output import said
 from cloudsync.cli_store import add_commands
@@ -385,4 +385,5 @@ add_commands(centre_app, DATA_DIR_DEFAULT, _centre, _reported, _actor)
 cli_versions.add_commands(centre_app, site_app, _centre, _actor)
 cli_changes.add_commands(centre_app, _centre, _actor)
 cli_flows.add_commands(centre_app, _centre, _reported, _actor)
+cli_prompts.add_commands(centre_app, _centre, _reported, _actor)
 cli_rollout.add_commands(centre_app, _centre, _reported, _actor)

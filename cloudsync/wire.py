@@ -38,6 +38,7 @@ PATH_RECORDS = "/v1/records"
 PATH_LEDGER = "/v1/ledger"
 """GET: the centre's signed word on how much of the site's sequence it holds."""
 PATH_RECORDINGS = "/v1/recordings"
+PATH_PROMPTS = "/v1/prompts"
 PATH_LISTEN = "/v1/listen"
 """GET, for a listener and not for boxes: the audio of a recording."""
 PATH_HEARTBEAT = "/v1/heartbeat"
@@ -87,6 +88,10 @@ UPLOAD_PIECE_BYTES_MAX = 16 * 1024 * 1024
 PIECE_BYTES = 256 * 1024
 """What a box sends in one PUT by choice. A piece counts wholly or not at all: eight of these on their way at once are
 there within the minute at 300 kbit/s, and at 20 Mbit/s they leave no gaps between them (measured)."""
+PROMPT_PIECE_BYTES = 256 * 1024
+"""Of a prompt in one answer: half a minute on a line of 64 kbit/s; what came is kept when the line breaks."""
+PROMPT_BYTES_MAX = 20 * 1024 * 1024
+"""Ten minutes at 16 kHz and 16 bits, and a header."""
 PIECE_BYTES_MAX = 4 * 1024 * 1024
 """What the centre takes in one PUT: it is held in memory until its hash is checked."""
 PIECE_BYTES_MIN = 4 * 1024

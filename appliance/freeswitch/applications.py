@@ -52,10 +52,12 @@ class Application:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A prompt of the site's own: what is said, by language."""
+    """A prompt of the site's own: what is said, by language. audio: SHA-256 of recordings, by language; one is played in
+    place of the text."""
 
     id: str
     texts: tuple[tuple[str, str], ...]
+    audio: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,7 @@ class MediaPlan:
     features: tuple[Code, ...] = ()
     feature_language: str = "ja"
     people: tuple[Person, ...] = ()
+    music: str = ""
 
     @property
     def directory_languages(self) -> tuple[str, ...]:

@@ -18,29 +18,45 @@ VOICE_EDITION = 1
 """Part of every file's name: grows when a synthesiser's settings change, so that all prompts are made anew."""
 
 
+OWN = "own"
+"""Folder of recordings, below that of prompts."""
+
+
+def own_file(sha256: str) -> str:
+    """Name of a recording below the folder of prompts."""
+    return f"{OWN}/{sha256}.wav"
+
+
 @dataclass(frozen=True, slots=True)
 class Spoken:
     """One text in one language. file: name of its audio below the folder of prompts. piece: it is said within a sentence,
-    so hardly any silence is around it."""
+    so hardly any silence is around it. audio: SHA-256 of a recording, of which no text has to be made."""
 
     prompt: str
     language: str
     text: str
     piece: bool = False
+    audio: str = ""
 
     @property
     def file(self) -> str:
         """ "ja/0123456789abcdef.wav"."""
+        if self.audio:
+            return own_file(self.audio)
         said = f"{VOICE_EDITION}\0{self.language}\0{self.text}" + ("\0piece" if self.piece else "")
         return f"{self.language}/{hashlib.sha256(said.encode()).hexdigest()[:16]}.wav"
 
 
 def catalogue(own: Iterable[Prompt]) -> tuple[Spoken, ...]:
     """Everything that can be said at a site: its own prompts before those of every box with the same id and language."""
-    said: dict[tuple[str, str], str] = {}
+    said: dict[tuple[str, str], Spoken] = {}
     for prompt in (*BUILT_IN, *own):
-        said |= {(prompt.id, language): text for language, text in prompt.texts}
-    return tuple(Spoken(name, language, text) for (name, language), text in sorted(said.items()))
+        said |= {(prompt.id, language): Spoken(prompt.id, language, text) for language, text in prompt.texts}
+        said |= {
+            (prompt.id, language): Spoken(prompt.id, language, "", audio=sha256)
+            for language, sha256 in prompt.audio
+        }
+    return tuple(one for _, one in sorted(said.items()))
 
 
 def pieces(language: str) -> tuple[Spoken, ...]:

@@ -17,34 +17,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import soundfile
 
 from appliance.errors import KyusaiError
+from appliance.freeswitch.loudness import EDGE_S, PIECE_EDGE_S, RATE_HZ, Samples, levelled
 from appliance.freeswitch.prompt_texts import Spoken
-
-RATE_HZ = 16_000
-"""Wideband telephones hear the difference; for others FreeSWITCH takes half of it."""
-
-LOUDNESS_DBFS = -21.0
-"""RMS over what is spoken: the level of ordinary speech on a telephone line (ITU-T P.56, -19 dBm0 or so)."""
-
-PEAK_DBFS = -3.0
-SPEECH_FLOOR_DB = 30.0
-"""Pieces this much below the loudest are pauses and do not count for the loudness."""
-
-PIECE_S = 0.02
-EDGE_S = 0.15
-"""Silence kept before and after: what begins at once is cut off by a telephone that has just opened its ear."""
-
-PIECE_EDGE_S = 0.03
-"""The same for a piece of a number: with more it would be said word by word."""
 
 ESPEAK_WORDS_PER_MINUTE = 150
 ESPEAK_TIMEOUT_S = 20
 VOICES = {"en": "en-us", "ja": "ja"}
-
-Samples = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,39 +59,9 @@ def ensure(
 
 
 def missing(spoken: Sequence[Spoken], folder: Path) -> list[Spoken]:
-    """Prompts that have no audio yet; a link in its place is a stand-in."""
-    there = {one.file: folder / one.file for one in spoken}
-    return [one for one in spoken if there[one.file].is_symlink() or not there[one.file].is_file()]
-
-
-def levelled(samples: Samples, rate_hz: int, edge_s: float = EDGE_S) -> Samples:
-    """Speech of any rate and level as a prompt: `RATE_HZ`, `LOUDNESS_DBFS`, its outer silence of `edge_s`. Full scale is 1.
-
-    Raises ValueError for silence."""
-    wide = resampled(samples, rate_hz)
-    size = int(PIECE_S * RATE_HZ)
-    pieces = wide[: len(wide) // size * size].reshape(-1, size)
-    power = np.mean(pieces**2, axis=1) if len(pieces) else np.zeros(0)
-    if not len(power) or power.max() < 1e-8:
-        raise ValueError("nothing can be heard in it")
-    speaking = np.nonzero(power > power.max() / 10 ** (SPEECH_FLOOR_DB / 10))[0]
-    first, last = speaking[0] * size, (speaking[-1] + 1) * size
-    gain = 10 ** (LOUDNESS_DBFS / 20) / float(np.sqrt(np.mean(power[speaking])))
-    gain = min(gain, 10 ** (PEAK_DBFS / 20) / float(np.abs(wide).max()))
-    edge = np.zeros(int(edge_s * RATE_HZ))
-    return np.concatenate([edge, wide[first:last] * gain, edge])
-
-
-def resampled(samples: Samples, rate_hz: int) -> Samples:
-    """`samples` at `RATE_HZ`, by way of the spectrum: for prompts, which are short."""
-    if rate_hz == RATE_HZ:
-        return samples
-    count = round(len(samples) * RATE_HZ / rate_hz)
-    spectrum = np.fft.rfft(samples)
-    kept = count // 2 + 1
-    fitted = np.zeros(kept, dtype=complex)
-    fitted[: min(kept, len(spectrum))] = spectrum[:kept]
-    return np.fft.irfft(fitted, count) * (count / len(samples))
+    """Prompts to be made that have no audio yet; a link in its place is a stand-in. Recordings are nobody's to make."""
+    paths = {one: folder / one.file for one in spoken if not one.audio}
+    return [one for one, path in paths.items() if path.is_symlink() or not path.is_file()]
 
 
 def _synthesiser(language: str) -> Callable[[str, str], tuple[Samples, int]]:

@@ -16,6 +16,7 @@ from cloudsync.http import (
     ledger_routes,
     listen_routes,
     own_routes,
+    prompt_routes,
     record_routes,
     recording_routes,
 )
@@ -64,6 +65,7 @@ def create_app(centre: Centre, metrics_networks: Sequence[IPv4Network | IPv6Netw
         record_routes,
         ledger_routes,
         recording_routes,
+        prompt_routes,
         listen_routes,
         own_routes,
     )

@@ -18,6 +18,7 @@ from appliance.errors import KyusaiError
 from cloudsync import durable
 from cloudsync.blobs import BlobFolder
 from cloudsync.layout import CentreLayout
+from cloudsync.service import prompts
 from cloudsync.service.centre import Centre, open_centre
 from cloudsync.service.copies import Copied, copy
 from cloudsync.store import audit, copying, migrations, recordings, sites
@@ -51,7 +52,8 @@ def backup(centre: Centre, folder: Path, *, with_keys: bool = True, with_recordi
             rows = _write_rows(path, copying.batches(connection, table))
             written[table.name] = {"rows": rows, "sha256": _sha256(path)}
         stored = list(recordings.stored_ones(connection)) if with_recordings else []
-    copied = copy(iter(stored), centre.blobs, _recordings(folder))
+        spoken = list(prompts.stored(connection, centre.blobs)) if with_recordings else []
+    copied = copy((*stored, *spoken), centre.blobs, _recordings(folder))
     if with_keys:
         for name in SECRET_FOLDERS:
             _copy_folder(centre.layout.data_dir / name, folder / name)
@@ -119,7 +121,7 @@ def _fill(centre: Centre, folder: Path, manifest: dict[str, Json], actor: str) -
         for one in (recordings.Recording(**row) for row in rows)
         if one.state == "stored"
     ]
-    copied = copy(iter(stored), _recordings(folder), centre.blobs)
+    copied = copy(stored, _recordings(folder), centre.blobs)
     with centre.database.write() as connection:
         for table in copying.tables():
             counts[table.name] = 0
@@ -128,6 +130,8 @@ def _fill(centre: Centre, folder: Path, manifest: dict[str, Json], actor: str) -
                 counts[table.name] += len(rows)
         copying.count_on(connection)
         audit.add(connection, centre.now_utc(), actor, "centre.restore", str(manifest["made_utc"]))
+        spoken = list(prompts.stored(connection, _recordings(folder)))
+    copied = copied.with_more(copy(spoken, _recordings(folder), centre.blobs))
     return Backup(counts, copied)
 
 

@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 from appliance import site as site_document
 from appliance.errors import KyusaiError
 from appliance.local_change import State
+from cloudsync.service import prompts
 from cloudsync.service.access import BoxIdentity
 from cloudsync.service.centre import Centre
 from cloudsync.service.sites import require_site
@@ -21,8 +22,8 @@ def publish(
 
     Filled in here: `version` (one above any that the store or a box knows), `recording.recipients`, if the document
     names none or a retired one, and `local_changes`: those of the site's boxes that were decided on. Raises
-    `appliance.site.SiteInvalid` with all problems, NotFound `site.unknown`, KyusaiError `site.other_tenant`; nothing is
-    stored then.
+    `appliance.site.SiteInvalid` with all problems, recordings that nobody stored among them, NotFound
+    `site.unknown`, KyusaiError `site.other_tenant`; nothing is stored then.
     """
     document = _decode(text)
     with centre.database.write() as connection:
@@ -55,6 +56,7 @@ def publish_within(
             tenant=parsed.tenant,
             known=known.tenant_id,
         )
+    prompts.require_stored(centre.blobs, known.tenant_id, parsed.media.prompts)
     envelope = centre.keys.sign_document(canonical_json(document), parsed.version)
     configs.add(connection, parsed.id, envelope, now_utc)
     audit.add(connection, now_utc, actor, "site.publish", parsed.id, version=parsed.version, **why)

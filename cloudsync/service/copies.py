@@ -1,12 +1,11 @@
 """Recordings from one place to another. Each is checked against its hash on the way; one that is there stays."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from cloudsync.storage import Storage
-from cloudsync.store.recordings import Recording
 
 READ_BYTES = 1024 * 1024
 
@@ -23,8 +22,25 @@ class Copied:
     kept: int
     wrong: list[str]
 
+    def with_more(self, other: "Copied") -> "Copied":
+        """Both together."""
+        return Copied(self.copied + other.copied, self.kept + other.kept, self.wrong + other.wrong)
 
-def copy(found: Iterator[Recording], source: Storage, target: Storage) -> Copied:
+
+class Held(Protocol):
+    """What is copied: a call's recording, or a prompt."""
+
+    @property
+    def site_id(self) -> str: ...
+    @property
+    def id(self) -> str: ...
+    @property
+    def cipher_sha256(self) -> str: ...
+    @property
+    def bytes(self) -> int: ...
+
+
+def copy(found: Iterable[Held], source: Storage, target: Storage) -> Copied:
     """Copy stored recordings that `target` does not have. Blocks. What is wrong is told, and stops nothing."""
     done = Copied(0, 0, [])
     for one in found:

@@ -11,8 +11,9 @@ from sqlalchemy import Connection, select
 
 from appliance.errors import KyusaiError
 from cloudsync import settings
+from cloudsync.service import prompts
 from cloudsync.service.centre import Centre, open_database, open_storage
-from cloudsync.service.copies import Copied, copy
+from cloudsync.service.copies import Copied, Held, copy
 from cloudsync.settings import StoreSettings
 from cloudsync.storage import Storage
 from cloudsync.store import audit, copying, recordings
@@ -123,8 +124,8 @@ def _copy_recordings(source: Database, here: Storage, there: Storage) -> Copied:
     if here is there:
         return Copied(0, 0, [])
     with source.read() as connection:
-        found = list(recordings.stored_ones(connection))
-    return copy(iter(found), here, there)
+        found: list[Held] = [*recordings.stored_ones(connection), *prompts.stored(connection, here)]
+    return copy(found, here, there)
 
 
 def _compare(source: Database, target: Database) -> int:

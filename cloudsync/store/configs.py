@@ -60,6 +60,16 @@ def one(connection: Connection, site_id: str, version: int) -> Envelope | None:
     return None if row is None else Envelope(**row._mapping)
 
 
+def names(connection: Connection, site_id: str, sha256: str) -> bool:
+    """Whether any version of the site has these hexadecimal digits in it."""
+    row = connection.execute(
+        select(config_version.c.serial)
+        .where(config_version.c.site_id == site_id, config_version.c.document.contains(sha256))
+        .limit(1)
+    ).first()
+    return row is not None
+
+
 def history(connection: Connection, site_id: str, limit: int) -> list[tuple[int, str]]:
     """Version and time of publishing, newest first."""
     rows = connection.execute(

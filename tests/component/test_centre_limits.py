@@ -101,6 +101,7 @@ def test_openapi_describes_every_route_of_the_wire(box: Box) -> None:
         wire.PATH_RECORDS,
         wire.PATH_RECORDINGS,
         wire.PATH_HEARTBEAT,
+        f"{wire.PATH_PROMPTS}/{{sha256}}",
     ):
         assert path in described
     assert "requestBody" in described[wire.PATH_RECORDS]["post"]
