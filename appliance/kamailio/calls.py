@@ -28,8 +28,7 @@ from appliance.kamailio.ksr_call import KsrCall, Target
 from appliance.kamailio.media import MediaPath
 from appliance.kamailio.orders import Orders
 from appliance.kamailio.outcome import RETRANSMIT_MS, Ending, limits_of, outcome_of
-from appliance.kamailio.pickup import TARGET as PICKUP
-from appliance.kamailio.pickup import Order, address, asked_by_lamp, taken_plan, token_of
+from appliance.kamailio.pickup import Order, address, asked_by_lamp, asked_of, taken_plan, token_of
 from appliance.kamailio.plain_call import PlainCalls
 from appliance.kamailio.plan_codec import decode, encode
 from appliance.kamailio.request import CallFacts, Origin
@@ -371,15 +370,16 @@ class Calls:
             self._parts.media.settle()
             self._parts.media.learn()
             self._answering.answered(int(index), step, code)
-            if step.target == PICKUP:
-                self._order_pickup(step)
+            asked = asked_of(step)
+            if asked is not None:
+                self._order_pickup(asked)
 
-    def _order_pickup(self, step: Step) -> None:
+    def _order_pickup(self, asked: str) -> None:
         """FreeSWITCH has somebody on the line who picks up: have the call brought to him."""
         ksr = self._ksr
         origin, _, by = ksr.get("origin").partition(" ")
-        if origin == Origin.PHONE and len(step.users) == 1:
-            order = Order(token_of(ksr.get("call")), by, step.users[0])
+        if origin == Origin.PHONE:
+            order = Order(token_of(ksr.get("call")), by, asked)
             ksr.queue(LAMPS_QUEUE, "pickup", order.text())
 
     def is_in_time(self) -> bool:
@@ -420,6 +420,10 @@ class Calls:
         if self._gives_way(plan, step, outcome):
             self._walk(plan, index)
             return
+        if outcome is Outcome.BUSY and step.kind is StepKind.CONTACTS and len(step.users) == 1:
+            origin, _, own = ksr.get("origin").partition(" ")
+            if origin == Origin.PHONE:
+                ksr.keep(callback.WANTED, own, step.users[0])
         later = advance(plan, index, outcome)
         if later is not None:
             ksr.drop_replies()

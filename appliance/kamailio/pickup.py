@@ -19,7 +19,7 @@ from appliance.kamailio.compact_json import read, write
 from appliance.kamailio.dialog_info import LOCAL_TAG
 from appliance.kamailio.lamp_calls import Ringing
 from appliance.kamailio.reasons import Reason
-from appliance.kamailio.view import Extension, View
+from appliance.kamailio.view import FEATURE_USER, Extension, View
 from appliance.model import NumberKind
 
 TARGET = "pickup"
@@ -28,6 +28,9 @@ TARGET = "pickup"
 WAITS, TAKEN = "pickup-", "picked-"
 """What FreeSWITCH is called by, before a token: for the telephone that picks up, and for the call that it gets. The latter is
 followed by a hyphen and the number that it goes back to when nobody waits for it."""
+
+ASKED = f"{FEATURE_USER}pickup-"
+"""Before what is asked for, where the waiting telephone's call is written down."""
 
 BY_CALL = "call:"
 """Before a Call-ID, where a lamp named the call."""
@@ -71,7 +74,14 @@ def token_of(call: str) -> str:
 
 def waiting_step(of: str, reason: str) -> Step:
     """The telephone that picks up is called to the meeting place. of: as in `Order`."""
-    return Step(StepKind.MEDIA, TARGET, (of,), reason, life_ms=LIFE_MS, ring_s=RING_S)
+    return Step(StepKind.MEDIA, TARGET, (ASKED + of,), reason, life_ms=LIFE_MS, ring_s=RING_S)
+
+
+def asked_of(step: Step) -> str | None:
+    """What a waiting step asks for, as in `Order`; None for any other step."""
+    if step.target != TARGET or len(step.users) != 1:
+        return None
+    return step.users[0].removeprefix(ASKED)
 
 
 def taken_plan(plan: Plan, index: int, mark: str) -> Plan | None:
@@ -102,7 +112,7 @@ def mark_of(order: Order) -> str:
 
 def address(step: Step, call: str) -> str:
     """User part by which FreeSWITCH is called in a MEDIA step. call: key of the call that is sent there."""
-    if step.target == TARGET and len(step.users) == 1:
+    if asked_of(step) is not None:
         return WAITS + token_of(call)
     return step.users[0]
 

@@ -222,12 +222,11 @@ async def test_lamp_of_a_parking_place_goes_out_when_the_call_returns(lab: Lab, 
 # messages
 
 
-@both
-async def test_message_lamp_lights_when_somebody_speaks_and_goes_out_when_the_owner_has_listened(
-    lab: Lab, state: str
+async def test_message_lamp_lights_when_somebody_speaks_and_goes_out_when_the_message_is_deleted(
+    lab: Lab,
 ) -> None:
-    await line(lab, state)
-    address = lab.addresses.phone(91 if state == "up" else 92)
+    await line(lab, "cut")
+    address = lab.addresses.phone(91)
     server = (lab.addresses.box_lan, 5060)
     async with Ua("202", address, server, password=lab.passwords["202"], domain=REALM) as ua:
         owner = Watcher(ua, lab.addresses.box_lan)
@@ -265,3 +264,23 @@ async def delete_messages(lab: Lab, box: str) -> None:
     """As the owner's last key does, by FreeSWITCH's own command."""
     assert lab.box.freeswitch is not None
     await lab.box.freeswitch.api("vm_delete", f"{box}@{REALM}")
+
+
+# last, as it publishes another version
+
+
+@both
+async def test_call_by_way_of_the_cloud_that_controls_calls_is_picked_up(
+    lab: Lab, watcher: Watcher, state: str
+) -> None:
+    await line(lab, state)
+    await lab.publish(call_control="cloud")
+    lamp = await watcher.watch("202")
+    await rings(lab, "201", "202", "202")
+    await lamp.wait(("recipient", "early"))
+    ringing = lab.phones["202"].current()
+    picked = await lab.phones["203"].call(f"{CODES['pickup']}202", 15)
+    await talk(lab, picked, "203", "201")
+    await ringing.wait("closed", 15)
+    await lamp.wait_dark()
+    await lamp.renew(0)

@@ -11,6 +11,7 @@ from appliance.kamailio.pickup import (
     Order,
     address,
     asked_by_lamp,
+    asked_of,
     mark_of,
     taken,
     taken_plan,
@@ -71,7 +72,9 @@ def test_both_meet_at_the_same_place_and_the_call_record_names_who_picked_up() -
     ringing = Plan("extension", "202", (Step(StepKind.CONTACTS, "", ("202",), "extension"),))
     plan = taken_plan(ringing, 0, mark_of(Order(token, "203")))
     assert plan is not None
-    assert address(waiting_step("202", "feature"), "picker#1") == f"pickup-{token}"
+    waits = waiting_step("202", "feature")
+    assert (address(waits, "picker#1"), asked_of(waits)) == (f"pickup-{token}", "202")
+    assert asked_of(plan.steps[1]) is None
     assert address(plan.steps[1], "ringing#1") == f"picked-{token}-202"
     assert plan.steps[1].users[-1] == "203"
     assert [advance(plan, 1, outcome) for outcome in plan.steps[1].after] == [None]
@@ -95,4 +98,4 @@ def test_key_with_a_lamp_names_its_call(replaces: str, named: bool) -> None:
     plan = asked_by_lamp(replaces)
     assert (plan is not None) is named
     if plan is not None:
-        assert plan.steps[0].users == (f"{BY_CALL}abc@host",)
+        assert asked_of(plan.steps[0]) == f"{BY_CALL}abc@host"
