@@ -7,6 +7,7 @@ agent goes on where this one stopped.
 import asyncio
 import signal
 from contextlib import suppress
+from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib import metadata
 from typing import Any
@@ -19,7 +20,7 @@ from agent.centre import Centre
 from agent.change_desk import ChangeDesk
 from agent.change_reports import LOOK_S as CHANGES_S
 from agent.change_reports import ChangeReports
-from agent.clerk import clerk_of
+from agent.clerk import api_of, clerk_of
 from agent.clock_steps import LOOK_S, ClockSteps
 from agent.config import ConfigKeeper
 from agent.config_store import RENDERERS, ConfigStore
@@ -41,6 +42,7 @@ from agent.prompt_store import PromptStore
 from agent.publish import BEAT_S, known_state, publish
 from agent.recording_switch import RecordingSwitch, What
 from agent.records import NewRecord
+from agent.schedules import SchedulesByHand
 from agent.self_test import cases
 from agent.self_test_call import place
 from agent.spool import Spool
@@ -63,6 +65,7 @@ from agent.voicemail_watch import LOOK_ERRORS, VoicemailWatch
 from agent.voicemail_watch import LOOK_S as VOICEMAIL_S
 from appliance.addresses import endpoint
 from appliance.box import Box
+from appliance.freeswitch.by_hand import ByHand
 from appliance.layout import Layout
 from appliance.media.ng import NgClient
 from appliance.media.rtpengine import keys_address
@@ -115,7 +118,8 @@ class Agent:
             hold_down=hold_down,
         )
         self._applications = Applications(box, self._layout, log)
-        self._clerk = clerk_of(box, self._layout, self._rpc, self._classed, log)
+        self._schedules = SchedulesByHand(self._layout, api_of(box, self._layout), self._schedule_set, log)
+        self._clerk = clerk_of(box, self._layout, self._rpc, self._schedules, self._classed, log)
         self._prompts = PromptStore(self._layout, log)
         renderers = (*RENDERERS, self._applications.lay_down)
         store = ConfigStore(self._layout, renderers, tidy=self._prompts.sweep)
@@ -180,6 +184,7 @@ class Agent:
             start("applications", self._keep_application_figures)
         if self._applications.wanted:
             start("voicemail", self._keep_voicemail)
+            start("schedules", self._schedules.run)
             start(
                 "clerk",
                 lambda: self._clerk.run(self._box.freeswitch.address, self._box.freeswitch.clerk_port),
@@ -370,6 +375,9 @@ class Agent:
     def _kamailio_ended(self) -> None:
         self._tell("kamailio_ended", "kamailio", Priority.CDR, {"reason": "hung"})
 
+    def _schedule_set(self, one: ByHand) -> None:
+        self._tell("schedule_set", one.schedule, Priority.CDR, asdict(one))
+
     def _classed(self, call_id: str, retention: str) -> None:
         body = {"call_id": call_id, "class": retention}
         self._tell("recording_class", call_id, Priority.CDR, body)
@@ -379,6 +387,7 @@ class Agent:
         self._changed.set()
         await self._applications.tell()
         self._clerk.use(site.media)
+        self._schedules.use(site.media)
 
     async def _fetch_prompts(self, site: Site) -> None:
         if self._applications.wanted:
@@ -403,7 +412,10 @@ class Agent:
 
     async def _serve_status(self) -> asyncio.Server:
         pages = {"/status": lambda: status_page(self.status()), "/healthz": lambda: ("text/plain", b"ok\n")}
-        actions = {"/change": ChangeDesk(self._config, self._now_s).serve}
+        actions = {
+            "/change": ChangeDesk(self._config, self._now_s).serve,
+            "/schedule": self._schedules.serve,
+        }
         return await LocalHttp(pages, actions).on_unix(self._layout.agent_socket)
 
     async def _serve_metrics(self) -> asyncio.Server:
@@ -442,6 +454,7 @@ class Agent:
                 name: TaskStatus(figures.running, figures.restarts, figures.last_error)
                 for name, figures in self._supervisor.figures.items()
             },
+            schedules=self._schedules.held(),
             disk_free_bytes=self._disk.room.free_bytes,
             disk_bytes=self._disk.room.total_bytes,
             disk_state=self._disk.state.value,

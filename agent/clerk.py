@@ -16,6 +16,7 @@ from agent.kamailio_rpc import KamailioRpc, RpcError, RpcRefused
 from agent.logs import Logger
 from agent.lookup_client import LookupClient
 from agent.recording_switch import RecordingSwitch
+from agent.schedules import SchedulesByHand
 from appliance.box import Box
 from appliance.errors import KyusaiError
 from appliance.freeswitch import names, render
@@ -40,15 +41,26 @@ Api = Callable[..., Awaitable[str]]
 Reachable = Callable[[str], Awaitable[bool]]
 
 
-def clerk_of(
-    box: Box, layout: Layout, rpc: KamailioRpc, tell: Callable[[str, str], None], log: Logger
-) -> "Clerk":
-    """A box's clerk: asks its FreeSWITCH and its Kamailio."""
+def api_of(box: Box, layout: Layout) -> Api:
+    """Commands of the box's FreeSWITCH."""
     settings = box.freeswitch
 
     async def api(name: str, *arguments: str) -> str:
         address = Address(settings.address, settings.esl_port, render.password(layout))
         return await ask(address, name, *arguments)
+
+    return api
+
+
+def clerk_of(
+    box: Box,
+    layout: Layout,
+    rpc: KamailioRpc,
+    schedules: SchedulesByHand,
+    tell: Callable[[str, str], None],
+    log: Logger,
+) -> "Clerk":
+    """A box's clerk: asks its FreeSWITCH and its Kamailio."""
 
     async def reachable(extension: str) -> bool:
         try:
@@ -62,7 +74,7 @@ def clerk_of(
     client = LookupClient(lookup_secrets.folder(layout), lookup_secrets.trusted(layout))
     recordings = RecordingSwitch(NgClient(box.rtp.ng), layout.kamailio_rpc)
     steering = FlowRecording(recordings, layout.capture_tmp_dir)
-    return Clerk(client, steering, api, reachable, tell, log)
+    return Clerk(client, steering, schedules, api_of(box, layout), reachable, tell, log)
 
 
 class Clerk:
@@ -73,6 +85,7 @@ class Clerk:
         self,
         client: LookupClient,
         steering: FlowRecording,
+        schedules: SchedulesByHand,
         api: Api,
         reachable: Reachable,
         tell: Callable[[str, str], None],
@@ -80,6 +93,7 @@ class Clerk:
     ) -> None:
         self._client = client
         self._steering = steering
+        self._schedules = schedules
         self._tell = tell
         self._api = api
         self._reachable = reachable
@@ -127,6 +141,10 @@ class Clerk:
 
     async def _answer(self, call: Mapping[str, str]) -> dict[str, str]:
         what, _, about = call.get(f"variable_{names.QUESTION}", "").partition(":")
+        if what == "by-hand":
+            schedule, _, state = about.partition(":")
+            await self._schedules.from_telephone(schedule, state, call.get("caller-caller-id-number", ""))
+            return {names.ANSWER: "next"}
         if what == "recording":
             return await self._steer(about, call)
         if what == "http":

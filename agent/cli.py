@@ -13,6 +13,7 @@ from agent import (
     config_command,
     flow_command,
     receipt_command,
+    schedule_command,
     spool_command,
     voicemail_command,
 )
@@ -25,6 +26,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False)
 app.add_typer(config_command.app, name="config")
 app.add_typer(change_command.app, name="change")
 app.add_typer(flow_command.app, name="flow")
+app.add_typer(schedule_command.app, name="schedule")
 app.add_typer(call_command.app, name="call")
 app.command(name="calls", help=text("agent.help.calls", LANG))(call_command.calls)
 app.add_typer(spool_command.app, name="spool")

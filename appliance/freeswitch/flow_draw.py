@@ -1,19 +1,28 @@
 """A flow as a picture: lines of text for a terminal, SVG for everywhere else. Pure.
 
-Nodes stand in layers by their distance from the start, so that a caller's way runs from top to bottom; a way back is drawn
-beside them. The same flow always gives the same picture.
+Nodes stand in columns by their distance from the start, so that a caller's way runs from left to right; what leads out of a node
+stands in its box, so that no label meets another. The same flow always gives the same picture.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from html import escape
+from unicodedata import east_asian_width
 
 from appliance.freeswitch.flow import Flow, FlowNode
 
-BOX_WIDTH, BOX_HEIGHT = 190, 58
-GAP_X, GAP_Y = 40, 74
+BOX_WIDTH = 250
+LINE_HEIGHT = 18
+PADDING = 10
+GAP_X, GAP_Y = 90, 26
 MARGIN = 30
-LINE_CHARS = 28
-"""Characters that fit into a box at the font's size."""
+LINE_UNITS = 36
+"""What fits into a box: a Latin letter is one unit wide, a Japanese character two."""
+
+BOLD_UNITS = 30
+"""The same of a node's name, which is wider."""
+
+FONTS = "'Noto Sans JP','Hiragino Sans','Yu Gothic',Meiryo,'Noto Sans CJK JP',sans-serif"
 
 COLOURS = {
     "play": "#e8f0fe",
@@ -51,19 +60,13 @@ def lines(flow: Flow) -> Iterator[str]:
 
 def svg(flow: Flow) -> str:
     """The flow as an SVG document."""
-    layers = _layers(flow)
-    places = {
-        node.id: (MARGIN + column * (BOX_WIDTH + GAP_X), MARGIN + row * (BOX_HEIGHT + GAP_Y))
-        for row, layer in enumerate(layers)
-        for column, node in enumerate(layer)
-    }
-    widest = max((len(layer) for layer in layers), default=1)
-    width = 2 * MARGIN + widest * (BOX_WIDTH + GAP_X) + GAP_X
-    height = 2 * MARGIN + len(layers) * (BOX_HEIGHT + GAP_Y)
-    body = [*_ways(flow, places), *(_box(node, *places[node.id]) for layer in layers for node in layer)]
+    boxes = places(flow)
+    width = max((box.x + BOX_WIDTH for box in boxes.values()), default=0) + MARGIN
+    height = max((box.y + box.height for box in boxes.values()), default=0) + MARGIN
+    body = [*_ways(boxes), *(_drawn(box) for box in boxes.values())]
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
-        f'viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="12">'
+        f'viewBox="0 0 {width} {height}" font-family="{FONTS}" font-size="12">'
     )
     arrow = (
         '<defs><marker id="arrow" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
@@ -73,6 +76,46 @@ def svg(flow: Flow) -> str:
     return "\n".join(
         (head, title, arrow, '<rect width="100%" height="100%" fill="#fff"/>', *body, "</svg>", "")
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A node on the picture. column: its distance from the start. rows: (what leads out, where to), as they stand below
+    each other."""
+
+    node: FlowNode
+    column: int
+    x: int
+    y: int
+    rows: tuple[tuple[str, str], ...]
+
+    @property
+    def height(self) -> int:
+        """Two lines on the node, one for each way out."""
+        return 2 * PADDING + LINE_HEIGHT * (2 + len(self.rows))
+
+    def row_y(self, index: int) -> int:
+        """Middle of a row."""
+        return self.y + PADDING + LINE_HEIGHT * (2 + index) + LINE_HEIGHT // 2
+
+    @property
+    def entry_y(self) -> int:
+        """Where ways come in."""
+        return self.y + PADDING + LINE_HEIGHT // 2
+
+
+def places(flow: Flow) -> dict[str, Box]:
+    """Where each node stands: one column for each distance from the start, in the order in which ways lead there. A way
+    leads into the next column, or back: never across a box."""
+    found: dict[str, Box] = {}
+    for column, layer in enumerate(_layers(flow)):
+        y = MARGIN
+        for node in layer:
+            rows = tuple((_label(node, outcome), target) for outcome, target in node.edges())
+            box = Box(node, column, MARGIN + column * (BOX_WIDTH + GAP_X), y, rows)
+            found[node.id] = box
+            y += box.height + GAP_Y
+    return found
 
 
 def _about(node: FlowNode) -> str:
@@ -92,7 +135,7 @@ def _about(node: FlowNode) -> str:
 def _label(node: FlowNode, outcome: str) -> str:
     """An outcome as people know it: a case by what it matches."""
     if outcome.startswith("case") and node.cases:
-        return f"{node.subject} = {node.cases[int(outcome.removeprefix('case')) - 1].asks}"
+        return f"{node.subject} {node.cases[int(outcome.removeprefix('case')) - 1].asks}"
     return outcome
 
 
@@ -115,37 +158,58 @@ def _ordered(flow: Flow) -> Iterable[FlowNode]:
     return (node for layer in _layers(flow) for node in layer)
 
 
-def _box(node: FlowNode, x: int, y: int) -> str:
-    head = f"{node.id} · {node.kind}"
-    about = _cut(_about(node))
-    return (
-        f'<g><rect x="{x}" y="{y}" width="{BOX_WIDTH}" height="{BOX_HEIGHT}" rx="8" fill="{COLOURS[node.kind]}" '
-        f'stroke="#5f6368"/><text x="{x + 10}" y="{y + 22}" font-weight="bold">{escape(_cut(head))}</text>'
-        f'<text x="{x + 10}" y="{y + 42}" fill="#3c4043">{escape(about)}</text></g>'
+def _drawn(box: Box) -> str:
+    node, x, y = box.node, box.x, box.y
+    lines_of = [
+        _text(x + PADDING, box.entry_y, cut(node.id, BOLD_UNITS), 'font-weight="bold"'),
+        _text(x + PADDING, box.entry_y + LINE_HEIGHT, cut(f"{node.kind}  {_about(node)}"), 'fill="#3c4043"'),
+    ]
+    for index, (label, target) in enumerate(box.rows):
+        sign = "→"
+        room = LINE_UNITS - units(f" {sign} {target}")
+        shown = f"{cut(label, max(4, room))} {sign} {target}"
+        lines_of.append(_text(x + PADDING, box.row_y(index), shown, 'fill="#1a56b0"'))
+    rule_y = y + PADDING + 2 * LINE_HEIGHT
+    rule = f'<path d="M{x} {rule_y}h{BOX_WIDTH}" stroke="#dadce0"/>' if box.rows else ""
+    frame = (
+        f'<rect x="{x}" y="{y}" width="{BOX_WIDTH}" height="{box.height}" rx="8" fill="{COLOURS[node.kind]}" '
+        'stroke="#5f6368"/>'
     )
+    told = escape(f"{node.id} · {node.kind}  {_about(node)}")
+    return f"<g><title>{told}</title>{frame}{rule}{''.join(lines_of)}</g>"
 
 
-def _ways(flow: Flow, places: dict[str, tuple[int, int]]) -> Iterator[str]:
-    for node in flow.nodes:
-        ways = [(outcome, target) for outcome, target in node.edges() if target in places]
-        for index, (outcome, target) in enumerate(ways):
-            begin_x = places[node.id][0] + round(BOX_WIDTH * (index + 1) / (len(ways) + 1))
-            begin_y = places[node.id][1] + BOX_HEIGHT
-            end_x, end_y = places[target][0] + BOX_WIDTH // 2, places[target][1]
-            back = end_y < begin_y
-            if back:
-                end_x, end_y = places[target][0] + BOX_WIDTH, places[target][1] + BOX_HEIGHT // 2
-            bend = GAP_Y // 2
-            path = (
-                f"M{begin_x} {begin_y} C{begin_x} {begin_y + bend} {end_x + bend * 2} {end_y + bend} {end_x} {end_y}"
-                if back
-                else f"M{begin_x} {begin_y} C{begin_x} {begin_y + bend} {end_x} {end_y - bend} {end_x} {end_y}"
-            )
-            yield f'<path d="{path}" fill="none" stroke="#5f6368" marker-end="url(#arrow)"/>'
-            text = escape(_cut(_label(node, outcome)))
-            label_y = begin_y + 14 + 12 * (index % 3)
-            yield f'<text x="{begin_x + 4}" y="{label_y}" fill="#1a73e8">{text}</text>'
+def _text(x: int, middle_y: int, text: str, look: str) -> str:
+    return f'<text x="{x}" y="{middle_y + 4}" {look}>{escape(text)}</text>'
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= LINE_CHARS else text[: LINE_CHARS - 1] + "…"
+def _ways(boxes: Mapping[str, Box]) -> Iterator[str]:
+    """Lines into the next column; a way back is told by its row, with a short arrow."""
+    for box in boxes.values():
+        x = box.x + BOX_WIDTH
+        for index, (_, target) in enumerate(box.rows):
+            y, there = box.row_y(index), boxes.get(target)
+            if there is not None and there.column == box.column + 1:
+                bend = GAP_X // 2
+                path = f"M{x} {y} C{x + bend} {y} {there.x - bend} {there.entry_y} {there.x} {there.entry_y}"
+                yield f'<path d="{path}" fill="none" stroke="#5f6368" marker-end="url(#arrow)"/>'
+            else:
+                back = f"M{x} {y}h14v-6h-10"
+                yield f'<path d="{back}" fill="none" stroke="#9aa0a6" marker-end="url(#arrow)"/>'
+
+
+def units(text: str) -> int:
+    """How wide a text is."""
+    return sum(2 if east_asian_width(one) in "WF" else 1 for one in text)
+
+
+def cut(text: str, most: int = LINE_UNITS) -> str:
+    """As much of a text as fits."""
+    if units(text) <= most:
+        return text
+    shown = ""
+    for one in text:
+        if units(shown + one) >= most:
+            break
+        shown += one
+    return shown + "…"

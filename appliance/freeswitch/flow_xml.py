@@ -175,6 +175,7 @@ def _try(node: FlowNode, number: int) -> str:
 def _schedule(flow: Flow, node: FlowNode, site: Rendering) -> Iterator[Element]:
     yield extension(
         node.id,
+        action("execute_extension", f"{word(node.schedule)} XML {names.BY_HAND}"),
         action("execute_extension", f"{word(node.schedule)} XML {names.SCHEDULES}"),
         action("transfer", f"{node.id}=${{{names.SCHEDULE_STATE}}} XML {names.flow_context(flow.id)}"),
     )

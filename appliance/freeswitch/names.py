@@ -13,6 +13,11 @@ SCHEDULE_STATE = "ky_schedule"
 OVERRIDE = "ky_override_"
 """Global variable of a schedule's manual state; absent: the schedule decides."""
 
+BY_HAND = "by-hand"
+"""Dialplan context with what was set by hand before FreeSWITCH started; leaves its answer in `HAND_STATE`."""
+
+HAND_STATE = "ky_by_hand"
+
 VARIABLE = "kyf_"
 """Before the name of every variable that a flow sets, so that none can be one of FreeSWITCH's own."""
 

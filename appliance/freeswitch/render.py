@@ -4,23 +4,36 @@ The texts are made by `settings_xml` and `site_xml`. The main file holds the eve
 own user alone.
 """
 
+import json
 import os
 import re
 import secrets
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import TZPATH, ZoneInfo, ZoneInfoNotFoundError
 
 from appliance.box import Box
 from appliance.errors import KyusaiError
-from appliance.freeswitch import audio_files, prompt_texts, prompts_used, settings_xml, site_xml, stand_ins
+from appliance.freeswitch import (
+    audio_files,
+    prompt_texts,
+    prompts_used,
+    settings_xml,
+    site_xml,
+    stand_ins,
+    xml,
+)
 from appliance.freeswitch.applications import MediaPlan
+from appliance.freeswitch.by_hand import ByHand, context
 from appliance.layout import Layout
 
 SECRET_MODE = 0o600
 PRIVATE_MODE = 0o640
 PASSWORD_BYTES = 24
 """192 bits: nobody guesses it, and the event socket slows nobody down who tries."""
+
+BY_HAND_JSON = "by-hand.json"
 
 _SAFE_PATH = re.compile(r"/[A-Za-z0-9_./-]*", re.ASCII)
 
@@ -63,6 +76,7 @@ def write(box: Box, layout: Layout) -> tuple[Path, ...]:
         kamailio_port=box.freeswitch.kamailio_port,
         esl_port=box.freeswitch.esl_port,
         clerk_port=box.freeswitch.clerk_port,
+        by_hand=str(_by_hand_xml(layout)),
         rtp_min=box.freeswitch.rtp_min,
         rtp_max=box.freeswitch.rtp_max,
         password=password(layout),
@@ -71,6 +85,8 @@ def write(box: Box, layout: Layout) -> tuple[Path, ...]:
         voicemail=str(layout.freeswitch_dir / "voicemail"),
         rooms=str(layout.rooms_dir),
     )
+    if not _by_hand_xml(layout).exists():
+        write_by_hand(layout, (), "UTC")
     _replace(layout.freeswitch_xml, settings_xml.main_file(told), SECRET_MODE)
     return (layout.freeswitch_xml,)
 
@@ -109,6 +125,31 @@ def write_site(
     for name, text in texts.items():
         _replace(folder / name, text, PRIVATE_MODE)
     return tuple(f"{one.prompt}/{one.language}" for one in used if one.file in waiting)
+
+
+def by_hand(layout: Layout) -> tuple[ByHand, ...]:
+    """Schedules set by hand, as they were last written; none for a file that cannot be read. Blocks on disk."""
+    try:
+        rows = json.loads((layout.freeswitch_dir / BY_HAND_JSON).read_bytes())
+        return tuple(ByHand(**row) for row in rows)
+    except (OSError, ValueError, TypeError):
+        return ()
+
+
+def write_by_hand(layout: Layout, held: tuple[ByHand, ...], time_zone: str) -> None:
+    """Write them durably, for FreeSWITCH and for `by_hand`. Blocks on disk. Raises OSError."""
+    folder = layout.freeswitch_dir
+    _replace(folder / BY_HAND_JSON, json.dumps([asdict(one) for one in held]), PRIVATE_MODE)
+    _replace(_by_hand_xml(layout), xml.text(context(held, time_zone)), PRIVATE_MODE)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _by_hand_xml(layout: Layout) -> Path:
+    return layout.freeswitch_dir / "by-hand.xml"
 
 
 def posix_rule(time_zone: str) -> str:

@@ -52,6 +52,16 @@ def _extensions(schedule: Schedule, time_zone: str, this_year: int) -> list[Elem
         )
         for state in State
     ]
+    before = [
+        _answer(
+            schedule,
+            f"before-{state}",
+            state,
+            here,
+            element("condition", *_set(state), field=f"${{{names.HAND_STATE}}}", expression=f"^{state}$"),
+        )
+        for state in State
+    ]
     years = [
         element("regex", year=year, yday=",".join(str(_day_of_year(day)) for day in days))
         for year in range(this_year, this_year + YEARS_AHEAD)
@@ -64,7 +74,7 @@ def _extensions(schedule: Schedule, time_zone: str, this_year: int) -> list[Elem
         for index, hours in enumerate(schedule.hours, 1)
     ]
     closed = element("condition", *_set(State.CLOSED), field="destination_number", expression="^")
-    return [*by_hand, *on_holiday, *opened, _answer(schedule, "closed", State.CLOSED, here, closed)]
+    return [*by_hand, *before, *on_holiday, *opened, _answer(schedule, "closed", State.CLOSED, here, closed)]
 
 
 def _answer(schedule: Schedule, what: str, state: State, here: Element, when: Element) -> Element:

@@ -27,6 +27,9 @@ JITTER_BUFFER_MS = "60:200:20"
 
 PARKING_LOT = "site"
 
+KEPT_MAX_S = 30
+"""A call that sets a schedule ends by then, whoever hangs."""
+
 TRIES = 3
 CODE_WAIT_MS = 8_000
 """For a code that a caller has to look up."""
@@ -195,12 +198,15 @@ def _directory(plan: MediaPlan, one: Application, prompts: Prompts) -> tuple[Ele
 
 
 def _by_hand(plan: MediaPlan, one: Application, prompts: Prompts) -> tuple[Element, ...]:
-    """Holds until it is changed, or FreeSWITCH starts anew."""
+    """Holds at once; the clerk keeps it on disk. Without the agent it is found in the variable when that is back."""
     name = names.override(word(one.schedule))
     value, said = _STATES[one.kind]
     return (
         *_opened(one, prompts),
         action("set_global", f"{name}={value}"),
+        action("set", f"{names.QUESTION}=by-hand:{word(one.schedule)}:{value}"),
+        action("sched_hangup", f"+{KEPT_MAX_S} alloted_timeout"),
+        action("socket", f"${{{names.CLERK}}} async full"),
         action("playback", word(prompts[said, one.language])),
         *flow_xml.goodbye(),
     )

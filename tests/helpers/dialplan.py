@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from appliance.freeswitch import names
+
 STEPS_MAX = 500
 
 
@@ -45,6 +47,8 @@ class Line:
         return None
 
     def _hunt(self, destination: str, context: str) -> Iterator[tuple[str, str]]:
+        if context == names.BY_HAND and context not in self.contexts:  # a file of its own
+            return
         for extension in self.contexts[context].iter("extension"):
             actions: list[tuple[str, str]] = []
             for condition in extension.iter("condition"):

@@ -54,9 +54,9 @@ class Clerk:
                 (subject, getattr(figures, subject.removeprefix("queue_"))) for subject in names.QUEUE_FIGURES
             )
             return {names.QUEUE_FIGURES[subject]: str(value) for subject, value in told} if figures else {}
-        self._asked += 1
         if figures and not figures.agents:
             return {names.ANSWER: "nobody"}
+        self._asked += 1
         return {names.ANSWER: "ring", names.AGENT: "201"} if self._asked % 2 else {names.ANSWER: "timeout"}
 
 
