@@ -26,6 +26,9 @@ CALLS_MAX = 20_000
 ROWS_MAX = 200
 """Rows kept of one call; a call that is set up makes a few, one that is transferred and held all day some dozens."""
 
+NAME_MAX = 256
+"""Characters of a Call-ID or tag that are told. Longer ones make no lamp wrong; such a call cannot be picked up by its lamp."""
+
 PARKING = "parking"
 """Kind of application (`freeswitch.applications.Kind`), as the journal's steps name it."""
 
@@ -245,7 +248,7 @@ def _nothing(reading: _Reading, steps: Steps, data: dict[str, Any]) -> None:
 
 
 def _start(reading: _Reading, steps: Steps, data: dict[str, Any]) -> None:
-    reading.call_id, reading.tag = str(data["call_id"]), str(data["from_tag"])
+    reading.call_id, reading.tag = (_CONTROL.sub("", str(data[name]))[:NAME_MAX] for name in _NAMED_BY)
     reading.caller = str(data["origin_id"]) if data["origin"] == Origin.PHONE else ""
     reading.number = str(data["number"])
     reading.is_group = data["kind"] == NumberKind.GROUP
@@ -271,6 +274,10 @@ def _answer(reading: _Reading, steps: Steps, data: dict[str, Any]) -> None:
         reading.place = str(step["users"][0])
     reading.elsewhere = step.get("kind") in (StepKind.CLOUD, StepKind.GATEWAY)
 
+
+_NAMED_BY = ("call_id", "from_tag")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+"""What no XML document may hold."""
 
 _READ = {"start": _start, "step": _step, "step_end": _step_end, "answer": _answer}
 

@@ -119,8 +119,8 @@ class Subscribing:
         transport, place = ksr.pv("$proto"), f"{ksr.pv('$Ri')}:{ksr.pv('$Rp')}"
         sock = "" if transport in ("ws", "wss") else f"{transport}:{place}"
         by = "" if transport == "udp" else f";transport={transport}"
-        route = ", ".join(ksr.headers("Record-Route"))
-        return Subscription(
+        route = " ".join(", ".join(ksr.headers("Record-Route")).split())
+        asked = Subscription(
             call_id=ksr.pv("$ci"),
             remote_tag=ksr.pv("$ft"),
             local_tag=tag,
@@ -135,8 +135,10 @@ class Subscribing:
             remote=ksr.pv("$fu") or f"sip:{user}@{domain}",
             local=ksr.pv("$tu") or f"sip:{number}@{domain}",
             expires_s=self._now_s() + expires_s,
-            route=route[: subscriptions.TEXT_MAX],
+            route=route,
         )
+        subscriptions.check_size(asked)
+        return asked
 
     def _grant(self, asked: Subscription, expires_s: int) -> None:
         """200, unless it is a retransmission. What another worker has to know of it stands there before the telephone hears."""

@@ -136,6 +136,12 @@ def check_accept(headers: list[str], event: str) -> None:
         raise Refused(406, "Not Acceptable", f"Accept: {CONTENT_TYPES[event]}\r\n")
 
 
+def check_size(one: Subscription) -> None:
+    """Raises `Refused` for a telephone whose names and addresses are longer than anybody's are."""
+    if any(isinstance(value, str) and len(value) > TEXT_MAX for value in asdict(one).values()):
+        raise Refused(400, "Too Long")
+
+
 def contact_of(header: str) -> str:
     """URI of a Contact header. Raises `Refused` where there is none that a request could be sent to."""
     found = _CONTACT.search(header) or _BARE.fullmatch(header.partition(";")[0].strip())

@@ -1,11 +1,14 @@
 """What a SUBSCRIBE may ask for, and what the NOTIFY says that answers it."""
 
+from dataclasses import replace
+
 import pytest
 
 from appliance.kamailio.subscriptions import (
     Refused,
     Subscription,
     check_accept,
+    check_size,
     contact_of,
     event_of,
     granted_s,
@@ -88,6 +91,12 @@ def test_contact_is_read(header: str, uri: str) -> None:
 def test_contact_that_is_none_is_refused(header: str) -> None:
     with pytest.raises(Refused):
         contact_of(header)
+
+
+def test_telephone_with_endless_names_is_refused() -> None:
+    check_size(ONE)
+    with pytest.raises(Refused):
+        check_size(replace(ONE, route="x" * 600))
 
 
 def test_notify_belongs_to_the_dialog_of_its_subscription() -> None:
