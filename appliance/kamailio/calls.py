@@ -420,10 +420,6 @@ class Calls:
         if self._gives_way(plan, step, outcome):
             self._walk(plan, index)
             return
-        if outcome is Outcome.BUSY and step.kind is StepKind.CONTACTS and len(step.users) == 1:
-            origin, _, own = ksr.get("origin").partition(" ")
-            if origin == Origin.PHONE:
-                ksr.keep(callback.WANTED, own, step.users[0])
         later = advance(plan, index, outcome)
         if later is not None:
             ksr.drop_replies()
