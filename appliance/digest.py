@@ -16,3 +16,9 @@ def digest_ha1(username: str, realm: str, password: str) -> tuple[str, str]:
     """
     a1 = f"{username}:{realm}:{password}".encode()
     return hashlib.md5(a1, usedforsecurity=False).hexdigest(), hashlib.sha256(a1).hexdigest()
+
+
+def pin_sha256(number: str, domain: str, pin: str) -> str:
+    """SHA-256 of "number:domain:PIN", lower-case hexadecimal: what a site document holds of the PIN for logging in at other
+    telephones. A PIN has few digits; whoever has the document can find it."""
+    return hashlib.sha256(f"{number}:{domain}:{pin}".encode()).hexdigest()

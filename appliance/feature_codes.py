@@ -14,7 +14,7 @@ from enum import StrEnum
 
 
 class Takes(StrEnum):
-    """What is dialled behind a code. LOGIN: extension, star, PIN; the code alone asks for both. NUMBER: any number that can be
+    """What is dialled behind a code. LOGIN: extension, star, PIN. NUMBER: any number that can be
     dialled. PLACE: a place where calls are parked."""
 
     NOTHING = "nothing"
@@ -62,8 +62,8 @@ FEATURES: tuple[Feature, ...] = (
     Feature("anonymous_rejection_on", "*77", ready=True),
     Feature("anonymous_rejection_off", "*76", ready=True),
     # free addressing
-    Feature("hot_desk_in", "*11", Takes.LOGIN),
-    Feature("hot_desk_out", "*12"),
+    Feature("hot_desk_in", "*11", Takes.LOGIN, ready=True),
+    Feature("hot_desk_out", "*12", ready=True),
     # the site
     Feature("schedule_open", "*61"),
     Feature("schedule_closed", "*62"),

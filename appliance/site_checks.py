@@ -10,7 +10,7 @@ from itertools import chain
 
 from appliance import site_features
 from appliance.addresses import sip_address
-from appliance.digest import digest_ha1
+from appliance.digest import digest_ha1, pin_sha256
 from appliance.kamailio.view import Peer, Policy
 from appliance.model import CallControl, NumberKind, UpstreamAuth
 from appliance.problems import Problems, shown
@@ -36,6 +36,7 @@ def check(site: Site, problems: Problems) -> None:
     _numbers(site, problems)
     _public_numbers(site, problems)
     _credentials(site, problems)
+    _pins(site, problems)
     _groups(site, problems)
     _peers(site.policy, problems)
     _emergency(site, problems)
@@ -124,6 +125,19 @@ def _credentials(site: Site, problems: Problems) -> None:
         ):
             field = "ha1_md5" if one.ha1_md5 else "ha1_sha256"
             problems.add(f"{path}.{field}", "site.password_weak", value=one.number)
+
+
+WEAK_PINS = ("0000", "1111", "1234", "4321", "9999", "12345", "123456", "000000", "111111")
+"""Tried first by everybody, beside the extension's own number."""
+
+
+def _pins(site: Site, problems: Problems) -> None:
+    for index, one in enumerate(site.extensions):
+        if one.pin_sha256 and any(
+            pin_sha256(one.number, site.policy.domain, pin) == one.pin_sha256
+            for pin in (*WEAK_PINS, one.number)
+        ):
+            problems.add(f"$.extensions[{index}].pin_sha256", "site.pin_weak", value=one.number)
 
 
 def _groups(site: Site, problems: Problems) -> None:

@@ -116,6 +116,7 @@ def read(root: Table) -> Site:
     media = directory_names.with_people(media, listed)
     policy = replace(
         policy,
+        time_zone=time_zone or "UTC",
         applications=site_media.answered(media),
         application_calls=site_media.called(media),
         mailboxes=tuple(box.number for box in media.mailboxes),
@@ -181,12 +182,18 @@ def _minute(text: str, reported: int) -> int:
     return int(hours) * 60 + int(minutes) if minutes else reported
 
 
+def _minute_of_day(text: str) -> int:
+    """Midnight is the day's begin, whichever way it is written; -1 for no time."""
+    return _minute(text, 0) % (24 * 60) if text else -1
+
+
 def _policy(root: Table, own: Table, site_id: str, version: int) -> Policy:
     numbering = root.table("numbering")
     emergency = root.table("emergency")
     limits = root.table("limits", required=False)
     link = root.table("link", required=False)
     block = root.table("block", required=False)
+    desks = root.table("hot_desk", required=False)
     domain = own.text("domain", most=253, form=words.DOMAIN)
     policy = Policy(
         site_id=site_id,
@@ -216,9 +223,12 @@ def _policy(root: Table, own: Table, site_id: str, version: int) -> Policy:
         reject_anonymous=block.flag("anonymous", False),
         block_action=block.choice("action", "reject", ACTIONS),
         emergency_callback_s=block.integer("emergency_callback_s", 3_600, low=600, high=86_400),
+        hot_desk_ends=_minute_of_day(desks.text("log_out_at", "", form=words.TIME_OF_DAY)),
+        hot_desk_tries=desks.integer("tries", 5, low=3, high=20),
+        hot_desk_lock_s=desks.integer("lock_s", 900, low=60, high=86_400),
         lan_networks=root.texts("lan_networks", (), count_most=NETWORKS_MAX, form=words.NETWORK),
     )
-    for table in (numbering, emergency, limits, link, block):
+    for table in (numbering, emergency, limits, link, block, desks):
         table.finish()
     return policy
 
@@ -239,6 +249,7 @@ def _extension(table: Table, listed: list[Person]) -> tuple[Extension, Credentia
         reject_anonymous=table.flag("reject_anonymous", False),
         blocked=table.texts("blocked", (), count_most=BLOCKS_MAX, form=words.BLOCK),
         block_action=table.choice("block_action", "site", ("site", *ACTIONS)),
+        pin_sha256=table.hexadecimal("pin_sha256", SHA256_DIGITS),
         record=table.choice("record", "none", ("all", "outside", "none")),
         max_calls=table.integer("max_calls", 4, low=1, high=EXTENSION_CALLS_MAX),
         screening=table.choice("screening", screening.OFF, screening.WAYS),

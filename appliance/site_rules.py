@@ -36,6 +36,10 @@ SITE_TEMPLATES: dict[str, tuple[str, str]] = {
         "the password of extension {value} is one of those that scanners try first",
         "Give the phone a random password of 12 characters or more, and make both digests from it.",
     ),
+    "site.pin_weak": (
+        "the PIN of extension {value} is one of those that are tried first",
+        "Give another PIN of 4 to 10 digits.",
+    ),
     "site.emergency_required": (
         "{value} is missing; country {country} requires {required}",
         "Add the number.",

@@ -115,6 +115,30 @@ _TEXTS: dict[str, dict[str, str]] = {
         "en": "There is no such number.",
         "ja": "該当する番号がありません。",
     },
+    "hot_desk_how": {
+        "en": "Please dial the code, star, your extension, star, and your pin.",
+        "ja": "特番、スター、内線番号、スター、暗証番号の順に押してください。",
+    },
+    "hot_desk_in": {
+        "en": "You are logged in. This telephone is now yours.",
+        "ja": "ログインしました。",
+    },
+    "hot_desk_out": {
+        "en": "You are logged out.",
+        "ja": "ログアウトしました。",
+    },
+    "hot_desk_wrong": {
+        "en": "The extension or the pin is not right.",
+        "ja": "内線番号か暗証番号が違います。",
+    },
+    "hot_desk_locked": {
+        "en": "There were too many wrong attempts. Please try again later.",
+        "ja": "入力回数の上限を超えました。時間をおいてお試しください。",
+    },
+    "hot_desk_nobody": {
+        "en": "Nobody is logged in at this telephone.",
+        "ja": "この電話機には、だれもログインしていません。",
+    },
     "forward_set": {
         "en": "Your calls are now forwarded.",
         "ja": "転送を設定しました。",

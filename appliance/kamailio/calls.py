@@ -20,6 +20,7 @@ from appliance.kamailio.call_key import call_key
 from appliance.kamailio.causes import Cause
 from appliance.kamailio.channels import EMERGENCY_KEY, Channels
 from appliance.kamailio.compact_json import write
+from appliance.kamailio.desks import Desks
 from appliance.kamailio.hangup import hang_up
 from appliance.kamailio.here import Here, peer_of, transport_of, with_user
 from appliance.kamailio.kept import TABLE as KEPT
@@ -77,6 +78,7 @@ class Parts:
     channels: Channels
     media: MediaPath
     kept: Kept
+    desks: Desks
 
 
 class Calls:
@@ -86,8 +88,8 @@ class Calls:
         self._parts = parts
         self._ksr = parts.ksr
         self._answering = Answering(parts.ksr, parts.journal, parts.here)
-        self._orders = Orders(parts.ksr, parts.view, parts.kept, parts.journal)
-        self._plain = PlainCalls(parts.ksr, parts.view, parts.media)
+        self._orders = Orders(parts.ksr, parts.view, parts.kept, parts.desks, parts.journal)
+        self._plain = PlainCalls(parts.ksr, parts.view, parts.media, parts.desks)
 
     # request stage
 
@@ -234,7 +236,7 @@ class Calls:
     def _targets(self, step: Step) -> list[Target]:
         policy = self._parts.view.policy
         if step.kind is StepKind.CONTACTS:
-            found = [target for user in step.users for target in self._ksr.contacts(user, policy.domain)]
+            found = [target for user in step.users for target in self._telephones(user, policy.domain)]
             return found[: ksr_call.CONTACTS_MAX]
         if step.kind is StepKind.MEDIA:
             return self._media_targets(step)
@@ -243,6 +245,13 @@ class Calls:
             return []
         sock = self._parts.here.sock(peer.network, transport_of(peer.uri))
         return [Target(with_user(peer.uri, step.users[0]), step.users[0], sock=sock)]
+
+    def _telephones(self, user: str, domain: str) -> list[Target]:
+        """Where an extension rings: at the telephone that its owner is logged in at, or at its own."""
+        phone = self._parts.desks.phone_of(user)
+        if not phone:
+            return self._ksr.contacts(user, domain)
+        return [target._replace(user=user) for target in self._ksr.contacts(phone, domain)]
 
     def _media_targets(self, step: Step) -> list[Target]:
         """FreeSWITCH, where the box has one."""

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
+from appliance.kamailio.login import masked
 from appliance.kamailio.numbering import INCOMPLETE, JAPAN, UNKNOWN, Number, read
 from appliance.kamailio.view import Policy, View
 from appliance.model import NumberKind
@@ -167,7 +168,7 @@ def _internal(digits: str, view: View) -> Number | None:
 def _feature(digits: str, policy: Policy) -> Number | None:
     """A feature code. Only what telephones of the site dial, or the site document names, is read as one."""
     if digits.startswith("*") and policy.feature(digits) is not None:
-        return Number(NumberKind.FEATURE, dialled=digits, extension=digits)
+        return Number(NumberKind.FEATURE, dialled=digits, extension=masked(digits, policy))
     return None
 
 

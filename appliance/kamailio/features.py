@@ -6,7 +6,7 @@ Most features are FreeSWITCH's: it is called by the feature's id. What Kamailio 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from appliance.kamailio import presentation
+from appliance.kamailio import login, presentation
 from appliance.kamailio import reasons as no
 from appliance.kamailio.actions import HERE, Outcome, Step, StepKind
 from appliance.kamailio.blocking import BLOCKS_MAX
@@ -14,6 +14,7 @@ from appliance.kamailio.call import Call
 from appliance.kamailio.dialplan import Number, clean, read_dialled
 from appliance.kamailio.pickup import waiting_step
 from appliance.kamailio.reasons import Reason, Refusal
+from appliance.kamailio.request import Origin
 from appliance.kamailio.route import EVERY, Route, one, then
 from appliance.kamailio.trunks import refusal_of
 from appliance.kamailio.view import FEATURE_USER, Extension
@@ -28,9 +29,20 @@ MEDIA_ANSWER_S = 10
 SAY = "say-"
 """Before a prompt's id: FreeSWITCH speaks it and hangs up."""
 
+HOT_DESK_IN, HOT_DESK_OUT = "hot_desk_in", "hot_desk_out"
+HOT_DESK_WRONG, HOT_DESK_LOCKED = "hot_desk_wrong", "hot_desk_locked"
+"""What is set, and what the centre hears of: a log-in, a log-out, a wrong PIN, and the one that locks."""
+
+PHONE_TRIES = 3
+"""A telephone locks after so many times the wrong PINs that lock a person."""
+
+LOCAL = frozenset({HOT_DESK_IN, HOT_DESK_OUT})
+"""Features that no cloud is asked about: what is dialled holds a PIN."""
+
 SAID = frozenset(
     """
     no_such_number not_allowed caller_blocked caller_anonymous anonymous_on anonymous_off block_set block_cleared no_last_caller
+    hot_desk_how hot_desk_in hot_desk_out hot_desk_wrong hot_desk_locked hot_desk_nobody
     forward_set forward_cleared do_not_disturb_on do_not_disturb_off
     """.split()  # noqa: SIM905 - a table
 )
@@ -127,6 +139,43 @@ def _led_on(call: Call, number: Number) -> set[str]:
     return found
 
 
+def _log_in(call: Call, argument: str) -> Route:
+    """The telephone becomes that of who knows the PIN. After too many wrong ones nobody is let in for a while, neither for
+    that person nor at that telephone, and a wrong extension sounds like a wrong PIN."""
+    phone = call.facts.device or call.facts.origin_id
+    if call.caller is None or call.facts.origin is not Origin.PHONE:
+        return said(call, "not_allowed", no.FEATURE_OF_NOBODY)
+    given = login.read(argument)
+    if given is None:
+        return said(call, "hot_desk_how", no.INCOMPLETE_NUMBER)
+    number, pin = given
+    policy, view = call.policy, call.view
+    # A telephone is many people's: it locks later than a person.
+    if (
+        view.tries(number) >= policy.hot_desk_tries
+        or view.tries(f"phone:{phone}") >= policy.hot_desk_tries * PHONE_TRIES
+    ):
+        return said(call, "hot_desk_locked", no.LOCKED)
+    if not login.is_right(view.document_extension(number), pin, policy):
+        return _then_said(call, HOT_DESK_WRONG, (number, phone), "hot_desk_wrong", no.WRONG_PIN)
+    done = Refusal(480, "logged_in")
+    return _then_said(call, HOT_DESK_IN, (number, phone), "hot_desk_in", done)
+
+
+def _log_out(call: Call, argument: str) -> Route:
+    """The telephone is its own again."""
+    phone = call.facts.device
+    if not phone:
+        return said(call, "hot_desk_nobody", no.NOBODY_LOGGED_IN)
+    done = Refusal(480, "logged_out")
+    return _then_said(call, HOT_DESK_OUT, (call.facts.origin_id, phone), "hot_desk_out", done)
+
+
+def _then_said(call: Call, what: str, users: tuple[str, str], prompt: str, refusal: Refusal) -> Route:
+    step = Step(StepKind.SET, what, users, call.reason(Reason.FEATURE))
+    return then(one(step), said(call, prompt, refusal), _DONE).ending(refusal, EVERY)
+
+
 def _block_last(call: Call, argument: str) -> Route:
     """Whoever called last is not wanted any more. Emergency services cannot be blocked."""
     own = call.caller
@@ -190,6 +239,8 @@ _ROUTES: Mapping[str, Callable[[Call, str], Route]] = {
     "forward_no_answer_clear": _setting("forward_no_answer", "", "forward_cleared"),
     "do_not_disturb_on": _setting("do_not_disturb", "1", "do_not_disturb_on"),
     "do_not_disturb_off": _setting("do_not_disturb", "0", "do_not_disturb_off"),
+    "hot_desk_in": _log_in,
+    "hot_desk_out": _log_out,
     "block_last_caller": _block_last,
     "unblock_last_caller": _unblock_last,
     "anonymous_rejection_on": _setting("reject_anonymous", "1", "anonymous_on"),

@@ -30,15 +30,17 @@ import json
 import os
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from appliance.kamailio import bindings, facts, journal, self_test
+from appliance.kamailio import bindings, facts, journal, login, self_test
+from appliance.kamailio.dialplan import is_emergency
 from appliance.kamailio.digest import SECRET_BYTES
 from appliance.kamailio.flood import Source, is_dropped
 from appliance.kamailio.ksr import Ksr
 from appliance.kamailio.registrar import ALLOW
-from appliance.kamailio.request import Origin
+from appliance.kamailio.request import CallFacts, Origin
 from appliance.kamailio.routing import decide
 from appliance.kamailio.snapshot_view import SnapshotError
 from appliance.kamailio.sources import Known
@@ -214,7 +216,25 @@ class Handler:
             origin, origin_id = Origin.PHONE, number
         worker.kept.refresh()
         given = facts.call_facts(origin, origin_id, self._ksr.pv, self._ksr.headers)
+        if origin is Origin.PHONE:
+            given = self._seated(given)
+        shown = login.masked(given.dialled, worker.view.policy)
+        if shown != given.dialled:
+            return worker.calls.begin(replace(given, dialled=shown), decide(given, worker.view))
         return worker.calls.begin(given, worker.memory.decide(given, worker.view))
+
+    def _seated(self, given: CallFacts) -> CallFacts:
+        """The call of a telephone at which somebody is logged in is that person's; one for help stays the telephone's, whose
+        place it is."""
+        worker = self.worker
+        person = worker.desks.person_at(given.origin_id)
+        if (
+            not person
+            or worker.view.extension(person) is None
+            or is_emergency(given.dialled, worker.view.policy)
+        ):
+            return given
+        return replace(given, origin_id=person, caller=person, device=given.origin_id)
 
     def _is_self_test(self) -> bool:
         """Only a sender on this machine has an address of the box."""

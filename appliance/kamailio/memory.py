@@ -90,6 +90,14 @@ class Witness:
         """Of the moment."""
         return bool(self._ask("in_call", extension))
 
+    def person_at(self, phone: str) -> str:
+        """Of the moment."""
+        return str(self._ask("person_at", phone))
+
+    def tries(self, key: str) -> int:
+        """Of the moment."""
+        return int(self._ask("tries", key))
+
     def last_caller(self, extension: str) -> str:
         """Of the moment."""
         return str(self._ask("last_caller", extension))

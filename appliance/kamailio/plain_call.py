@@ -13,6 +13,7 @@ from appliance.kamailio.actions import CallerId, Plan
 from appliance.kamailio.call_events import of_message, of_start, of_step
 from appliance.kamailio.call_key import call_key
 from appliance.kamailio.compact_json import write
+from appliance.kamailio.desks import Desks
 from appliance.kamailio.ksr_call import KsrCall, Plain, Target
 from appliance.kamailio.media import MediaPath, Talk
 from appliance.kamailio.outcome import limits_of
@@ -54,10 +55,11 @@ class Found(NamedTuple):
 class PlainCalls:
     """What Python has to do with plain calls. `look` first, which changes nothing, then `hand_over`."""
 
-    def __init__(self, ksr: KsrCall, view: View, media: MediaPath) -> None:
+    def __init__(self, ksr: KsrCall, view: View, media: MediaPath, desks: Desks) -> None:
         self._ksr = ksr
         self._view = view
         self._media = media
+        self._desks = desks
         self._made: dict[int, Made] = {}
 
     def look(self, facts: CallFacts, plan: Plan) -> Found | None:
@@ -67,7 +69,9 @@ class PlainCalls:
             return None
         if len(ksr.pv("$ci")) + len(ksr.pv("$ft")) > NAMES_MAX_CHARACTERS:
             return None
-        targets = ksr.contacts(plan.steps[0].users[0], self._view.policy.domain)[: ksr_call.CONTACTS_MAX]
+        user = plan.steps[0].users[0]
+        phone = self._desks.phone_of(user) or user
+        targets = ksr.contacts(phone, self._view.policy.domain)[: ksr_call.CONTACTS_MAX]
         talk = self._media.direct(facts, targets) if targets else None
         return None if talk is None else Found(targets, talk)
 

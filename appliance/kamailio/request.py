@@ -20,6 +20,7 @@ class CallFacts:
 
     origin_id: extension number of the authenticated phone, or id of the upstream or gateway; "" for a stranger.
     dialled: user part of the Request-URI as sent. caller: user part of From (or P-Asserted-Identity of a trusted peer).
+    device: PHONE: the telephone, where somebody else is logged in there (`origin_id` is that person); "" for its own.
     anonymous: the caller asked for privacy (Privacy: id, or From anonymous@).
     forwards: numbers that this call was already forwarded by, oldest first (guards against loops).
     behalf: MEDIA: extension whose rights hold, because its owner has proved to FreeSWITCH who he is; "" for nobody's.
@@ -34,3 +35,4 @@ class CallFacts:
     forwards: tuple[str, ...] = ()
     behalf: str = ""
     bare: bool = False
+    device: str = ""

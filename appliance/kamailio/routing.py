@@ -21,6 +21,7 @@ from appliance.kamailio.call import MAX_FORWARDS, Call, begin
 from appliance.kamailio.destinations import route_to, turned_away
 from appliance.kamailio.dialplan import INTERNAL, Number, clean, read_dialled, read_inbound
 from appliance.kamailio.emergency import emergency
+from appliance.kamailio.features import LOCAL
 from appliance.kamailio.reasons import Reason
 from appliance.kamailio.request import CallFacts, Origin
 from appliance.kamailio.route import UNREACHABLE, Route, close, refused, then
@@ -83,7 +84,13 @@ def _by_origin(call: Call, number: Number) -> Route:
 def _from_phone(call: Call, number: Number) -> Route:
     if not number.dialled:
         return refused(no.INCOMPLETE_NUMBER)
-    return _around(call, number, route_to(call, number))
+    own = route_to(call, number)
+    return own if _is_local(call, number) else _around(call, number, own)
+
+
+def _is_local(call: Call, number: Number) -> bool:
+    dialled = call.policy.feature(number.dialled) if number.kind is NumberKind.FEATURE else None
+    return dialled is not None and dialled[0] in LOCAL
 
 
 def _from_upstream(call: Call, number: Number) -> Route:

@@ -32,6 +32,8 @@ class Live(Protocol):
     def in_call(self, extension: str) -> bool: ...
     def idle_since_ms(self, extension: str) -> int: ...
     def last_caller(self, extension: str) -> str: ...
+    def person_at(self, phone: str) -> str: ...
+    def tries(self, key: str, lock_s: int) -> int: ...
     def emergency_within(self, seconds: int) -> bool: ...
 
 
@@ -197,3 +199,11 @@ class SnapshotView:
     def emergency_within(self, seconds: int) -> bool:
         """Whether somebody made an emergency call within so many seconds."""
         return self._live.emergency_within(seconds)
+
+    def person_at(self, phone: str) -> str:
+        """Who is logged in at a telephone."""
+        return self._live.person_at(phone)
+
+    def tries(self, key: str) -> int:
+        """Wrong PINs."""
+        return self._live.tries(key, self.policy.hot_desk_lock_s)

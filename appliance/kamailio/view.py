@@ -15,6 +15,7 @@ class Extension:
     """A telephone number inside the site. public_number: E.164 or "". allow: `NumberKind` values it may call outside.
     max_calls: calls at once with the outside. record: "all", "outside" or "none". blocked: callers not wanted (`blocking`);
     blocked_too: those blocked at the telephone, with spaces between. block_action: what becomes of them.
+    pin_sha256: of the PIN for logging in at other telephones, "" for none.
     no_answer_s: before forward_no_answer. screening: see `screening`.
     pickup_group: extensions with the same one may pick up each other's calls; "" is none."""
 
@@ -31,6 +32,7 @@ class Extension:
     blocked: tuple[str, ...] = ()
     blocked_too: str = ""
     block_action: str = "site"
+    pin_sha256: str = ""
     record: str = "none"
     max_calls: int = 4
     screening: str = "off"
@@ -97,7 +99,9 @@ class Policy:
     spoken_refusals: FreeSWITCH says why a call is refused, before the reply.
     pickup: who may pick calls up: "group" (those of one pickup group), "site" (everybody) or "off".
     follows_members: some group asks who is in a call. blocked, reject_anonymous, block_action: as of extensions, for callers
-    from outside. emergency_callback_s: after an emergency call nobody from outside is blocked for so long."""
+    from outside. emergency_callback_s: after an emergency call nobody from outside is blocked for so long.
+    hot_desk_ends: minute of the day at which people are logged out, -1 for never; hot_desk_tries: wrong PINs that lock for
+    hot_desk_lock_s."""
 
     site_id: str
     version: int
@@ -130,6 +134,10 @@ class Policy:
     reject_anonymous: bool = False
     block_action: str = "reject"
     emergency_callback_s: int = 3_600
+    time_zone: str = "UTC"
+    hot_desk_ends: int = -1
+    hot_desk_tries: int = 5
+    hot_desk_lock_s: int = 900
 
     def application(self, number: str) -> Application | None:
         """The application of that number. There are a few dozen at most, so they are gone through. A code and the number of
@@ -187,6 +195,14 @@ class View(Protocol):
     def outside_calls_of(self, extension: str) -> int: ...
     def outside_calls(self) -> int: ...
     def in_call(self, extension: str) -> bool: ...
+    def person_at(self, phone: str) -> str:
+        """Extension of who is logged in at a telephone, or ""."""
+        ...
+
+    def tries(self, key: str) -> int:
+        """Wrong PINs of an extension, or of a telephone ("phone:" and its number)."""
+        ...
+
     def last_caller(self, extension: str) -> str:
         """Who called the extension last; "anonymous" for one without a number, "" for nobody."""
         ...

@@ -13,6 +13,7 @@ from typing import Any
 from appliance.kamailio import bindings, journal, kept, recording_order
 from appliance.kamailio.calls import Calls, Parts
 from appliance.kamailio.channels import Channels, idle_key
+from appliance.kamailio.desks import Desks
 from appliance.kamailio.dialogs import Dialogs
 from appliance.kamailio.digest import Verdict
 from appliance.kamailio.here import Here, host_of
@@ -61,13 +62,22 @@ def now_s() -> int:
 class Live(Channels):
     """`Channels` and who is registered: the changing half of a view."""
 
-    def __init__(self, ksr: Ksr, call: KsrCall) -> None:
+    def __init__(self, ksr: Ksr, call: KsrCall, desks: Desks) -> None:
         super().__init__(call)
         self._own = ksr
+        self._desks = desks
 
     def registered(self, number: str) -> bool:
         """Whether an extension has a contact."""
-        return self._own.registered(bindings.aor_of(number))
+        return self._own.registered(bindings.aor_of(self._desks.phone_of(number) or number))
+
+    def person_at(self, phone: str) -> str:
+        """Who is logged in at a telephone."""
+        return self._desks.person_at(phone)
+
+    def tries(self, key: str, lock_s: int) -> int:
+        """Wrong PINs."""
+        return self._desks.tries(key, lock_s)
 
 
 class Worker:
@@ -80,12 +90,13 @@ class Worker:
         self.here = Here(**settings["here"])
         self.journal = journal.Journal(self.ksr, self._clock)
         call = KsrCall(raw)
-        live = Live(self.ksr, call)
         self.kept = kept.Kept(call)
+        self.desks = Desks(call, self.kept, now_s)
+        live = Live(self.ksr, call, self.desks)
         self.view = SnapshotView(settings["snapshot"], live, settings=self.kept)
         self.memory = Memory()
         self.parts = Parts(
-            call, self.view, self.here, self.journal, live, MediaPath(call, self.view), self.kept
+            call, self.view, self.here, self.journal, live, MediaPath(call, self.view), self.kept, self.desks
         )
         self._key = key
         self._peers: frozenset[str] = frozenset()

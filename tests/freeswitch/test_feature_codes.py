@@ -12,16 +12,18 @@ import pytest
 import pytest_asyncio
 
 from appliance import site
+from appliance.digest import pin_sha256
 from appliance.feature_codes import FEATURES
 from tests.lab.lab import Lab, Parts
 from tests.lab.phone import PhoneCall
 from tests.lab.processes import wait_until
-from tests.lab.site_document import REALM
+from tests.lab.site_document import REALM, extension
 from tests.lab.worker import OrderRefused
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module")]
 
 PIN = "40718"
+DESK_PIN = "58203"
 
 Row = Callable[[Lab], Awaitable[None]]
 ROWS: dict[str, Row] = {}
@@ -49,7 +51,12 @@ async def lab() -> AsyncIterator[Lab]:
         "pickup": "site",
         "groups": [{"number": "690", "name": "Front", "strategy": "all", "members": ["202", "203"]}],
     }
-    async with Lab(parts, document) as lab:
+    lab = Lab(parts, document)
+    lab.document["extensions"] = [
+        extension(number, password, pin_sha256=pin_sha256(number, REALM, DESK_PIN))
+        for number, password in lab.passwords.items()
+    ]
+    async with lab:
         yield lab
 
 
@@ -238,6 +245,22 @@ async def _(lab: Lab) -> None:
 async def _(lab: Lab) -> None:
     await hears_after(lab, "203", CODES["anonymous_rejection_off"], "anonymous_off")
     assert await from_outside(lab, "203", "anonymous") == "answered"
+
+
+@row("hot_desk_in")
+async def _(lab: Lab) -> None:
+    code = CODES["hot_desk_in"]
+    await hears_after(lab, "204", code, "hot_desk_how")
+    await hears_after(lab, "204", f"{code}*203*99999", "hot_desk_wrong")
+    await hears_after(lab, "204", f"{code}*203*{DESK_PIN}", "hot_desk_in")
+    await reaches(lab, "203", "204")
+
+
+@row("hot_desk_out")
+async def _(lab: Lab) -> None:
+    await hears_after(lab, "204", CODES["hot_desk_out"], "hot_desk_out")
+    await reaches(lab, "203", "203")
+    await hears_after(lab, "204", CODES["hot_desk_out"], "hot_desk_nobody")
 
 
 @row("echo")

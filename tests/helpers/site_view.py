@@ -79,6 +79,8 @@ class SiteView:
     lives: Mapping[str, int] = field(default_factory=dict)
     talking: frozenset[str] = frozenset()
     generation: str = ""
+    desks: Mapping[str, str] = field(default_factory=dict)
+    wrong: Mapping[str, int] = field(default_factory=dict)
     callers: Mapping[str, str] = field(default_factory=dict)
     emergency_ago_s: float = float("inf")
     idle: Mapping[str, int] = field(default_factory=dict)
@@ -115,6 +117,12 @@ class SiteView:
 
     def outside_calls(self) -> int:
         return self.all_calls
+
+    def person_at(self, phone: str) -> str:
+        return self.desks.get(phone, "")
+
+    def tries(self, key: str) -> int:
+        return self.wrong.get(key, 0)
 
     def last_caller(self, extension: str) -> str:
         return self.callers.get(extension, "")
