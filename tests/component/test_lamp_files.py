@@ -13,15 +13,20 @@ NOW_S = 1_000
 
 
 def subscription(number: str, expires_s: int = NOW_S + 600) -> Subscription:
-    words = {name: name for name in ("local_tag", "target", "hop", "sock", "contact", "remote", "local")}
     return Subscription(
         call_id=f"call-{number}",
         remote_tag="r",
+        local_tag="l",
         user="206",
         event="dialog",
         number=number,
+        target="sip:206@192.0.2.109",
+        hop="sip:192.0.2.109:5060;transport=udp",
+        sock="udp:192.0.2.10:5060",
+        contact="sip:202@192.0.2.10:5060",
+        remote="sip:206@tokyo.example",
+        local="sip:202@tokyo.example",
         expires_s=expires_s,
-        **words,
     )
 
 
