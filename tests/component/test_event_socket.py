@@ -20,7 +20,7 @@ from gevent.server import StreamServer  # noqa: E402
 from appliance.freeswitch import lists  # noqa: E402
 from appliance.freeswitch.ask import FreeSwitchSilent  # noqa: E402
 from appliance.freeswitch.esl import EventSocket  # noqa: E402
-from appliance.freeswitch.events import Event  # noqa: E402
+from appliance.freeswitch.events import Block, Event, event_of  # noqa: E402
 from appliance.freeswitch.keeper import Keeper  # noqa: E402
 
 PASSWORD = "made-up"  # noqa: S105
@@ -304,6 +304,13 @@ def test_a_caller_s_name_with_a_line_feed_forges_no_event() -> None:
                 "Unique-ID": "1",
             },
         )
+
+
+def test_of_a_channel_s_variables_only_those_are_kept_that_are_read() -> None:
+    event = event_of(
+        Block({}, b"Event-Name: X\nvariable_sip_call_id: a%40b\nvariable_other: 1\nOther: 2\n\n")
+    )
+    assert event == Event("X", {"Event-Name": "X", "variable_sip_call_id": "a@b", "Other": "2"})
 
 
 def test_the_body_of_an_event_is_no_header() -> None:
