@@ -54,8 +54,8 @@ FEATURES: tuple[Feature, ...] = (
     Feature("forward_no_answer_clear", "*93", ready=True),
     Feature("do_not_disturb_on", "*78", ready=True),
     Feature("do_not_disturb_off", "*79", ready=True),
-    Feature("callback_set", "*66"),
-    Feature("callback_cancel", "*68"),
+    Feature("callback_set", "*66", ready=True),
+    Feature("callback_cancel", "*68", ready=True),
     # callers that nobody wants
     Feature("block_last_caller", "*60", ready=True),
     Feature("unblock_last_caller", "*64", ready=True),

@@ -33,6 +33,8 @@ def check(plan: MediaPlan, extensions: frozenset[str], problems: Problems) -> No
     for index, application in enumerate(plan.applications):
         _application(f"$.applications[{index}]", application, plan, known, problems)
     _mailboxes(plan, extensions, problems)
+    if plan.music and plan.music not in known.prompts:
+        problems.add("$.music_on_hold", "flow.prompt_missing", node="music_on_hold", value=shown(plan.music))
     for index, queue in enumerate(plan.queues):
         for place, agent in enumerate(queue.agents):
             if agent and agent not in extensions:

@@ -49,6 +49,9 @@ DOMAIN = "ky_domain"
 RECORDED_ROOM, RECORDABLE_ROOM = "recorded", "recordable"
 """Profiles of conference rooms that are recorded from beginning to end, and of those where a key does it."""
 
+HOLD_MUSIC = "hold_music"
+"""Global variable, FreeSWITCH's own: what callers on hold hear."""
+
 CALL_BACK = "call-back"
 """Dialplan context of numbers that the owner of a voicemail box has called back from its menu."""
 

@@ -203,6 +203,18 @@ _TEXTS: dict[str, dict[str, str]] = {
         "en": "This conference may be recorded. To begin, press star one; to end, star two.",
         "ja": "この会議は録音されることがあります。録音の開始は米印一、終了は米印二を押してください。",
     },
+    "callback_set": {
+        "en": "You will be called as soon as the telephone is free. Please hang up.",
+        "ja": "相手の電話が空きましたら、お呼びします。受話器を置いてお待ちください。",
+    },
+    "callback_none": {
+        "en": "There is no busy telephone to call back.",
+        "ja": "呼び返す相手がありません。",
+    },
+    "callback_cancelled": {
+        "en": "You will not be called back.",
+        "ja": "呼び返しを取り消しました。",
+    },
     "dir_spell": {
         "en": "Please enter the first three letters of the name, one key for each letter.",
         "ja": "お名前の最初の三文字を、一文字につき一回ずつ、あ行は一、か行は二のように押してください。",

@@ -1,10 +1,17 @@
 """Which prompts a site needs as audio: what its applications name, and what the box says by itself. Pure."""
 
-from appliance.freeswitch import directory_xml, feature_xml, refusal_xml, screening_xml, voicemail_xml
+from appliance.freeswitch import (
+    callback_xml,
+    directory_xml,
+    feature_xml,
+    refusal_xml,
+    screening_xml,
+    voicemail_xml,
+)
 from appliance.freeswitch.applications import MediaPlan
 from appliance.freeswitch.prompt_texts import GENERAL, Spoken, catalogue, pieces
 
-ALWAYS = feature_xml.PROMPTS | refusal_xml.SAID | screening_xml.PROMPTS
+ALWAYS = feature_xml.PROMPTS | refusal_xml.SAID | screening_xml.PROMPTS | callback_xml.PROMPTS
 """In the language of the site's features."""
 
 
@@ -14,6 +21,7 @@ def of(plan: MediaPlan) -> list[Spoken]:
     named |= {prompt for one in plan.applications for prompt in one.prompts} | GENERAL
     if any(one.record != "none" for one in plan.applications):
         named |= {"room_recorded", "room_recordable"}
+    named |= {plan.music}
     if plan.mailboxes:
         named |= voicemail_xml.PROMPTS
     spoken = {flow.language for flow in plan.flows} | {one.language for one in plan.applications}

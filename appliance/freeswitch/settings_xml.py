@@ -193,7 +193,6 @@ def _sofia(settings: Settings) -> tuple[Element, ...]:
         ("rfc2833-pt", 101),
         # Without a timer of its own a leg is paced by what arrives: a telephone that sends nothing would hear nothing.
         ("rtp-timer-name", "soft"),
-        ("hold-music", HOLD_MUSIC),
         ("enable-timer", "false"),  # Kamailio watches the dialogs
         ("enable-100rel", "false"),
         ("inbound-late-negotiation", "true"),

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from appliance.freeswitch import (
+    callback_xml,
     control_xml,
     directory_xml,
     flow_xml,
@@ -17,6 +18,7 @@ from appliance.freeswitch import (
 from appliance.freeswitch.applications import Application, Kind, MediaPlan
 from appliance.freeswitch.feature_xml import extensions as feature_extensions
 from appliance.freeswitch.flow_xml import Prompts
+from appliance.freeswitch.prompt_texts import LANGUAGES
 from appliance.freeswitch.quoting import word
 from appliance.freeswitch.schedule import State
 from appliance.freeswitch.settings_xml import HOLD_MUSIC
@@ -49,10 +51,12 @@ def files(
         voicemail_login_xml.call_back(),
         *directory_xml.contexts(plan, prompts),
         screening_xml.context(plan, prompts),
+        callback_xml.context(),
     ]
     return {
         "globals.xml": text(
             Global(names.DOMAIN, plan.domain or "box.invalid"),
+            Global(names.HOLD_MUSIC, _music(plan, prompts)),
             # For dates that are said, and voicemail's word on who has called.
             Global("timezone", plan.time_zone),
             Global("vm_announce_cid", "true"),
@@ -100,6 +104,7 @@ def entry_context(plan: MediaPlan, prompts: Prompts) -> Element:
         *feature_extensions(plan, prompts),
         *refusal_xml.extensions(plan, prompts),
         *screening_xml.extensions(plan),
+        *callback_xml.extensions(plan, prompts),
     )
     first = (_arrival(), _smooth(plan), _clean_names())
     return element("context", *first, *applications, *boxes, *features, nobody, name=names.ENTRY)
@@ -177,6 +182,12 @@ def _opened(one: Application, prompts: Prompts) -> tuple[Element, ...]:
     )
 
 
+def _music(plan: MediaPlan, prompts: Prompts) -> str:
+    """What callers hear on hold: the site's own, or the box's."""
+    own = (prompts.get((plan.music, language)) for language in (plan.feature_language, *LANGUAGES))
+    return next((word(path) for path in own if path), HOLD_MUSIC)
+
+
 def _parking(plan: MediaPlan, one: Application, prompts: Prompts) -> tuple[Element, ...]:
     """The first who dials the number (or is transferred to it) waits there, the next one gets him. A call that nobody fetches
     goes to the fallback, or ends."""
@@ -188,7 +199,7 @@ def _parking(plan: MediaPlan, one: Application, prompts: Prompts) -> tuple[Eleme
         action("set", f"valet_parking_orbit_exten={back}"),
         action("set", f"valet_parking_orbit_context={names.CONTROL if one.fallback else names.ENTRY}"),
         action("set", "valet_parking_orbit_dialplan=XML"),
-        action("set", f"valet_hold_music={HOLD_MUSIC}"),
+        action("set", f"valet_hold_music=${{{names.HOLD_MUSIC}}}"),
         action("valet_park", f"{PARKING_LOT} {place}"),
     )
 

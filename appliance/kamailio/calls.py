@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from appliance.freeswitch.names import BEHALF_HEADER, CALL_HEADER, PLAIN_HEADER
-from appliance.kamailio import caller_id, ksr_call, recording_order, refusals
+from appliance.kamailio import callback, caller_id, ksr_call, recording_order, refusals
 from appliance.kamailio.actions import HERE, CallerId, Outcome, Plan, Step, StepKind, advance
 from appliance.kamailio.answer import Answering, Journal
 from appliance.kamailio.call_events import of_message, of_start, of_step, of_step_end
@@ -120,6 +120,8 @@ class Calls:
             part_of = ksr.header(CALL_HEADER)
             ksr.remove(CALL_HEADER)
             ksr.remove_all((BEHALF_HEADER, PLAIN_HEADER))
+            if facts.behalf and self._parts.view.wish(callback.PENDING, facts.behalf) == facts.dialled:
+                ksr.forget(callback.PENDING, facts.behalf)
         if not ksr.begin():
             return
         if facts.origin is Origin.PHONE:
@@ -256,8 +258,20 @@ class Calls:
     def _media_targets(self, step: Step) -> list[Target]:
         """FreeSWITCH, where the box has one."""
         here = self._parts.here
+        self._wish(step)
         uri = with_user(f"sip:{here.media}", address(step, self._ksr.get("call")))
         return [Target(uri, step.users[-1], sock=here.sock("media"))] if here.media else []
+
+    def _wish(self, step: Step) -> None:
+        """Note whom the caller is to be connected with, or that nobody is wanted any more."""
+        if step.target in (callback.SET, callback.CANCEL):
+            origin, _, own = self._ksr.get("origin").partition(" ")
+            if origin != Origin.PHONE:
+                return
+            wanted, pending = (self._parts.view.wish(what, own) for what in (callback.WANTED, callback.PENDING))
+            noted = callback.noted(step.target, wanted, pending)
+            if noted:
+                self._ksr.keep(callback.PENDING, own, noted)
 
     def _send(self, plan: Plan, index: int, targets: list[Target]) -> bool:
         ksr = self._ksr
@@ -429,6 +443,10 @@ class Calls:
         if self._gives_way(plan, step, outcome):
             self._walk(plan, index)
             return
+        if outcome is Outcome.BUSY and step.kind is StepKind.CONTACTS and len(step.users) == 1:
+            origin, _, own = ksr.get("origin").partition(" ")
+            if origin == Origin.PHONE:
+                ksr.keep(callback.WANTED, own, step.users[0])
         later = advance(plan, index, outcome)
         if later is not None:
             ksr.drop_replies()

@@ -151,6 +151,10 @@ class Channels:
         """Whether an extension is in a call; known where some group of the site asks for it."""
         return bool(self._ksr.look(BUSY, extension))
 
+    def wish(self, what: str, extension: str) -> str:
+        """What an extension wants, "" for nothing or when it has expired. what: a table of `callback`."""
+        return self._ksr.look(what, extension)
+
     def idle_since_ms(self, extension: str) -> int:
         """When the extension's last answered call ended, in milliseconds since 1970; 0: it had none."""
         text = self._ksr.look(TABLE, idle_key(extension))

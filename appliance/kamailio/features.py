@@ -6,7 +6,7 @@ Most features are FreeSWITCH's: it is called by the feature's id. What Kamailio 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from appliance.kamailio import login, presentation
+from appliance.kamailio import callback, login, presentation
 from appliance.kamailio import reasons as no
 from appliance.kamailio.actions import HERE, Outcome, Step, StepKind
 from appliance.kamailio.blocking import BLOCKS_MAX
@@ -227,6 +227,15 @@ def _pickup(call: Call, argument: str) -> Route:
     return one(waiting_step(argument, call.reason(Reason.FEATURE))).ending(no.NO_APPLICATIONS, EVERY)
 
 
+def _call_back(call: Call, argument: str) -> Route:
+    """Whom the caller found busy is called for him; without anybody the caller is told so."""
+    own = call.caller.number if call.caller else ""
+    wanted, pending = (
+        call.view.wish(what, own) if own else "" for what in (callback.WANTED, callback.PENDING)
+    )
+    return by_media(call, callback.SET, callback.argument(own, wanted, pending))
+
+
 _ROUTES: Mapping[str, Callable[[Call, str], Route]] = {
     "pickup": _pickup,
     "pickup_group": _pickup,
@@ -246,5 +255,6 @@ _ROUTES: Mapping[str, Callable[[Call, str], Route]] = {
     "anonymous_rejection_on": _setting("reject_anonymous", "1", "anonymous_on"),
     "anonymous_rejection_off": _setting("reject_anonymous", "0", "anonymous_off"),
     "voicemail_leave": _nobody,
+    callback.SET: _call_back,
 }
 """Features that are not simply FreeSWITCH's. `voicemail_leave` comes here when the number behind it has no box."""

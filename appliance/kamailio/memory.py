@@ -90,6 +90,10 @@ class Witness:
         """Of the moment."""
         return bool(self._ask("in_call", extension))
 
+    def wish(self, what: str, extension: str) -> str:
+        """Of the moment."""
+        return str(self._ask("wish", what, extension))
+
     def person_at(self, phone: str) -> str:
         """Of the moment."""
         return str(self._ask("person_at", phone))

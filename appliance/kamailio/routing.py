@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 
+from appliance.kamailio import callback
 from appliance.kamailio import reasons as no
 from appliance.kamailio.actions import HERE, PASS_OVER, Plan, Step, StepKind
 from appliance.kamailio.blocking import blocked_by_site
@@ -115,6 +116,9 @@ def _from_media(call: Call, number: Number) -> Route:
     flows name. The caller chose none of them freely, so class of service does not apply. What it calls on an extension's behalf
     is that extension's call. Of feature codes a flow can use none
     but that which leaves a message: the others belong to telephones."""
+    wish = callback.asked(call.facts.dialled)
+    if wish is not None:
+        return _called_back(call, *wish)
     if call.caller is not None:
         return _from_phone(call, number)
     if number.kind is NumberKind.FEATURE and not _leaves_message(call, number):
@@ -124,6 +128,15 @@ def _from_media(call: Call, number: Number) -> Route:
     if number.dialled in call.policy.application_calls:
         return route_to(replace(call, listed=True), number)
     return refused(no.UNKNOWN_NUMBER if number.kind is NumberKind.UNKNOWN else no.NO_RELAY)
+
+
+def _called_back(call: Call, caller: str, called: str) -> Route:
+    """The telephone of an extension that waits for another one: when it still does, and both are free."""
+    if call.view.wish(callback.PENDING, caller) != called:
+        return refused(no.UNKNOWN_NUMBER)
+    if call.view.in_call(caller) or call.view.in_call(called) or not call.view.registered(called):
+        return refused(no.STILL_BUSY)
+    return route_to(call, replace(read_dialled(caller, call.view), dialled=caller))
 
 
 def _leaves_message(call: Call, number: Number) -> bool:

@@ -203,6 +203,10 @@ class View(Protocol):
         """Wrong PINs of an extension, or of a telephone ("phone:" and its number)."""
         ...
 
+    def wish(self, what: str, extension: str) -> str:
+        """What an extension wants, "" for nothing: see `callback`."""
+        ...
+
     def last_caller(self, extension: str) -> str:
         """Who called the extension last; "anonymous" for one without a number, "" for nobody."""
         ...

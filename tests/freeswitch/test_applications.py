@@ -33,9 +33,12 @@ async def lab() -> AsyncIterator[Lab]:
         "applications": [
             {"number": "710", "kind": "directory", "language": "en"},
             {"number": "711", "kind": "directory", "language": "ja"},
+            {"number": "730", "kind": "parking"},
             {"number": "720", "kind": "conference", "language": "en", "record": "all"},
             {"number": "721", "kind": "conference", "language": "en", "record": "key"},
         ],
+        "prompts": [{"id": "our_music", "en": "This is the music of our house, which we like very much."}],
+        "music_on_hold": "our_music",
         "mailboxes": [{"number": "202", "code_md5": "0" * 32, "language": "en"}],
     }
     lab = Lab(parts, document)
@@ -195,6 +198,32 @@ async def test_a_room_is_recorded_by_policy_or_by_key_and_whoever_enters_is_told
             )
 
         await wait_until(both, f"both are in the recording of {number}", 10, 0.5)
+
+
+async def test_a_busy_telephone_is_called_for_the_caller_when_both_are_free_unless_he_cancels(
+    lab: Lab,
+) -> None:
+    talk = await lab.phones["203"].call("204")
+    await lab.phones["204"].behave(refuse=True)
+    before = len([one for one in lab.phones["201"].calls if one.incoming])
+    for code, said in (("*66", "callback_set"), ("*68", "callback_cancelled"), ("*66", "callback_set")):
+        busy = await lab.phones["201"].dial("204")
+        await busy.wait("closed", 20)
+        order = await lab.phones["201"].call(code)
+        await hears(lab, order, said)
+        await order.wait("closed", 10)
+    assert len([one for one in lab.phones["201"].calls if one.incoming]) == before
+    await lab.phones["204"].behave(answer_after_s=0.0)
+    await talk.hangup()
+    ringing = await lab.phones["201"].wait_incoming(before + 1, timeout_s=60)
+    await ringing.wait("established", 10)
+    await ringing.wait_hears(tone(lab, "204"), timeout_s=15)
+    assert lab.phones["204"].current().peer.startswith("sip:201@")
+
+
+async def test_a_parked_caller_hears_the_site_s_own_music(lab: Lab) -> None:
+    call = await lab.phones["201"].call("730")
+    await hears(lab, call, "our_music")
 
 
 async def test_nothing_of_all_this_was_a_fault_in_freeswitch_s_log(lab: Lab) -> None:

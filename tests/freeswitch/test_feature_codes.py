@@ -288,3 +288,15 @@ async def _(lab: Lab) -> None:
     inside = [await lab.phones[number].call(f"{CODES['conference']}201") for number in ("201", "202")]
     await inside[0].wait_hears(lab.phones["202"].tone_hz, timeout_s=15)
     await inside[1].wait_hears(lab.phones["201"].tone_hz, timeout_s=15)
+
+
+@row("callback_set")
+async def _(lab: Lab) -> None:
+    call = await lab.phones["201"].call(CODES["callback_set"])
+    await hears(lab, call, "callback_none")
+
+
+@row("callback_cancel")
+async def _(lab: Lab) -> None:
+    call = await lab.phones["201"].call(CODES["callback_cancel"])
+    await hears(lab, call, "callback_cancelled")

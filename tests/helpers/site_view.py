@@ -78,6 +78,7 @@ class SiteView:
     all_calls: int = 0
     lives: Mapping[str, int] = field(default_factory=dict)
     talking: frozenset[str] = frozenset()
+    wishes: Mapping[tuple[str, str], str] = field(default_factory=dict)
     generation: str = ""
     desks: Mapping[str, str] = field(default_factory=dict)
     wrong: Mapping[str, int] = field(default_factory=dict)
@@ -132,6 +133,9 @@ class SiteView:
 
     def in_call(self, extension: str) -> bool:
         return extension in self.talking
+
+    def wish(self, what: str, extension: str) -> str:
+        return self.wishes.get((what, extension), "")
 
     def idle_since_ms(self, extension: str) -> int:
         return self.idle.get(extension, 0)
