@@ -268,7 +268,9 @@ class Calls:
             origin, _, own = self._ksr.get("origin").partition(" ")
             if origin != Origin.PHONE:
                 return
-            wanted, pending = (self._parts.view.wish(what, own) for what in (callback.WANTED, callback.PENDING))
+            wanted, pending = (
+                self._parts.view.wish(what, own) for what in (callback.WANTED, callback.PENDING)
+            )
             noted = callback.noted(step.target, wanted, pending)
             if noted:
                 self._ksr.keep(callback.PENDING, own, noted)
