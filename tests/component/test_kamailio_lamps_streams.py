@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 import secrets
 import ssl
 import struct
@@ -53,6 +54,8 @@ class StreamPhone:
         self.task.cancel()
         await asyncio.gather(self.task, return_exceptions=True)
         self.writer.close()
+        with contextlib.suppress(OSError, ssl.SSLError):
+            await self.writer.wait_closed()
 
     def send(self, message: Message) -> None:
         data = message.encode()
@@ -140,10 +143,16 @@ async def site() -> AsyncIterator[RegistrarBox]:
 
 @pytest.mark.parametrize("kind", ["tls", "ws"])
 async def test_lamp_by_a_connection_that_the_telephone_made(kind: str) -> None:
-    async with site() as rig, rig.phone("201", 1) as a, rig.phone("202", 2, on_request=answer(0.3)) as b:
+    async with (
+        site() as rig,
+        rig.phone("201", 1) as a,
+        rig.phone("202", 2, on_request=answer(0.3)) as b,
+        contextlib.AsyncExitStack() as stack,
+    ):
         assert [(await one.register()).code for one in (a, b)] == [200, 200]
         phone = StreamPhone(kind, rig)
         await phone.open()
+        stack.push_async_callback(phone.close)
         assert await phone.subscribe("202") == 200
         call = await a.invite(f"sip:202@{rig.addresses.box_lan}")
         assert (await call.wait(timeout_s=10)).code == 200
@@ -151,7 +160,6 @@ async def test_lamp_by_a_connection_that_the_telephone_made(kind: str) -> None:
         await a.bye(a.dialog(call))
         await wait_until(lambda: phone.states[-1] == [("recipient", "terminated")], f"{kind}: dark", WAIT_S)
         assert phone.states[:2] == [[], [("recipient", "early")]]
-        await phone.close()
 
 
 async def test_telephone_with_tcp_is_told_again_once_it_has_registered_after_a_restart() -> None:
