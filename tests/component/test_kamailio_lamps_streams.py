@@ -154,6 +154,7 @@ async def test_lamp_by_a_connection_that_the_telephone_made(kind: str) -> None:
         await phone.open()
         stack.push_async_callback(phone.close)
         assert await phone.subscribe("202") == 200
+        await wait_until(lambda: phone.states, f"{kind}: told at once", WAIT_S)
         call = await a.invite(f"sip:202@{rig.addresses.box_lan}")
         assert (await call.wait(timeout_s=10)).code == 200
         await wait_until(lambda: phone.states[-1] == [("recipient", "confirmed")], f"{kind}: talks", WAIT_S)
