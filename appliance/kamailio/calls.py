@@ -250,6 +250,7 @@ class Calls:
 
     def _telephones(self, user: str, domain: str) -> list[Target]:
         """Where an extension rings: at the telephone that its owner is logged in at, or at its own."""
+        self._parts.kept.refresh()  # a later step may begin in another process than the first
         phone = self._parts.desks.phone_of(user)
         if not phone:
             return self._ksr.contacts(user, domain)

@@ -34,6 +34,7 @@ class Orders:
 
     def carry_out(self, call: str, step: Step, by: str) -> None:
         """Do what a SET step says. call: key of the call that orders it; by: the telephone."""
+        self._kept.refresh()
         extension, value = step.users
         if step.target in own.FIELDS:
             self._set(call, extension, step.target, value, by)

@@ -49,7 +49,10 @@ async def lab() -> AsyncIterator[Lab]:
         "feature_codes": {"language": "en"},
         "mailboxes": [{"number": "202", "code_md5": digest, "language": "en"}],
         "pickup": "site",
-        "groups": [{"number": "690", "name": "Front", "strategy": "all", "members": ["202", "203"]}],
+        "groups": [
+            {"number": "690", "name": "Front", "strategy": "all", "members": ["202", "203"]},
+            {"number": "691", "strategy": "turn", "members": ["203"], "ring_s": 5, "overflow": "*98202"},
+        ],
     }
     lab = Lab(parts, document)
     lab.document["extensions"] = [
@@ -300,3 +303,31 @@ async def _(lab: Lab) -> None:
 async def _(lab: Lab) -> None:
     call = await lab.phones["201"].call(CODES["callback_cancel"])
     await hears(lab, call, "callback_cancelled")
+
+
+async def test_a_group_that_nobody_answers_overflows_into_a_voicemail_box(lab: Lab) -> None:
+    await lab.phones["203"].behave(answer_after_s=None)
+    call = await lab.phones["201"].call("691", 20)
+    await hears(lab, call, "vm_record")
+
+
+async def test_while_freeswitch_is_dead_settings_are_made_and_groups_ring_and_it_is_used_again_afterwards(
+    lab: Lab,
+) -> None:
+    await lab.box.stop("freeswitch")
+    try:
+        for code, shown in (
+            (CODES["do_not_disturb_on"], "480 Do not disturb on done"),
+            (CODES["do_not_disturb_off"], "480 Do not disturb off done"),
+            (f"{CODES['forward_always_set']}119", "403 Forward to emergency"),
+            (CODES["echo"], "480 Applications out of order"),
+        ):
+            call = await lab.phones["203"].dial(code)
+            await call.wait("closed", 10)
+            assert call.cause == shown
+        await reaches(lab, "691", "203")
+    finally:
+        await lab.box.start("freeswitch")
+    assert lab.box.freeswitch is not None
+    await wait_until(lab.box.freeswitch.ready, "it takes calls", 60)
+    await hears_after(lab, "203", CODES["forward_always_clear"], "forward_cleared")

@@ -32,10 +32,10 @@ async def lab() -> AsyncIterator[Lab]:
         "caller": "+81312340000",
         "gateways": ["gw1"],
     }
+    with_pin = {number: {"pin_sha256": pin_sha256(number, REALM, PIN)} for number in (PERSON, "204")}
+    forwarded = {"204": {"forward_no_answer": PERSON, "no_answer_s": 5}}
     lab.document["extensions"] = [
-        extension(
-            number, password, pin_sha256=pin_sha256(number, REALM, PIN) if number in (PERSON, "204") else ""
-        )
+        extension(number, password, **(with_pin.get(number, {}) | forwarded.get(number, {})))
         for number, password in lab.passwords.items()
     ]
     async with lab:
@@ -76,6 +76,15 @@ async def test_the_person_is_called_at_the_desk_and_calls_as_himself_over_a_rest
 
     await wait_until(loaded, "who sits where is loaded", 20)
     await answered_at(lab, PERSON, DESK)
+
+
+async def test_a_call_that_is_forwarded_to_the_person_finds_the_desk(lab: Lab) -> None:
+    await lab.phones["204"].behave(answer_after_s=None)
+    before = len(lab.phones[DESK].calls)
+    call = await lab.phones[COLLEAGUE].call("204", 20)
+    assert len(lab.phones[DESK].calls) == before + 1
+    await call.hangup()
+    await lab.phones["204"].behave(answer_after_s=0.0)
 
 
 async def test_a_call_for_help_tells_the_telephone_not_the_person(lab: Lab) -> None:
