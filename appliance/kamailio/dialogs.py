@@ -11,7 +11,7 @@ from collections.abc import Callable
 from appliance.kamailio import here as places
 from appliance.kamailio import ksr_call, recording_order
 from appliance.kamailio.allowance import Allowance
-from appliance.kamailio.call_key import Hop, call_key, route_set, second_pass
+from appliance.kamailio.call_key import call_key, route_set, second_pass
 from appliance.kamailio.calls import Parts
 from appliance.kamailio.causes import Cause
 from appliance.kamailio.codec import agreed_codec
@@ -69,9 +69,6 @@ class Dialogs:
             self._end_unknown(call, any(read_mark(hop.uri) for hop in hops if hop.own))
         elif method == "REFER" and not again and (known or self._may_write()):
             self._refer(call)
-        elif method == "INFO" and self._from_application():
-            self._recording(call, hops)
-            return
         if near and method in WITH_CONTACT:
             ksr.alias_contact()
         life_ms = self._life_ms() if method == "BYE" or back is not None else SILENCE_LIMIT_MS
@@ -134,35 +131,6 @@ class Dialogs:
     def _from_phone(self) -> bool:
         source = f"sip:{self._ksr.pv('$si')}:{self._ksr.pv('$sp')}"
         return places.peer_at(source, self._parts.view.policy) is None
-
-    def _from_application(self) -> bool:
-        """Whether the current request is FreeSWITCH's word on a recording."""
-        ksr, here = self._ksr, self._parts.here
-        return (
-            bool(here.media)
-            and f"{ksr.pv('$si')}:{ksr.pv('$sp')}" == here.media
-            and bool(ksr.header(recording_order.HEADER))
-        )
-
-    def _recording(self, call: str, hops: tuple[Hop, ...]) -> None:
-        """An application pauses or resumes the recording of its caller's call, or says how long it is kept. The telephone hears
-        nothing of it. A recording that policy has not begun is not begun here either."""
-        ksr, order = self._ksr, self._ksr.header(recording_order.HEADER)
-        told = recording_order.media_event(order)
-        if not told:
-            ksr.reply(400, "Bad Recording Order")
-            return
-        marks = [read_mark(hop.uri) for hop in hops if hop.own]
-        recorded = any(mark is not None and mark.record for mark in marks)
-        if order == recording_order.PAUSE:
-            ksr.keep(recording_order.PAUSED, ksr.pv("$ci"), order)
-            ksr.stop_recording()
-        elif order == recording_order.RESUME and ksr.look(recording_order.PAUSED, ksr.pv("$ci")):
-            ksr.forget(recording_order.PAUSED, ksr.pv("$ci"))
-            if recorded:
-                ksr.start_recording()
-        self._parts.journal.put("media", call, told)
-        ksr.reply(200, "OK")
 
     # silence
 
