@@ -40,7 +40,7 @@ from agent.metrics import exposition
 from agent.pause_keys import PauseKeys
 from agent.prompt_store import PromptStore
 from agent.publish import BEAT_S, known_state, publish
-from agent.recording_switch import RecordingSwitch, What
+from agent.recording_switch import RecordingSwitch
 from agent.records import NewRecord
 from agent.schedules import SchedulesByHand
 from agent.self_test import cases
@@ -119,7 +119,7 @@ class Agent:
         )
         self._applications = Applications(box, self._layout, log)
         self._schedules = SchedulesByHand(self._layout, api_of(box, self._layout), self._schedule_set, log)
-        self._clerk = clerk_of(box, self._layout, self._rpc, self._schedules, self._classed, log)
+        self._clerk = clerk_of(box, self._layout, self._rpc, self._schedules, self._classed, log, self._paused)
         self._prompts = PromptStore(self._layout, log)
         renderers = (*RENDERERS, self._applications.lay_down)
         store = ConfigStore(self._layout, renderers, tidy=self._prompts.sweep)
@@ -274,7 +274,7 @@ class Agent:
                 self._centre.paused(call_id)
 
         keys = PauseKeys(
-            RecordingSwitch(NgClient(self._box.rtp.ng), self._layout.kamailio_rpc),
+            RecordingSwitch(NgClient(self._box.rtp.ng), self._layout.kamailio_rpc, self._centre.paused),
             lambda: self._config.site.pause_codes if self._config.site else PauseCodes(),
             lambda: self._config.site.policy.lan_networks if self._config.site else (),
             self._centre.together,
@@ -378,8 +378,12 @@ class Agent:
     def _schedule_set(self, one: ByHand) -> None:
         self._tell("schedule_set", one.schedule, Priority.CDR, asdict(one))
 
+    def _paused(self, call_id: str) -> None:
+        self._centre.paused(call_id)
+
     def _classed(self, call_id: str, retention: str) -> None:
         body = {"call_id": call_id, "class": retention}
+        self._centre.classed(call_id, retention)
         self._tell("recording_class", call_id, Priority.CDR, body)
 
     async def _activate(self, site: Site) -> None:

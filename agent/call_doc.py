@@ -233,10 +233,7 @@ def _emergency(doc: CallDoc, _event: JournalEvent) -> None:
 
 def _media(doc: CallDoc, event: JournalEvent) -> None:
     """Codec, quality and recordings may come with the answer, the end, or an event of their own. The codec agreed on last
-    is the call's, and so is the class of retention that was named last."""
-    if text_of(event.data, "recording") == "paused":
-        doc.recording_pauses += 1
-    doc.retention = text_of(event.data, "retention", RETENTION_MAX_BYTES) or doc.retention
+    is the call's."""
     codec = text_of(event.data, "codec")
     if codec and event.at.mono_ms >= doc.codec_ms:
         doc.codec, doc.codec_ms = codec, event.at.mono_ms

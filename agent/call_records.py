@@ -32,8 +32,8 @@ DAMAGE_NAMED_MAX = 50
 PLACE_WAIT_MS = 5_000
 """A fact of a call that is not known yet waits for Kamailio's journal so long, and those behind it: Kamailio writes a call down
 before FreeSWITCH hears of it, but every 50 ms and on a disk that may stall. Afterwards it is passed over."""
-PAUSED_MAX = 1_000
-"""Pauses that wait to be noted."""
+HEARD_MAX = 1_000
+"""Pauses and classes of recordings that wait to be noted."""
 _JOURNAL = "journal"
 _PLACES = "media_journal"
 _EVIDENCE = "evidence"
@@ -76,7 +76,7 @@ class CallRecords:
         self._book: CallBook | None = None
         self._cursor = Cursor()
         self._places = places
-        self._paused: deque[str] = deque(maxlen=PAUSED_MAX)
+        self._heard: deque[tuple[str, str]] = deque(maxlen=HEARD_MAX)
         self._places_cursor = Cursor()
         self._noted = Moment("", 0, 0)
 
@@ -105,7 +105,11 @@ class CallRecords:
 
     def paused(self, call_id: str) -> None:
         """See `CallBook.paused`; taken in by the next `read`. Does not block; may be called from another thread."""
-        self._paused.append(call_id)
+        self._heard.append((call_id, ""))
+
+    def classed(self, call_id: str, retention: str) -> None:
+        """See `CallBook.classed`; otherwise as `paused`."""
+        self._heard.append((call_id, retention))
 
     def read(self, now: Moment, *, kamailio_alive: bool = True, media: frozenset[str] | None = None) -> int:
         """Take in what the journal has, then let time pass; gives the number of new records.
@@ -114,8 +118,10 @@ class CallRecords:
         """
         try:
             made = 0
-            while self._paused:
-                self._load().paused(self._paused.popleft())
+            while self._heard:
+                call_id, retention = self._heard.popleft()
+                book = self._load()
+                book.classed(call_id, retention) if retention else book.paused(call_id)
             for _ in range(PAGES_MAX):
                 count, more = self._page(now)
                 made += count

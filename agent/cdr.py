@@ -21,7 +21,18 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import Any
 
-from agent.call_doc import AWAITED_MAX, CallDoc, Phase, begin, close_by_rule, merge, see, stay, take_leg
+from agent.call_doc import (
+    AWAITED_MAX,
+    RETENTION_MAX_BYTES,
+    CallDoc,
+    Phase,
+    begin,
+    close_by_rule,
+    merge,
+    see,
+    stay,
+    take_leg,
+)
 from agent.call_quality import Quality
 from agent.cdr_fields import build, event_id, leg, utc_text
 from agent.journal_events import CALL_ID_MAX_BYTES, JournalEvent, Kind, Moment, clean, later, text_of
@@ -153,11 +164,21 @@ class CallBook:
         return sorted({doc.call_id for doc in (*whole, *(doc for doc in docs if doc.call in awaited))})
 
     def paused(self, call_id: str) -> None:
-        """Note that a call's recording was paused by somebody whom Kamailio's journal does not hear of."""
-        for doc in [doc for doc in self.docs.values() if doc.call_id == call_id and doc.phase in _OPEN]:
-            whole = self.docs.get(doc.parent, doc)
+        """Note that a call's recording was paused."""
+        for whole in self._whole_calls(call_id):
             whole.recording_pauses += 1
-            self.touched.add(whole.call)
+
+    def classed(self, call_id: str, retention: str) -> None:
+        """Note the class of a call's recordings; the class named last holds."""
+        for whole in self._whole_calls(call_id):
+            whole.retention = clean(retention, RETENTION_MAX_BYTES)
+
+    def _whole_calls(self, call_id: str) -> list[CallDoc]:
+        """The person's call that is meant, changed by the caller."""
+        found = [doc for doc in self.docs.values() if doc.call_id == call_id and doc.phase != Phase.CLOSED]
+        whole = [self.docs.get(doc.parent, doc) for doc in found]
+        self.touched.update(doc.call for doc in whole)
+        return whole
 
     def place(self, event: JournalEvent) -> bool:
         """Take in one event of the controller's journal: where in applications a call is. event.call: its Call-ID. False: no

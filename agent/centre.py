@@ -174,6 +174,11 @@ class Centre:
         if self._calls:
             self._calls.paused(call_id)
 
+    def classed(self, call_id: str, retention: str) -> None:
+        """A flow has put a call's recording into a class of retention; its record is to tell."""
+        if self._calls:
+            self._calls.classed(call_id, retention)
+
     def nudge(self) -> None:
         """The line may be back: whatever waits out a pause tries again now."""
         self._send.nudge.set()

@@ -59,8 +59,9 @@ def clerk_of(
     schedules: SchedulesByHand,
     tell: Callable[[str, str], None],
     log: Logger,
+    paused: Callable[[str], object],
 ) -> "Clerk":
-    """A box's clerk: asks its FreeSWITCH and its Kamailio."""
+    """A box's clerk: asks its FreeSWITCH and its Kamailio. paused: told of each call whose recording a flow has paused."""
 
     async def reachable(extension: str) -> bool:
         try:
@@ -72,7 +73,7 @@ def clerk_of(
         return True
 
     client = LookupClient(lookup_secrets.folder(layout), lookup_secrets.trusted(layout))
-    recordings = RecordingSwitch(NgClient(box.rtp.ng), layout.kamailio_rpc)
+    recordings = RecordingSwitch(NgClient(box.rtp.ng), layout.kamailio_rpc, paused)
     steering = FlowRecording(recordings, layout.capture_tmp_dir)
     return Clerk(client, steering, schedules, api_of(box, layout), reachable, tell, log)
 

@@ -27,15 +27,13 @@ class PauseKeys(asyncio.DatagramProtocol):
         codes: Callable[[], PauseCodes],
         networks: Callable[[], Iterable[str]],
         together: Callable[[str], Iterable[str]],
-        note: Callable[[str, What], object],
         log: Logger,
     ) -> None:
-        """networks: the site's. together: Call-IDs of all calls that are one person's call. note: told of what was done."""
+        """networks: the site's. together: Call-IDs of all calls that are one person's call."""
         self._switch = switch
         self._codes = codes
         self._networks = networks
         self._together = together
-        self._note = note
         self._log = log
         self._reader = CodeReader()
         self._waiting: asyncio.Queue[Key] = asyncio.Queue(WAITING_MAX)
@@ -64,14 +62,13 @@ class PauseKeys(asyncio.DatagramProtocol):
     async def _carry_out(self, call_id: str, what: What) -> None:
         for one in {call_id, *self._together(call_id)}:
             try:
-                changed = await asyncio.to_thread(self._switch.order, one, what)
+                changed = await asyncio.to_thread(self._switch.order, one, what, told=one == call_id)
             except KyusaiError as error:
                 self._log.warning(
                     "recording_not_switched", about=error.key, call=one, what=what.value, reason=error.message
                 )
                 continue
             if changed and one == call_id:
-                self._note(call_id, what)
                 self._log.info("recording_switched", call=one, what=what.value)
 
     def _is_near(self, address: str) -> bool:

@@ -9,6 +9,7 @@ import itertools
 import json
 import secrets
 import socket
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -34,8 +35,11 @@ class What(StrEnum):
 class RecordingSwitch:
     """One box's recordings."""
 
-    def __init__(self, ng: NgClient, kamailio: Path) -> None:
-        """kamailio: its RPC socket."""
+    def __init__(
+        self, ng: NgClient, kamailio: Path, paused: Callable[[str], object] = lambda _call_id: None
+    ) -> None:
+        """kamailio: its RPC socket. paused: told of each call whose recording was paused."""
+        self._paused = paused
         self._ng = ng
         self._kamailio = str(kamailio)
         self._ids = itertools.count(secrets.randbelow(2**30))
@@ -44,9 +48,9 @@ class RecordingSwitch:
         """Whether a pause is noted for the call. Raises KyusaiError "recording.silent"."""
         return "result" in self._rpc("htable.get", recording_order.PAUSED, call_id)
 
-    def order(self, call_id: str, what: What) -> bool:
-        """Do it; True when something changed. Raises KyusaiError "recording.no_call" (its audio does not go through rtpengine),
-        "recording.silent"."""
+    def order(self, call_id: str, what: What, *, told: bool = True) -> bool:
+        """Do it; True when something changed. told: whether a pause is a person's, not that of one of his other legs. Raises
+        KyusaiError "recording.no_call" (its audio does not go through rtpengine), "recording.silent"."""
         try:
             if not self._ng.knows(call_id):
                 raise KyusaiError(
@@ -60,6 +64,8 @@ class RecordingSwitch:
             if what in (What.PAUSE, What.STOP):
                 self._rpc("htable.sets", recording_order.PAUSED, call_id, what.value)
                 self._ng.stop_recording(call_id)
+                if told and not paused:
+                    self._paused(call_id)
                 return not paused
             if what is What.RESUME and not paused:
                 return False

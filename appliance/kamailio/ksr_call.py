@@ -476,14 +476,6 @@ class KsrCall:
         """Tell rtpengine that the call is over."""
         self.ksr.rtpengine.rtpengine_delete(flags)
 
-    def stop_recording(self) -> None:
-        """End the capture of the current message's call; its audio goes on. Blocks."""
-        self.ksr.rtpengine.stop_recording()
-
-    def start_recording(self) -> None:
-        """Begin another one. Blocks."""
-        self.ksr.rtpengine.start_recording()
-
     # tables
 
     def look(self, table: str, key: str) -> str:

@@ -6,7 +6,6 @@ Entries live `TTL_S`. Without a word recording goes on: a box whose agent is dea
 still stops recordings when the disk is full in earnest.
 """
 
-import re
 from collections.abc import Callable
 
 TABLE = "policy"
@@ -27,23 +26,6 @@ audio, and never for others."""
 
 DISK = "disk"
 """The reason, as the journal and the call record give it."""
-
-
-HEADER = "X-Kyusai-Recording"
-"""In an INFO of an application within its caller's call."""
-
-PAUSE, RESUME, RETENTION = "pause", "resume", "retention="
-"""What an application may order in `HEADER`; a class follows the last one."""
-
-_CLASS = re.compile(r"[A-Za-z0-9_-]{1,32}", re.ASCII)
-
-
-def media_event(order: str) -> dict[str, str]:
-    """What the journal is told of an application's order (event "media"); {} for one that is none."""
-    if order in (PAUSE, RESUME):
-        return {"recording": f"{order}d"}
-    told = order.removeprefix(RETENTION)
-    return {"retention": told} if told != order and _CLASS.fullmatch(told) else {}
 
 
 def refused(look: Callable[[str, str], str]) -> str:

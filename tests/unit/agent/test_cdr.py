@@ -568,11 +568,16 @@ def test_every_call_in_a_journal_gets_a_cdr_in_the_end(events: list[JournalEvent
 
 
 def test_pauses_are_counted_and_the_class_named_last_holds() -> None:
-    told: list[dict[str, Any]] = [{"recording": "paused"}, {"retention": "short"}, {"recording": "resumed"}]
-    told += [{"recording": "paused"}, {"retention": "long"}]
-    rows = [event(Kind.MEDIA, 5_000 + number, **data) for number, data in enumerate(told)]
-    cdr = only_cdr(fold([*answered_call()[:-1], *rows, answered_call()[-1]]))
-    assert (cdr["recording_pauses"], cdr["retention"]) == (2, "long")
+    book = CallBook("s", "b")
+    begun, end = answered_call()[:-1], answered_call()[-1]
+    for item in begun:
+        book.apply(item)
+    for retention in ("short", "長" * 40):
+        book.paused("abc@192.0.2.20")
+        book.classed("abc@192.0.2.20", retention)
+    book.paused("nobody")
+    cdr = only_cdr([*book.apply(end), *book.tick(moment(10**9))])
+    assert (cdr["recording_pauses"], cdr["retention"]) == (2, "長" * 10)
 
 
 def test_call_that_found_no_room_for_its_recording_says_so_and_names_none() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from appliance.kamailio.recording_order import BY_AGENT, BY_JOURNAL, DISK, OFF, TABLE, media_event, refused
+from appliance.kamailio.recording_order import BY_AGENT, BY_JOURNAL, DISK, OFF, TABLE, refused
 
 
 @pytest.mark.parametrize(
@@ -17,20 +17,3 @@ from appliance.kamailio.recording_order import BY_AGENT, BY_JOURNAL, DISK, OFF, 
 )
 def test_recording_is_refused_by_either_word_and_by_nothing_else(said: dict[str, str], why: str) -> None:
     assert refused(lambda table, key: said.get(key, "") if table == TABLE else "") == why
-
-
-@pytest.mark.parametrize(
-    ("order", "told"),
-    [
-        ("pause", {"recording": "paused"}),
-        ("resume", {"recording": "resumed"}),
-        ("retention=long-1", {"retention": "long-1"}),
-        ("retention=", {}),
-        ("retention=a b", {}),
-        ("retention=" + "x" * 33, {}),
-        ("stop", {}),
-        ("", {}),
-    ],
-)
-def test_an_application_s_order_is_read_or_refused(order: str, told: dict[str, str]) -> None:
-    assert media_event(order) == told
