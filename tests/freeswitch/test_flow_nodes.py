@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from tests.helpers.certificates import self_signed
 from tests.lab.lab import Lab, Parts
 from tests.lab.phone import PhoneCall
 from tests.lab.processes import wait_until
+from tests.lab.raw_caller import RawCaller
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module")]
 
@@ -351,6 +353,62 @@ async def test_a_caller_who_goes_round_many_times_is_not_cut_off(lab: Lab) -> No
     await met_by(lab, "202")
     await call.wait_hears(lab.phones["202"].tone_hz, timeout_s=10)
     await call.hangup()
+
+
+HOSTILE = {
+    "a line feed": '"202" <sip:202%0a@127.0.0.1>',
+    "two lines": "<sip:202%0d%0aEvent-Name:%20x@127.0.0.1>",
+    "a command of the switch": "<sip:%24%7Bglobal_setvar(ky_owned=1)%7D@127.0.0.1>",
+    "a variable": '"${ky_kamailio}" <sip:$%7bsip_call_id%7d@127.0.0.1>',
+    "an XML element": "<sip:%3Caction%20application=%22hangup%22/%3E@127.0.0.1>",
+    "a shell": "<sip:%60touch%20x%60;%7cid%26@127.0.0.1>",
+    "a percent sign": '"100%s%n%0a" <sip:%25s%25n@127.0.0.1>',
+}
+
+
+@pytest.mark.parametrize("what", HOSTILE)
+async def test_what_a_hostile_caller_is_called_changes_nothing(lab: Lab, crm: Crm, what: str) -> None:
+    """It is in no list, is sent to the customer data base as it is, and no command, variable or markup comes of it."""
+    address = lab.addresses.freeswitch
+    server = (address, 5090)
+    before = await variables(lab)
+    async with RawCaller(address, server, HOSTILE[what]) as lists:
+        assert await lists.call("702") == 200
+        await rests(lab, "sorry")
+    crm.good()
+    crm.asked.clear()
+    async with RawCaller(address, server, HOSTILE[what]) as asks:
+        assert await asks.call("701") == 200
+        await rests(lab, "ask")
+        for signal in ("5", "$", "%0a", "5\r\nSignal=6", "<x/>", "*", "#"):
+            await asks.press(signal)
+        await wait_until(lambda: bool(crm.asked), "the data base is asked", 15)
+    (line, _, rest) = crm.asked[0].partition("\r\n")
+    assert re.fullmatch(r"GET /customer\?tel=[A-Za-z0-9%._~-]*&typed=[0-9A-F%]* HTTP/1.1", line)
+    assert "Event-Name" not in rest
+    async with RawCaller(address, server, HOSTILE[what]) as waits:
+        assert await waits.call("700") == 200
+        await rests(lab, "wait/[a-z]+")
+    await rests(lab, "")
+    assert await variables(lab) == before
+
+
+async def variables(lab: Lab) -> set[str]:
+    """FreeSWITCH's global variables."""
+    assert lab.box.freeswitch is not None
+    return {line.partition("=")[0] for line in (await lab.box.freeswitch.api("global_getvar")).splitlines()}
+
+
+async def rests(lab: Lab, wanted: str) -> None:
+    """Wait until the only call is at a node, or, with "", until there is none."""
+
+    async def there() -> bool:
+        assert lab.box.freeswitch is not None
+        rows = json.loads(await lab.box.freeswitch.api("show", "channels", "as", "json")).get("rows", [])
+        inward = [row["dest"] for row in rows if row["direction"] == "inbound"]
+        return bool(re.fullmatch(wanted, "".join(inward)))
+
+    await wait_until(there, f"a call rests at {wanted!r}", 15, 0.2)
 
 
 async def test_nothing_of_all_this_was_a_fault_in_freeswitch_s_log(lab: Lab) -> None:
