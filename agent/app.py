@@ -183,6 +183,7 @@ class Agent:
         if self._applications.wanted:
             start("applications", self._keep_application_figures)
         if self._applications.wanted:
+            start("prompts", self._applications.prompts.run)
             start("voicemail", self._keep_voicemail)
             start("schedules", self._schedules.run)
             start(
@@ -389,7 +390,7 @@ class Agent:
     async def _activate(self, site: Site) -> None:
         await self._links.watch(site.policy.upstreams)
         self._changed.set()
-        await self._applications.tell()
+        await self._applications.tell(site)
         self._clerk.use(site.media)
         self._schedules.use(site.media)
 

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from agent.logs import Logger
+from agent.prompt_maker import PromptMaker
 from appliance.box import Box
-from appliance.freeswitch import prompts_used, render, speech
+from appliance.freeswitch import prompts_used, render
 from appliance.freeswitch.ask import Address, FreeSwitchSilent, ask
 from appliance.layout import Layout
 from appliance.site import Site
@@ -20,6 +21,7 @@ class Applications:
         self._box = box
         self._layout = layout
         self._log = log
+        self.prompts = PromptMaker(layout.prompts_dir, log)
 
     @property
     def wanted(self) -> bool:
@@ -27,13 +29,11 @@ class Applications:
         return bool(self._box.freeswitch.address)
 
     def lay_down(self, of: Site, folder: Path) -> None:
-        """Write a version's part into its folder; makes the prompts that are not there yet, some four a second. A prompt that
-        cannot be made is told and replaced by a sign: a box without a synthesiser still answers."""
+        """Write a version's part into its folder. Prompts that are not there are made for a few seconds; for what is left then,
+        and for what cannot be made, two tones stand in: a box without a synthesiser still answers."""
         if not self.wanted:
             return
-        made = speech.ensure(prompts_used.of(of.media), self._layout.prompts_dir)
-        for failed in made.failed:
-            self._log.warning("prompt_not_made", reason=failed)
+        self.prompts.some(prompts_used.of(of.media))
         render.write_site(of.media, folder / FOLDER, self._layout.prompts_dir)
 
     async def set_global(self, assignment: str) -> str:
@@ -42,11 +42,12 @@ class Applications:
         address = Address(settings.address, settings.esl_port, render.password(self._layout))
         return await ask(address, "global_setvar", assignment)
 
-    async def tell(self) -> None:
+    async def tell(self, of: Site) -> None:
         """After a switch: FreeSWITCH reads its files again. Calls that are up go on as they began. One that is not there
-        reads them when it starts."""
+        reads them when it starts. Prompts that are still missing are made from now on."""
         if not self.wanted:
             return
+        self.prompts.want(prompts_used.of(of.media))
         settings = self._box.freeswitch
         address = Address(settings.address, settings.esl_port, render.password(self._layout))
         try:

@@ -12,6 +12,7 @@ from agent import (
     change_command,
     config_command,
     flow_command,
+    prompt_command,
     receipt_command,
     schedule_command,
     spool_command,
@@ -26,6 +27,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False)
 app.add_typer(config_command.app, name="config")
 app.add_typer(change_command.app, name="change")
 app.add_typer(flow_command.app, name="flow")
+app.add_typer(prompt_command.app, name="prompt")
 app.add_typer(schedule_command.app, name="schedule")
 app.add_typer(call_command.app, name="call")
 app.command(name="calls", help=text("agent.help.calls", LANG))(call_command.calls)

@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,12 @@ from appliance.freeswitch.prompt_texts import Spoken
 
 ESPEAK_WORDS_PER_MINUTE = 150
 ESPEAK_TIMEOUT_S = 20
+UNFINISHED = ".new"
+"""Ends the name of a file that is being written, by one process."""
+
+LEFT_S = 600.0
+"""One that was not touched for so long was left by a process that was killed."""
+
 VOICES = {"en": "en-us", "ja": "ja"}
 
 
@@ -56,6 +63,14 @@ def ensure(
             made.append(path)
         tell(one, why)
     return Made(tuple(made), tuple(failed))
+
+
+def clear_up(folder: Path) -> None:
+    """Remove what killed processes left unfinished. Blocks on disk."""
+    for path in folder.glob(f"*/*{UNFINISHED}"):
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > LEFT_S:
+                path.unlink()
 
 
 def missing(spoken: Sequence[Spoken], folder: Path) -> list[Spoken]:
@@ -109,7 +124,7 @@ def _espeak(text: str, language: str) -> tuple[Samples, int]:
 
 def _write(path: Path, samples: Samples) -> None:
     path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-    fresh = path.with_name(path.name + ".new")
+    fresh = path.with_name(f"{path.name}.{os.getpid()}{UNFINISHED}")
     soundfile.write(fresh, samples, RATE_HZ, subtype="PCM_16", format="WAV")
     with fresh.open("rb") as file:
         os.fsync(file.fileno())
