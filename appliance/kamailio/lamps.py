@@ -31,6 +31,9 @@ SENDS_MAX = 200
 SECOND_PASS = 100
 """Steps of a call's second pass are numbered from here on, those of the first one below (`routing.STEPS_MAX`)."""
 
+WRITTEN_EVERY = subscriptions.CSEQ_STEP // 2
+"""NOTIFYs of a subscription after which it is written anew: not each, or every call would wear the flash for every lamp."""
+
 Cancel = Callable[[Ringing, Order], None]
 
 
@@ -70,6 +73,8 @@ class Lamps:
         self._unsolicited: dict[str, None] = {}
         self._changed: dict[str, None] = {}
         self._messages: dict[str, Messages] = {}
+        self._found: dict[str, Messages] = {}
+        self._mailboxes: tuple[str, ...] = ()
         self._looked_s = 0
         self._moved: set[str] = set()
         self._ahead: list[tuple[str, str, str]] = []
@@ -217,6 +222,9 @@ class Lamps:
         if not mailboxes:
             return
         found = self._boxes.look()
+        if found is self._found and mailboxes is self._mailboxes:
+            return
+        self._found, self._mailboxes = found, mailboxes
         for number in mailboxes:
             count = found.get(number, message_summary.NONE)
             if self._messages.get(number, message_summary.NONE) != count:
@@ -234,7 +242,8 @@ class Lamps:
             one = self._all[key] = self._all[key].next()
             over = self._over.pop(key, "")
             self._notify(one, now_s, over)
-            self._changed[key] = None
+            if one.cseq % WRITTEN_EVERY == 0:
+                self._changed[key] = None
             sent += 1
             if over:
                 self._drop(key)
