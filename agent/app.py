@@ -269,17 +269,11 @@ class Agent:
 
     async def _keep_pause_keys(self) -> None:
         """Pauses and resumes recordings by keys that telephones press."""
-
-        def note(call_id: str, what: What) -> None:
-            if what is What.PAUSE:
-                self._centre.paused(call_id)
-
         keys = PauseKeys(
             RecordingSwitch(NgClient(self._box.rtp.ng), self._layout.kamailio_rpc, self._centre.paused),
             lambda: self._config.site.pause_codes if self._config.site else PauseCodes(),
             lambda: self._config.site.policy.lan_networks if self._config.site else (),
             self._centre.together,
-            note,
             self._log,
         )
         await keys.run(*keys_address(self._box))
