@@ -14,7 +14,7 @@ def body(event: JournalEvent) -> dict[str, Any]:
     """The event: whose extension, what, its value and the one before, and at which telephone it was set."""
     data = event.data
     return {
-        "event": NAME,
+        "event": "telephone_setting",
         "extension": text_of(data, "extension"),
         "what": text_of(data, "what"),
         "value": _plain(data.get("value")),
