@@ -206,7 +206,12 @@ class Centre:
         client, path = await self.client(), self._layout.ledger_receipt
         self._receipts = Receipts(spool, client, enrolled.site_id, self._keys, path, self._now_s)
         self._sender = RecordSender(
-            spool, client, enrolled.site_id, pace=self._pacer, drained=self._receipts.drained
+            spool,
+            client,
+            enrolled.site_id,
+            pace=self._pacer,
+            drained=self._receipts.drained,
+            calls_up=self._calls_up,
         )
         await run_records(self._sender, self._send, self._report("records"))
 

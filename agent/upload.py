@@ -27,6 +27,10 @@ SHRINKS_TO = 6
 HELD_BACK_MAX_S = 2.0
 """A limit meant for recordings may be none at all by day; 250 call records a second still go."""
 
+RESTS = 1.0
+"""While calls are up the box rests after a batch of history for as long as the batch took: half of the time the processor and the
+disk are left to calls alone."""
+
 Pace = Callable[[int], Awaitable[None]]
 """Called with the number of bytes before they are sent; waits as long as the limit of the hour and calls demand."""
 
@@ -45,7 +49,8 @@ class Counters:
 
 
 class RecordSender:
-    """Empties the record table into the centre. site_id: as enrolled. drained: called whenever nothing is left to send."""
+    """Empties the record table into the centre. site_id: as enrolled. drained: called whenever nothing is left to send.
+    calls_up: how many calls there are; rest: sleeps."""
 
     def __init__(
         self,
@@ -55,13 +60,17 @@ class RecordSender:
         *,
         pace: Pace = no_limit,
         drained: Callable[[], Awaitable[None]] | None = None,
+        calls_up: Callable[[], int] = lambda: 0,
         monotonic_s: Callable[[], float] = time.monotonic,
+        rest: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._spool = spool
         self._cloud = cloud
         self._site_id = site_id
         self._pace = pace
         self._drained = drained
+        self._calls_up = calls_up
+        self._rest = rest
         self._monotonic_s = monotonic_s
         self._limit = BATCH_RECORDS_MAX
         self._newest_first = True
@@ -94,6 +103,8 @@ class RecordSender:
         self.counters.acknowledged += len(settlement.delete)
         self.counters.duplicates += sum(result.status == "duplicate" for result in results)
         self.counters.parked += len(settlement.park)
+        if history and self._calls_up():
+            await self._rest(min((self._monotonic_s() - began_s) * RESTS, HELD_BACK_MAX_S))
         return len(batch)
 
     async def _hold_back(self, size_bytes: int) -> None:

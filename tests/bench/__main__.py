@@ -21,6 +21,7 @@ NAMES = {
     "centre": "up to 10,000 boxes with heartbeats and held polls at one centre: its CPU, memory, latency, and what bounds it",
     "sync": "CPU and bytes per record from a box's spool to the centre's disk, beside COPY and NATS; a backlog of a million",
     "upload": "recordings over a line that loses 1 %, beside rsync on the same files and with a call on the same line",
+    "drain": "whether calls notice that a box empties a backlog of a month into the centre",
     "ivr": "how soon a menu is heard, and what 200 calls in it cost, beside FreeSWITCH's vanilla configuration",
     "events": "1,000 events a second at the controller: heard, written, memory, and whether FreeSWITCH ends a slow listener",
     "render": "1,000 extensions and 50 flows: rendered in, switched with 100 calls up, and held in memory by FreeSWITCH",

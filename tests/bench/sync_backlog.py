@@ -57,12 +57,13 @@ def _fill(path: Path, count: int) -> None:
     first_ms = int(time.time() * 1000) - count * BETWEEN_CALLS_MS
     for begin in range(0, count, FILL):
         opened.spool.append(
-            [_again(base, first_ms, number) for number in range(begin, min(begin + FILL, count))]
+            [again(base, first_ms, number) for number in range(begin, min(begin + FILL, count))]
         )
     opened.close()
 
 
-def _again(base: list[NewRecord], first_ms: int, number: int) -> NewRecord:
+def again(base: list[NewRecord], first_ms: int, number: int) -> NewRecord:
+    """One of `base` in turn, as call number `number`, under an id and a time of its own."""
     old, at_ms = base[number % len(base)], first_ms + number * BETWEEN_CALLS_MS
     id_ = f"cdr-{at_ms // 1000:08x}{old.id[12:28]}{number:08x}"
     return NewRecord(id_, old.kind, old.priority, at_ms, old.boot_id, {**old.body, "id": id_})

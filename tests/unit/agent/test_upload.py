@@ -96,3 +96,21 @@ async def test_history_is_held_back_but_never_for_ever(monkeypatch: Any) -> None
     while box.seqs:
         await sender.send()
     assert len(asked) == 3, "each batch of the history is, once"
+
+
+async def test_history_rests_while_calls_are_up_and_what_is_new_never_does() -> None:
+    box, rests = Box(3_000, takes_s=0.002), list[float]()
+    calls = 1
+
+    async def rest(seconds: float) -> None:
+        rests.append(round(seconds, 3))
+
+    sender = box.sender(calls_up=lambda: calls, rest=rest)
+    await sender.send()
+    assert rests == [], "the newest"
+    await sender.send()
+    assert rests == [1.0], "as long as 500 records took"
+    calls = 0
+    for _ in range(3):
+        await sender.send()
+    assert rests == [1.0], "nobody calls"
