@@ -43,6 +43,10 @@ BOX = "ky_box"
 
 CALL_BACK_RING_S = 60
 
+LEFT_AT_ONCE_MAX = 20
+"""Messages that are recorded at once. Together they are at most 192 MB, and none begins when less room is left than 256 MiB
+(`agent.disk.FULL_BYTES`): FreeSWITCH would keep as whole what a full disk cut short."""
+
 KEY_MS = 3_000
 FIRST_KEY_MS = 8_000
 TRIES = 3
@@ -112,6 +116,7 @@ def context(boxes: Iterable[Mailbox]) -> Element:
         *_new_pin(),
         *_room(),
         number_extension("end", *_end("ky_vm_bye")),
+        number_extension("no-room", *_end("ky_vm_no_room")),
         number_extension("in-use", *_end("ky_vm_in_use")),
         number_extension(".*", *_end("ky_vm_unknown")),
         name=CONTEXT,
@@ -120,7 +125,10 @@ def context(boxes: Iterable[Mailbox]) -> Element:
 
 def room() -> tuple[Element, ...]:
     """Actions that end the call with a word where no message can be taken."""
-    return (action("execute_extension", f"room XML {CONTEXT}"),)
+    return (
+        action("execute_extension", f"room XML {CONTEXT}"),
+        action("limit", f"hash voicemail-left all {LEFT_AT_ONCE_MAX} no-room XML {CONTEXT}"),
+    )
 
 
 def call_back() -> Element:

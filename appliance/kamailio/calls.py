@@ -456,8 +456,8 @@ class Calls:
             self._walk(plan, later)
         elif timer or not replied:
             self.refuse(*LAST_WORD[outcome])
-        elif not self._say_why(plan, code, str(outcome)):
-            self._finish(code)
+        elif step.kind is not StepKind.CONTACTS or not self._say_why(plan, code, str(outcome)):
+            self._finish(code)  # a carrier and a cloud have announcements of their own
 
     def _taken(self, plan: Plan, index: int) -> Plan | None:
         """The plan of a call that somebody picks up, whose telephones were told to stop for that; None: it is none."""

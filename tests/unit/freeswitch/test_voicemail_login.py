@@ -4,8 +4,9 @@ import re
 
 import pytest
 
-from agent import voicemail_limits
+from agent import disk, voicemail_limits
 from appliance.freeswitch import voicemail_login_xml as login
+from appliance.freeswitch import voicemail_xml
 from appliance.freeswitch.applications import Mailbox
 from appliance.freeswitch.xml import text
 
@@ -34,6 +35,11 @@ def test_the_context_is_as_large_for_a_thousand_boxes_as_for_one_but_for_a_line_
     boxes = tuple(Mailbox(str(1000 + index), "0" * 32) for index in range(1000))
     one, many = (text(login.context(some)).count("<extension") for some in (boxes[:1], boxes))
     assert many - one == 999
+
+
+def test_messages_that_begin_while_there_is_room_find_room_to_their_end() -> None:
+    wideband_bytes = 2 * 16_000 * voicemail_xml.MESSAGE_MAX_S
+    assert login.LEFT_AT_ONCE_MAX * wideband_bytes < disk.FULL_BYTES
 
 
 MIB = 1024 * 1024
