@@ -187,7 +187,7 @@ def _sofia(settings: Settings) -> tuple[Element, ...]:
         ("inbound-codec-prefs", CODECS),
         ("outbound-codec-prefs", CODECS),
         ("inbound-codec-negotiation", "generous"),
-        ("disable-transfer", "true"),  # Kamailio decides who is called
+        ("proxy-refer", "true"),  # the other telephone carries a transfer out
         ("dtmf-type", "rfc2833"),
         ("liberal-dtmf", "true"),  # digits as SIP INFO are taken as well
         ("rfc2833-pt", 101),

@@ -20,7 +20,7 @@ from appliance.kamailio.ending import Last, end_of
 from appliance.kamailio.hangup import TOLD, say_bye
 from appliance.kamailio.media_anchor import read_mark
 from appliance.kamailio.outcome import RETRANSMIT_MS
-from appliance.kamailio.transfer import read_refer
+from appliance.kamailio.transfer import read_refer, unwrapped
 from appliance.model import LinkState
 
 ANSWER_LIMIT_MS = 120_000
@@ -67,8 +67,8 @@ class Dialogs:
         again = not near and bool(hops) and bool(ksr.look("pass", call))
         if method == "BYE" and not known and not again:
             self._end_unknown(call, any(read_mark(hop.uri) for hop in hops if hop.own))
-        elif method == "REFER" and not again and (known or self._may_write()):
-            self._refer(call)
+        elif method == "REFER":
+            self._refer(call, not again and (known or self._may_write()))
         if near and method in WITH_CONTACT:
             ksr.alias_contact()
         life_ms = self._life_ms() if method == "BYE" or back is not None else SILENCE_LIMIT_MS
@@ -203,10 +203,17 @@ class Dialogs:
 
     # transfer
 
-    def _refer(self, call: str) -> None:
+    def _refer(self, call: str, told: bool) -> None:
+        """told: the journal hears of it."""
         ksr = self._ksr
-        data = {**read_refer(ksr.header("Refer-To")), "by": ksr.pv("$fU")}
-        self._parts.journal.put("transfer", call, data)
+        target = ksr.header("Refer-To")
+        meant = unwrapped(target)
+        if meant:
+            ksr.remove("Refer-To")
+            ksr.append(f"Refer-To: {meant}")
+        if told:
+            data = {**read_refer(meant or target), "by": ksr.pv("$fU")}
+            self._parts.journal.put("transfer", call, data)
 
     # ends
 

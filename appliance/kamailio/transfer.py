@@ -42,4 +42,12 @@ def read_refer(refer_to: str) -> dict[str, str]:
     return {"to": unquote(found.group(1)) if found else "", "kind": "attended" if attended else "blind"}
 
 
+def unwrapped(refer_to: str) -> str:
+    """What was meant by a Refer-To that FreeSWITCH passed on, "" when it is whole: it makes an address out of one in angle
+    brackets, "<sip:<sip:204@site?Replaces=...>@127.0.0.1>" (mod_sofia.c, SWITCH_MESSAGE_INDICATE_DEFLECT; 1.10.12, 1.11.2)."""
+    found = _WRAPPED.match(refer_to)
+    return found.group(1) if found else ""
+
+
+_WRAPPED = re.compile(r"<sip:(<sips?:[^<>\s]+>)@[^<>\s]+>", re.IGNORECASE)
 _USER = re.compile(r"sips?:([^@;?>]+)@", re.IGNORECASE)

@@ -31,6 +31,8 @@ class Identity:
     """"" (RTP), "sdes", "dtls", or "webrtc": DTLS with ICE and multiplexed RTCP, as a browser does."""
     codecs: tuple[str, ...] = ("pcmu", "pcma")
     """As the stack names them: pcmu, pcma, g722/16000/1, opus/48000/2."""
+    digits: str = "rtpevent"
+    """How keys are sent: rtpevent (RFC 4733) or info (SIP INFO)."""
     extra: tuple[str, ...] = ()
     """More account parameters, e.g. ``catchall=yes``."""
 
@@ -45,7 +47,7 @@ class Identity:
             f"regint={self.expires_s if self.server else 0}",
             "answermode=manual",
             "audio_codecs=" + ",".join(self.codecs),
-            "dtmfmode=rtpevent",
+            f"dtmfmode={self.digits}",
             *([f'outbound="sip:{self.server};transport={self.transport}"'] if self.server else []),
             *ENCRYPTIONS[self.encryption],
             *self.extra,

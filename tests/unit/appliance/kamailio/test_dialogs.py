@@ -4,7 +4,7 @@ import pytest
 
 from appliance.kamailio.causes import Cause
 from appliance.kamailio.ending import Last, end_of
-from appliance.kamailio.transfer import Replaces, owner, read_refer, read_replaces
+from appliance.kamailio.transfer import Replaces, owner, read_refer, read_replaces, unwrapped
 
 
 @pytest.mark.parametrize(
@@ -53,3 +53,20 @@ def test_broken_replaces_is_none(header: str) -> None:
 )
 def test_refer_says_where_to_and_how(header: str, read: dict[str, str]) -> None:
     assert read_refer(header) == read
+
+
+@pytest.mark.parametrize(
+    ("header", "meant"),
+    [
+        (
+            "<sip:<sip:204@site.example?Replaces=a%3Bto-tag%3Db>@127.0.0.1>;transport=udp",
+            "<sip:204@site.example?Replaces=a%3Bto-tag%3Db>",
+        ),
+        ("<sip:204@site.example>", ""),
+        ("sip:204@site.example", ""),
+        ("<sip:<sip:204@site.example>\r\nX: y@127.0.0.1>", ""),
+    ],
+    ids=["wrapped", "whole", "bare", "with a line of its own"],
+)
+def test_a_target_that_freeswitch_wrapped_is_what_was_meant(header: str, meant: str) -> None:
+    assert unwrapped(header) == meant

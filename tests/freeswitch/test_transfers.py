@@ -1,0 +1,149 @@
+"""Calls transferred into and out of applications, keys by RFC 4733 and by SIP INFO, with the line to the cloud up and cut."""
+
+from collections.abc import AsyncIterator, Awaitable
+
+import pytest
+import pytest_asyncio
+
+from appliance import site as site_document
+from tests.lab.freeswitch import SHORT
+from tests.lab.lab import Lab, Parts
+from tests.lab.phone import PhoneCall
+from tests.lab.processes import wait_until
+from tests.lab.standing import Standing, hear_each_other
+from tests.lab.worker import OrderRefused
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module")]
+
+LONG_S = 10.0
+KEYS = {"201": "RFC 4733", "203": "SIP INFO"}
+
+RECEPTION = {
+    "id": "reception",
+    "language": "en",
+    "nodes": [
+        {
+            "id": "main",
+            "do": "menu",
+            "prompts": ["welcome"],
+            "wait_s": 10,
+            "keys": [
+                {"key": "1", "then": "desk"},
+                {"key": "*9", "then": "bye"},
+                {"key": "05", "then": "bye"},
+            ],
+            "timeout": "bye",
+            "invalid": "bye",
+        },
+        {"id": "desk", "do": "transfer", "number": "202", "unanswered": "bye"},
+        {"id": "bye", "do": "hangup", "prompts": ["goodbye"]},
+    ],
+}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def lab() -> AsyncIterator[Standing]:
+    parts = Parts(phones=4, cloud_phones=0, gateway=False, carrier=False, freeswitch=True)
+    document = {
+        "prompts": SHORT,
+        "applications": [
+            {"number": "700", "kind": "flow", "flow": "reception"},
+            {"number": "701", "kind": "announcement", "prompts": ["closed"], "language": "en"},
+            {"number": "703", "kind": "conference"},
+        ],
+        "flows": [RECEPTION],
+    }
+    one = Lab(parts, document)
+    one.phones["203"] = one.make_phone("203", digits="info")
+    async with Standing(one) as lab:
+        yield lab
+
+
+@pytest_asyncio.fixture(params=["UP", "DOWN"], loop_scope="module")
+async def site(request: pytest.FixtureRequest, lab: Standing) -> AsyncIterator[Standing]:
+    """The same with the line up and cut."""
+    await lab.line(str(request.param))
+    yield lab
+    await lab.tidy()
+
+
+async def hears(lab: Standing, call: PhoneCall, prompt: str) -> None:
+    box = lab.lab.box
+    assert box.freeswitch is not None
+    plan = site_document.loads(box.layout.document(lab.lab.version).read_bytes()).media
+    await call.wait_hears_prompt(box.freeswitch.prompt(plan, prompt, "en"))
+
+
+async def by_menu(site: Standing, caller: str) -> tuple[PhoneCall, PhoneCall]:
+    """The caller presses 1 in the menu and talks with 202; the caller's and 202's call."""
+    placed = await site.phones[caller].call("700", LONG_S)
+    await placed.dtmf("1")
+    met = await site.rings("202", LONG_S)
+    await hear_each_other(placed, met, timeout_s=LONG_S)
+    return placed, met
+
+
+@pytest.mark.parametrize("caller", KEYS, ids=KEYS.values())
+async def test_a_key_leads_to_a_telephone_and_both_hear_each_other(site: Standing, caller: str) -> None:
+    placed, met = await by_menu(site, caller)
+    await met.hangup()
+    await placed.wait("closed", LONG_S)
+
+
+@pytest.mark.parametrize("caller", KEYS, ids=KEYS.values())
+async def test_a_star_and_a_key_of_two_digits_are_taken_whole(site: Standing, caller: str) -> None:
+    call = await site.phones[caller].call("700", LONG_S)
+    await call.dtmf("*9")
+    await hears(site, call, "goodbye")
+
+
+async def test_a_caller_is_transferred_blindly_into_a_menu_and_goes_on_from_there(site: Standing) -> None:
+    _, met = await site.talk("201", "202", "202")
+    await met.transfer("700")
+    caller = site.phones["201"].current()
+    await hears(site, caller, "welcome")
+    await caller.dtmf("1")
+    again = await site.rings("202", LONG_S)
+    await hear_each_other(caller, again, timeout_s=LONG_S)
+
+
+async def test_a_caller_is_transferred_into_a_room_after_asking_there(site: Standing) -> None:
+    inside = await site.phones["204"].call("703", LONG_S)
+    _, met = await site.talk("201", "202", "202")
+    await met.hold()
+    asked = await site.phones["202"].call("703", LONG_S)
+    await hear_each_other(asked, inside, timeout_s=LONG_S)
+    await asked.hold()
+    await met.transfer_to(asked)
+    await hear_each_other(site.phones["201"].current(), inside, timeout_s=LONG_S)
+
+
+async def lets_go(met: PhoneCall, transfer: Awaitable[None]) -> None:
+    """FreeSWITCH ends the call of who transfers as soon as the other telephone has accepted: he is not told how it went."""
+    try:
+        await transfer
+    except OrderRefused as error:
+        assert "call closed before the transfer completed" in str(error), error
+    await met.wait("closed", LONG_S)
+
+
+async def test_who_came_by_a_menu_is_transferred_blindly_to_another_telephone(site: Standing) -> None:
+    _, met = await by_menu(site, "201")
+    await lets_go(met, met.transfer("204"))
+    other = await site.rings("204", LONG_S)
+    await hear_each_other(site.phones["201"].current(), other, timeout_s=LONG_S)
+
+
+async def test_who_came_by_a_menu_is_transferred_after_asking(site: Standing) -> None:
+    _, met = await by_menu(site, "201")
+    await met.hold()
+    asked, _ = await site.talk("202", "204", "204")
+    await asked.hold()
+    await lets_go(met, met.transfer_to(asked))
+    await wait_until(lambda: site.phones["201"].current().state == "established", "201 is connected", LONG_S)
+    await hear_each_other(site.phones["201"].current(), site.phones["204"].current(), timeout_s=LONG_S)
+
+
+async def test_nothing_of_all_this_was_a_fault_in_freeswitch_s_log(lab: Standing) -> None:
+    assert lab.lab.box.freeswitch is not None
+    assert "\n".join(lab.lab.box.freeswitch.faults()) == ""
