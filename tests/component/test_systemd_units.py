@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.freeswitch import render
+from appliance.freeswitch import render, settings_xml
 from appliance.layout import Layout
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -141,6 +141,17 @@ def test_freeswitch_is_ended_before_the_calls_that_do_not_need_it() -> None:
     assert int(kamailio["OOMScoreAdjust"]) < int(freeswitch["OOMScoreAdjust"]) < 0
     assert int(kamailio["Nice"]) < int(freeswitch["Nice"]) < 0
     assert (freeswitch["IPAddressDeny"], freeswitch["IPAddressAllow"]) == ("any", "localhost")
+
+
+def test_freeswitch_s_limits_hold_every_leg_that_it_takes() -> None:
+    """By `bin/bench ivr` and `render`: 0.6 MiB a leg at the most, 180 MiB of its own; a thread, four sockets and a file a leg."""
+    service, legs = read("kyusai-freeswitch.service")["Service"], settings_xml.SESSIONS_MAX
+    assert int(service["MemoryHigh"].removesuffix("M")) > 180 + 0.6 * legs
+    assert int(service["TasksMax"]) > 2 * legs + 100
+    assert int(service["LimitNOFILE"]) > 10 * legs
+    assert (service["RestrictRealtime"], "-np" in service["ExecStart"].split()) == ("yes", True), (
+        "no program but the relay may take a core for itself"
+    )
 
 
 def test_freeswitch_is_started_as_the_box_s_own_command_says() -> None:
