@@ -7,6 +7,7 @@ import pytest_asyncio
 
 from appliance import site
 from appliance.freeswitch.applications import MediaPlan
+from tests.lab.freeswitch import SHORT
 from tests.lab.lab import Lab, Parts
 from tests.lab.phone import PhoneCall
 
@@ -47,6 +48,7 @@ RECEPTION = {
     ],
 }
 DOCUMENT = {
+    "prompts": SHORT,
     "applications": [
         {"number": "700", "kind": "flow", "flow": "reception"},
         {"number": "701", "kind": "announcement", "prompts": ["closed"], "language": "en"},

@@ -6,6 +6,7 @@ import pytest
 import pytest_asyncio
 
 from appliance import site
+from tests.lab.freeswitch import SHORT
 from tests.lab.lab import Lab, Parts
 from tests.lab.phone import PhoneCall
 
@@ -59,6 +60,7 @@ async def lab() -> AsyncIterator[Lab]:
     parts = Parts(phones=3, cloud_phones=0, gateway=False, carrier=False, freeswitch=True)
     document = {
         "call_control": "local",
+        "prompts": SHORT,
         "applications": [
             {"number": "702", "kind": "conference", "access_code": CODE, "language": "en"},
             {"number": "703", "kind": "conference"},

@@ -9,7 +9,7 @@ import json
 import socket
 import threading
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -63,9 +63,14 @@ class Session:
 
 def sessions(scene: str) -> list[Session]:
     """A scene's connections, one after the other."""
+    lines = (DATA / f"{scene}.jsonl").read_text("utf-8").splitlines()
+    return split([next(iter(json.loads(line).items())) for line in lines])
+
+
+def split(said: Iterable[tuple[str, str]]) -> list[Session]:
+    """What was said, by connection."""
     found = [Session()]
-    for line in (DATA / f"{scene}.jsonl").read_text("utf-8").splitlines():
-        ((who, what),) = json.loads(line).items()
+    for who, what in said:
         if who == "end":
             found[-1].ended = bool(what)
             found.append(Session())

@@ -7,6 +7,7 @@ by letters of the same number, so that no length changes.
 """
 
 import asyncio
+import contextlib
 import json
 import socket
 import sys
@@ -109,12 +110,16 @@ class Recorder:
         return sum(who == "switch" and f"Content-Type: {kind}" in what for who, what in self.said)
 
     async def close(self) -> None:
-        """End the connection."""
+        """End the connection, if FreeSWITCH has not."""
         self._closing = True
         if self._writer is not None:
             self._writer.close()
+            with contextlib.suppress(OSError):
+                await self._writer.wait_closed()
+            self._writer = None
         if self._reading is not None:
             await self.wait_end()
+            self._reading = None
 
     async def _wait(self, kind: str, before: int) -> None:
         await wait_until(lambda: self.count(kind) > before, kind, ORDER_S)
@@ -150,7 +155,6 @@ async def application(lab: Lab, tape: Recorder) -> None:
     await tape.send("api uuid_kill 00000000-0000-0000-0000-000000000000")
     await call.hangup()
     await tape.wait_event("CHANNEL_HANGUP_COMPLETE", 2)
-    await tape.close()
 
 
 async def conference(lab: Lab, tape: Recorder) -> None:
@@ -167,7 +171,6 @@ async def conference(lab: Lab, tape: Recorder) -> None:
     await wait_until(
         lambda: any("conference-destroy" in what for _, what in tape.said), "the room's end", ORDER_S
     )
-    await tape.close()
 
 
 async def parking(lab: Lab, tape: Recorder) -> None:
@@ -179,7 +182,6 @@ async def parking(lab: Lab, tape: Recorder) -> None:
     await tape.wait_event("CUSTOM")
     await call.hangup()
     await tape.wait_event("CHANNEL_HANGUP_COMPLETE")
-    await tape.close()
 
 
 async def voicemail(lab: Lab, tape: Recorder) -> None:
@@ -194,7 +196,6 @@ async def voicemail(lab: Lab, tape: Recorder) -> None:
     await call.hangup()
     await tape.wait_event("CHANNEL_HANGUP_COMPLETE")
     await wait_until(lambda: any("leave-message" in what for _, what in tape.said), "the message", ORDER_S)
-    await tape.close()
 
 
 async def restart(lab: Lab, tape: Recorder) -> None:
@@ -207,10 +208,10 @@ async def restart(lab: Lab, tape: Recorder) -> None:
     await tape.wait_event("CHANNEL_ANSWER")
     await lab.box.stop("freeswitch")
     await tape.wait_end()
+    await tape.close()
     await lab.box.start("freeswitch")
     await tape.open()
     await tape.send("api show channels as json")
-    await tape.close()
 
 
 SCENES: dict[str, Callable[[Lab, Recorder], Awaitable[None]]] = {
@@ -228,7 +229,10 @@ async def record(lab: Lab, name: str) -> list[Said]:
     """One scene, with what is nobody's business replaced."""
     assert lab.box.freeswitch is not None
     tape = Recorder(lab.box.freeswitch)
-    await SCENES[name](lab, tape)
+    try:
+        await SCENES[name](lab, tape)
+    finally:
+        await tape.close()
     return [(who, _masked(what, tape.password)) for who, what in tape.said]
 
 
