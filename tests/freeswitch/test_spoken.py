@@ -1,8 +1,11 @@
 """Numbers, dates, times and callers are heard as they are said, in both languages, by FreeSWITCH alone."""
 
 import asyncio
+import subprocess
+import tempfile
 from collections.abc import AsyncIterator
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -12,8 +15,10 @@ import pytest_asyncio
 import soundfile
 
 from appliance.freeswitch import names, render, speech, spoken
-from appliance.freeswitch.prompt_texts import pieces
+from appliance.freeswitch.prompt_texts import own_file, pieces
 from appliance.freeswitch.spoken_pieces import PREFIX
+from cloudsync import prompt_audio
+from cloudsync.prompt_audio import PromptAudio
 from tests.lab.freeswitch import PROMPTS, FreeSwitch
 from tests.lab.lab import Lab, Parts
 
@@ -26,17 +31,35 @@ MOMENT = datetime(2025, 4, 20, 19, 41, tzinfo=TOKYO)
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def lab() -> AsyncIterator[Lab]:
+    own = own_recording()
     parts = Parts(phones=1, cloud_phones=0, cloud=False, gateway=False, carrier=False, freeswitch=True)
     document = {
         "call_control": "local",
         "applications": [
             {"number": "700", "kind": "announcement", "prompts": ["welcome"], "language": "ja"},
             {"number": "701", "kind": "announcement", "prompts": ["welcome"], "language": "en"},
+            {"number": "702", "kind": "announcement", "prompts": ["our_words"], "language": "en"},
         ],
+        "prompts": [{"id": "our_words", "en_audio": own.sha256}],
         "mailboxes": [{"number": "201", "code_md5": "0" * 32, "language": language} for language in ("ja",)],
     }
     async with Lab(parts, document) as lab:
         yield lab
+
+
+@cache
+def own_recording() -> PromptAudio:
+    """A recording as the centre converts it and a box holds it."""
+    with tempfile.TemporaryDirectory(prefix="kyusai-own-") as folder:
+        path = Path(folder, "said.wav")
+        words = "This is a recording of our own. It was not made by the box."
+        subprocess.run(["espeak-ng", "-v", "en-gb", "-w", str(path), words], check=True)
+        audio = prompt_audio.convert(path)
+    there = PROMPTS / own_file(audio.sha256)
+    there.parent.mkdir(parents=True, exist_ok=True)
+    there.unlink(missing_ok=True)
+    there.write_bytes(audio.wav)
+    return audio
 
 
 def expected(language: str, said: spoken.Pieces, folder: Path) -> Path:
@@ -81,10 +104,16 @@ async def test_what_is_said_is_heard_piece_by_piece(
     lab: Lab, tmp_path: Path, language: str, macro: str, data: str, said: spoken.Pieces
 ) -> None:
     phone = lab.phones["201"]
-    before = len(phone.calls)
+    before = sum(call.incoming for call in phone.calls)
     await say(lab, language, macro, data)
     call = await phone.wait_incoming(before + 1, 10)
     await call.wait_hears_prompt(expected(language, said, tmp_path), 20)
+    await call.wait("closed", 15)
+
+
+async def test_a_recording_of_one_s_own_is_heard(lab: Lab) -> None:
+    call = await lab.phones["201"].call("702")
+    await call.wait_hears_prompt(PROMPTS / own_file(own_recording().sha256), 20)
     await call.wait("closed", 15)
 
 
@@ -94,7 +123,7 @@ async def test_a_voicemail_box_says_who_called_and_when(lab: Lab, tmp_path: Path
         ("voicemail_say_phone_number", "0312345678", spoken.telephone("0312345678", "ja")),
         ("voicemail_say_date", str(int(MOMENT.timestamp())), spoken.day(MOMENT, "ja")),
     ):
-        before = len(phone.calls)
+        before = sum(call.incoming for call in phone.calls)
         await say(lab, "ja", macro, data)
         call = await phone.wait_incoming(before + 1, 10)
         await call.wait_hears_prompt(expected("ja", said, tmp_path), 20)
