@@ -7,6 +7,7 @@ import json
 import smtplib
 import ssl
 from email.message import EmailMessage
+from urllib.parse import quote
 
 from sqlalchemy import Connection
 
@@ -50,9 +51,8 @@ def send(centre: Centre, job: Job) -> None:
     recipients = list(box.get("email", ())) if box else []
     if box is None or not recipients:
         return
-    link = (
-        settings.link.format(site=job.site_id, recording=body.get("recording", "")) if settings.link else ""
-    )
+    recording = quote(str(body.get("recording", "")), safe="")
+    link = settings.link.format(site=job.site_id, recording=recording) if settings.link else ""
     try:
         language: Lang = "en" if box.get("language") == "en" else "ja"
         mail = compose(body, document["site"], recipients, settings.sender, link, language)
