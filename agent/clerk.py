@@ -123,6 +123,7 @@ class Clerk:
         try:
             async with asyncio.timeout(ANSWER_S):
                 call = await _call(reader, writer)
+                await self._require_true(call)
                 told = await self._answer(call)
                 if told:
                     pairs = ";".join(f"{word(name)}={value and word(value)}" for name, value in told.items())
@@ -139,6 +140,13 @@ class Clerk:
             writer.close()
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
+
+    async def _require_true(self, call: Mapping[str, str]) -> None:
+        """Any program on this machine can connect here: a question is answered if FreeSWITCH knows the call and its question.
+        Raises `KyusaiError` "clerk.stranger"."""
+        asked = (await self._api("uuid_getvar", call["unique-id"], names.QUESTION)).strip()
+        if not asked or asked != call.get(f"variable_{names.QUESTION}"):
+            raise KyusaiError("clerk.stranger", "a question of no call of FreeSWITCH's")
 
     async def _answer(self, call: Mapping[str, str]) -> dict[str, str]:
         what, _, about = call.get(f"variable_{names.QUESTION}", "").partition(":")

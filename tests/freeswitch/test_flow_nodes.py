@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import os
 import re
+import signal
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -286,6 +288,31 @@ async def test_without_the_agent_s_process_all_telephones_of_a_queue_are_rung_at
     await lab.box.start("agent")
     await asyncio.gather(*(lab.phones[number].behave(answer_after_s=0) for number in AGENTS))
     await nobody_talks(lab)
+
+
+async def test_an_agent_that_hangs_holds_nobody_up(lab: Lab) -> None:
+    pid = lab.box.agent.pid
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        asks = await lab.phones["201"].call("701")
+        await hears(lab, asks, "enter_extension")
+        await asks.dtmf("7#")
+        await hears(lab, asks, "nobody", 12)
+        call = await lab.phones["204"].call("700")
+        await wait_until(lambda: bool(open_calls(lab, "202") + open_calls(lab, "203")), "they ring", 15)
+        await call.hangup()
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    await nobody_talks(lab)
+
+
+async def test_a_program_that_is_not_freeswitch_gets_no_answer(lab: Lab) -> None:
+    reader, writer = await asyncio.open_connection(lab.addresses.freeswitch, 8022)
+    assert await reader.readuntil(b"\n\n") == b"connect\n\n"
+    told = "Unique-ID: 0f0e0d0c-1111-2222-3333-444455556666\nvariable_ky_question: figures:sales\n\n"
+    writer.write(told.encode())
+    assert await asyncio.wait_for(reader.read(), 10) == b""
+    writer.close()
 
 
 async def test_a_look_up_s_answer_leads_on_and_is_said(lab: Lab, crm: Crm) -> None:
