@@ -148,9 +148,9 @@ def test_core_asks_no_clock(name: str) -> None:
     assert asked & {"datetime.now", "datetime.utcnow", "datetime.today", "date.today"} == set()
 
 
-@pytest.mark.parametrize("name", WORDS)
-def test_shared_words_import_nothing_of_ours(name: str) -> None:
-    assert ours(name) <= WORDS[name]
+@pytest.mark.parametrize(("word", "name"), [(word, name) for word in WORDS for name in within(word)])
+def test_shared_words_import_nothing_of_ours(word: str, name: str) -> None:
+    assert ours(name) - set(within(word)) <= WORDS[word]
 
 
 @pytest.mark.parametrize("name", within("appliance"))
