@@ -2,12 +2,14 @@
 
 import asyncio
 import hashlib
+import json
 from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
 
 from appliance import site
+from tests.lab.box import kyusai
 from tests.lab.lab import Lab, Parts
 from tests.lab.phone import PhoneCall
 from tests.lab.processes import wait_until
@@ -187,7 +189,9 @@ async def test_calls_without_the_right_pin_lock_the_box_until_somebody_opens_it(
     await locked.wait("closed", 10)
     log = (lab.box.layout.freeswitch_log_dir / "freeswitch.log").read_text()
     assert "voicemail box 202 locks" in log
-    await lab.box.freeswitch.api("global_setvar", "ky_vm_lock_202=")
+    shown = json.loads(await kyusai("voicemail", "--json", "--box", lab.box.toml))
+    assert [(one["box"], one["locked"], one["full"]) for one in shown] == [("202", True, False)]
+    await kyusai("voicemail", "unlock", "202", "--box", lab.box.toml)
     owner = await login(lab)
     await hears(lab, owner, "vm_new")
     await owner.hangup()
@@ -234,3 +238,10 @@ async def test_somebody_else_is_asked_whose_box_he_wants(lab: Lab) -> None:
     call = await lab.phones["203"].call("*97")
     await hears(lab, call, "vm_enter_id")
     await call.hangup()
+
+
+async def test_the_star_during_the_greeting_leads_the_owner_to_his_box_from_any_telephone(lab: Lab) -> None:
+    call = await lab.phones["203"].call("*98202")
+    await asyncio.sleep(1.5)  # the greeting has begun
+    await call.dtmf("*")
+    await hears(lab, call, "vm_enter_pin")
