@@ -201,17 +201,21 @@ async def test_a_recording_that_was_altered_is_refused_and_the_version_before_st
     await box.transport.close()
 
 
-async def test_a_box_gets_nothing_of_another_tenant_s(ground: Ground) -> None:
+async def test_a_box_gets_what_its_own_documents_name_and_nothing_else(ground: Ground) -> None:
     file = write(ground.folder / "a.wav", speech(1.0))
     sha256 = sha256_of(ground.command("add", SITE, "greeting", str(file), "--json"))
     with ground.process.store() as store:
-        text = prepare_site(store, "osaka-9", "other")
-    stranger = await ground.box("osaka-9-a", text)
-    for wanted in (sha256, "0" * 64):
-        with pytest.raises(CloudRefused) as caught:
-            await stranger.client.prompt(wanted, 0)
-        assert (caught.value.status, caught.value.key) == (404, "prompt.unknown")
-    await stranger.transport.close()
+        texts = {
+            "osaka-9": prepare_site(store, "osaka-9", "other"),
+            "nara-9": prepare_site(store, "nara-9", TENANT),
+        }
+    for site_id, text in texts.items():
+        stranger = await ground.box(f"{site_id}-a", text)
+        for wanted in (sha256, "0" * 64):
+            with pytest.raises(CloudRefused) as caught:
+                await stranger.client.prompt(wanted, 0)
+            assert (caught.value.status, caught.value.key) == (404, "prompt.unknown")
+        await stranger.transport.close()
 
 
 async def test_a_recording_goes_when_no_version_on_the_box_names_it(ground: Ground) -> None:
