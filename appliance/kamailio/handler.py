@@ -5,7 +5,6 @@
     ksr_cancel              CANCEL
     ksr_within*             request within a call
     ksr_invite, ksr_other   request outside a call
-    ksr_notify_refused      a telephone refuses a NOTIFY
     ksr_answer              2xx of a call of which some target was passed over, before tm sees it
     ksr_call_*              branch, reply and failure stage of an INVITE (`calls`)
     ksr_dialog_*            reply and failure stage of a request within a call (`dialogs`)
@@ -44,7 +43,7 @@ from appliance.kamailio.request import CallFacts, Origin
 from appliance.kamailio.routing import decide
 from appliance.kamailio.snapshot_view import SnapshotError
 from appliance.kamailio.sources import Known
-from appliance.kamailio.subscriptions import ALLOW_EVENTS, key_of
+from appliance.kamailio.subscriptions import ALLOW_EVENTS
 from appliance.kamailio.worker import Worker
 
 CONTINUE, NO = 1, -1
@@ -320,15 +319,6 @@ class Handler:
     def ksr_register_failure(self, _message: object) -> int:
         """A phone's REGISTER failed at the upstream."""
         return self._guarded("register failure", lambda: self.worker.relayed.failure_stage(), answer=True)
-
-    def ksr_notify_refused(self, _message: object) -> int:
-        """A final reply other than 2xx to a NOTIFY. Of the box's own it names the box's tag in From."""
-        return self._guarded("notify refused", self._notify_refused)
-
-    def _notify_refused(self) -> None:
-        key = key_of(self._ksr.pv("$ci"), self._ksr.pv("$tt"))
-        if self._ksr.look("lamps", key):
-            self.worker.notify_refused(key)
 
     # events
 

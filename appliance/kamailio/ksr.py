@@ -304,6 +304,10 @@ class Ksr:
 
     # requests of the box's own
 
+    def send_text(self, uri: str, sock: str, text: str) -> bool:
+        """Send text as it is, outside any transaction; not by WebSocket. False: nothing could be sent."""
+        return yes(self.raw.corex.sendx(uri, sock, text), "corex.sendx")
+
     def send(self, request: OwnRequest) -> bool:
         """Send a request; its reply reaches `ksr_uac_event`. False: nothing could be sent."""
         values = {

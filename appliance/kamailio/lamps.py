@@ -7,6 +7,7 @@ After a restart of Kamailio the subscriptions are read from disk and every telep
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import ClassVar, Protocol
 
 from appliance.kamailio import dialog_info, message_summary, subscriptions
@@ -35,6 +36,21 @@ WRITTEN_EVERY = subscriptions.CSEQ_STEP // 2
 """NOTIFYs of a subscription after which it is written anew: not each, or every call would wear the flash for every lamp."""
 
 Cancel = Callable[[Ringing, Order], None]
+
+
+REPEAT_MS = (500, 1_000, 2_000, 4_000)
+"""Pauses before a NOTIFY over UDP is sent again (RFC 3261 section 17.1.2.2, T1 doubled up to T2)."""
+
+
+@dataclass(slots=True)
+class Unheard:
+    """A NOTIFY over UDP that nobody has answered. No transaction of Kamailio's: each holds 20 kB for half a minute."""
+
+    hop: str
+    sock: str
+    text: str
+    due_ms: int
+    sent: int = 1
 
 
 class Clock(Protocol):
@@ -79,6 +95,7 @@ class Lamps:
         self._moved: set[str] = set()
         self._ahead: list[tuple[str, str, str]] = []
         """Rows of calls whose beginning is still in the journal's queue, which was emptied before they came."""
+        self._unheard: dict[str, Unheard] = {}
         self._rewatch = False
         self._begun = False
 
@@ -100,6 +117,7 @@ class Lamps:
             self._looked_s = now_s
             self._look(now_s)
         sent = self._send(now_s)
+        self._repeat()
         if self._changed and self._store.write(self._all, self._changed, now_s):
             self._changed.clear()
         return sent
@@ -134,10 +152,15 @@ class Lamps:
         if one.expires_s <= self._clock.wall_ms() // 1000:
             self._over[one.key] = "timeout"
 
-    def _refused(self, key: str) -> None:
-        """A telephone does not know the subscription any more."""
-        if key in self._all:
+    def _answered(self, text: str) -> None:
+        """A telephone has heard, or does not know the subscription any more."""
+        code, cseq, key = text.split(" ", 2)
+        if key not in self._all:
+            return
+        if int(code) >= 300:
             self._drop(key)
+        elif int(cseq) == self._all[key].cseq:
+            self._unheard.pop(key, None)
 
     def _registered(self, number: str) -> None:
         if number in self._view.policy.mailboxes:
@@ -165,7 +188,7 @@ class Lamps:
 
     _ITEMS: ClassVar[dict[str, Callable[["Lamps", str], None]]] = {
         "subscribe": _subscribe,
-        "refused": _refused,
+        "answered": _answered,
         "registered": _registered,
         "pickup": _pickup,
         "step": _step,
@@ -190,6 +213,7 @@ class Lamps:
             self._shown.pop(one.number, None)
         self._of[one.user] -= 1
         self._due.pop(key, None)
+        self._unheard.pop(key, None)
         self._moved.discard(key)
         self._changed[key] = None
         self._ksr.forget_entry(TABLE, key)
@@ -268,7 +292,27 @@ class Lamps:
             body = dialog_info.document(one.number, domain, one.version, parts, ended)
         hop, sock = self._way(one)
         headers = subscriptions.notify_headers(one, now_s, over)
-        self._ksr.rpc("tm.t_uac_start", "NOTIFY", one.target, hop, sock or ".", headers, body)
+        if not sock or "=ws" in hop:
+            self._ksr.rpc("tm.t_uac_start", "NOTIFY", one.target, hop, sock or ".", headers, body)
+            return
+        text = subscriptions.notify(replace(one, sock=sock), headers, body)
+        self._ksr.send_text(hop, sock, text)
+        if sock.startswith("udp:") and not over:
+            first_ms = self._clock.wall_ms() + REPEAT_MS[0]
+            self._unheard[one.key] = Unheard(hop, sock, text, first_ms)
+
+    def _repeat(self) -> None:
+        """What a telephone has not answered is sent again, ever less often, and given up: its subscription ends by itself."""
+        now_ms = self._clock.wall_ms()
+        for key, one in list(self._unheard.items()):
+            if one.due_ms > now_ms:
+                continue
+            self._ksr.send_text(one.hop, one.sock, one.text)
+            one.sent += 1
+            if one.sent > len(REPEAT_MS):
+                del self._unheard[key]
+            else:
+                one.due_ms = now_ms + REPEAT_MS[one.sent - 1]
 
     def _way(self, one: Subscription) -> tuple[str, str]:
         """Where a telephone is reached. One whose connection ended with the Kamailio before is found at its registration."""

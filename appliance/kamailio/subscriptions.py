@@ -170,6 +170,16 @@ def notify_headers(one: Subscription, now_s: int, over: str = "") -> str:
     return "".join(f"{line}\r\n" for line in lines)
 
 
+def notify(one: Subscription, headers: str, body: str) -> str:
+    """The whole NOTIFY, for a transport that takes bytes as they are. headers: of `notify_headers`."""
+    transport, _, place = one.sock.partition(":")
+    return (
+        f"NOTIFY {one.target} SIP/2.0\r\n"
+        f"Via: SIP/2.0/{transport.upper()} {place};rport;branch=z9hG4bK-{one.local_tag}-{one.cseq}\r\n"
+        f"{headers}User-Agent: kyusai\r\nContent-Length: {len(body.encode())}\r\n\r\n{body}"
+    )
+
+
 _TOKEN = re.compile(r"[A-Za-z0-9.!%*_+`'~-]{1,64}", re.ASCII)
 _CONTACT = re.compile(r"<(sips?:[^>\s]+)>", re.IGNORECASE)
 _BARE = re.compile(r"(sips?:[^>\s<,]+)", re.IGNORECASE)

@@ -32,7 +32,6 @@ from appliance.kamailio.registrar import Doorkeeper, Registrar
 from appliance.kamailio.relayed_register import RelayedRegister
 from appliance.kamailio.snapshot_view import SnapshotError, SnapshotView
 from appliance.kamailio.sources import Sources
-from appliance.kamailio.subscribe import QUEUE as LAMPS_QUEUE
 from appliance.kamailio.subscribe import Subscribing
 from appliance.kamailio.upstream_sender import QUEUE as UPSTREAM_QUEUE
 from appliance.kamailio.upstream_sender import Reply, UpstreamSender, granted_s, own_address
@@ -119,7 +118,7 @@ class Worker:
     @cached_property
     def subscribing(self) -> Subscribing:
         """SUBSCRIBE requests of telephones."""
-        return Subscribing(self.ksr, self.view, self.caller, now_s)
+        return Subscribing(self.ksr, self.view, self.caller, now_s, self._key)
 
     @cached_property
     def relayed(self) -> RelayedRegister:
@@ -248,10 +247,6 @@ class Worker:
         """Another turn of the process "journal": lamps. Without a usable configuration there is nobody to tell."""
         with contextlib.suppress(SnapshotError):
             self._lamps.tick()
-
-    def notify_refused(self, key: str) -> None:
-        """A telephone has refused a NOTIFY of the box's: it does not know that subscription any more."""
-        self.ksr.put(LAMPS_QUEUE, "refused", key)
 
     def register_upstream(self) -> None:
         """One turn of the process "upstream". Without a usable configuration there is nobody to register at; requests say so."""
