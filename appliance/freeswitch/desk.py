@@ -25,6 +25,10 @@ from appliance.freeswitch.orders import Do, Order, Recording
 RING_S = 70.0
 """A telephone rings for 60 s (`control_xml.CALL_RING_S`); then FreeSWITCH says how it came out."""
 
+HOLD_LEAST_S = 1.5
+"""A leg is held at least so long. FreeSWITCH begins the other side's music a moment after the hold (`switch_ivr_hold`, a queued
+broadcast); where a resume overtakes it, that side does not notice when the call is transferred (seen with 1.11.2)."""
+
 KEYS_MAX = 1_000
 KEY_LIFE_S = 3_600.0
 """How many keys of placed calls are remembered, and for how long."""
@@ -64,6 +68,7 @@ class Desk:
         self._kamailio = kamailio
         self._is_extension = is_extension
         self._recorder = recorder
+        self._held: OrderedDict[str, float] = OrderedDict()
         self._keys: OrderedDict[str, tuple[float, Answer]] = OrderedDict()
         self.done = 0
         self.refused = 0
@@ -124,6 +129,7 @@ class Desk:
             leg, on = orders.side(legs, order.keep or legs[0].uuid, called=False), order.do is Do.HOLD
             if leg.held is on:
                 return {"done": True, "already": True, "leg": leg.uuid}
+            self._wait_for_music(leg.uuid, on)
             return self._say(commands.hold(leg.uuid, on), leg)
         if order.do is Do.TRANSFER:
             leg = orders.side(legs, order.keep, called=False)
@@ -131,6 +137,16 @@ class Desk:
         if order.do is Do.HANG_UP:
             return self._say(commands.hang_up(legs[0].uuid), legs[0], gone_is_done=True)
         return self._supervise(order, legs)
+
+    def _wait_for_music(self, uuid: str, on: bool) -> None:
+        """See `HOLD_LEAST_S`."""
+        if on:
+            self._held[uuid] = time.monotonic()
+            if len(self._held) > KEYS_MAX:
+                self._held.popitem(last=False)
+        else:
+            since_s = time.monotonic() - self._held.pop(uuid, 0.0)
+            gevent.sleep(max(0.0, HOLD_LEAST_S - since_s))
 
     def _supervise(self, order: Order, legs: list[Leg]) -> Answer:
         if not self._is_extension(order.number):

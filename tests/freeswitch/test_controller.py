@@ -199,6 +199,7 @@ async def test_a_call_is_held_once_transferred_and_ended_by_order(lab: Lab) -> N
     assert (await order(lab, do="hold", call="201"))["already"]
     assert (await order(lab, do="resume", call="201"))["done"]
     await caller.wait_hears(lab.phones["202"].tone_hz, timeout_s=10)
+    await callee.wait_hears(lab.phones["201"].tone_hz, timeout_s=10)
     await order(lab, do="transfer", call="201", number="203")
     await callee.wait("closed", 10)
     await caller.wait_hears(lab.phones["203"].tone_hz, timeout_s=10)
