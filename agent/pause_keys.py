@@ -1,7 +1,7 @@
 """ADAPTER. Hears from rtpengine which keys are pressed in calls, and pauses and resumes recordings by them.
 
 Only telephones of the site may: whoever calls from outside must not decide what is recorded. An agent that is away misses keys;
-the telephone hears no difference, so docs/operating.md tells people to pause before the number is asked for.
+the telephone hears no difference, which docs/control.md tells people.
 """
 
 import asyncio
