@@ -182,3 +182,36 @@ async def test_call_that_a_cloud_sends_back_rings_lights_and_darkens_as_any_othe
         await calls.wait_dark()
         assert [(CALLED, "early")] in called.seen
         assert [(CALLS, "early")] in calls.seen
+
+
+async def test_notify_that_is_lost_is_sent_again_until_it_is_heard() -> None:
+    async with bare_box(**LOCAL) as box, watcher(box) as w:
+        w.silent = True
+        await w.watch("202")
+
+        def came() -> int:
+            return sum(message.is_request and message.method == "NOTIFY" for _, message in w.ua.received)
+
+        await wait_until(lambda: came() >= 3, "the NOTIFY again and again", WAIT_S)
+        assert len({message.get("cseq") for _, message in w.ua.received if message.is_request}) == 1
+        w.silent = False
+        lamp = await w.watch("203")
+        await lamp.wait()
+        told = sum(message.get("call-id") == lamp.dialog.call_id for _, message in w.ua.received)
+        await asyncio.sleep(2.5)
+        assert sum(message.get("call-id") == lamp.dialog.call_id for _, message in w.ua.received) == told
+
+
+async def test_odd_subscriptions_are_refused_and_break_nothing() -> None:
+    long = "x" * 600
+    odd = {
+        "contact": ("Contact", "*"),
+        "event": ("Event", "dialog\r\n ;id=a b"),
+        "route": ("Record-Route", f"<sip:{long}@192.0.2.1;lr>"),
+    }
+    async with bare_box(**LOCAL) as box, watcher(box) as w:
+        codes = {
+            name: (await w.send("202", "" if name == "event" else "dialog", 0, headers=(header,))).code
+            for name, header in odd.items()
+        }
+        assert codes == {"contact": 400, "event": 200, "route": 400}

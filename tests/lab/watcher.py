@@ -74,6 +74,7 @@ class Watcher:
         self.lamps: list[Lamp] = []
         self.unsolicited: list[Message] = []
         self.refuse_with = 200
+        self.silent = False
         self._behind = ua._on_request
         ua._on_request = self._take
 
@@ -124,7 +125,8 @@ class Watcher:
         if request.method != "NOTIFY":
             self._behind(incoming)
             return
-        incoming.reply(self.refuse_with)
+        if not self.silent:
+            incoming.reply(self.refuse_with)
         for lamp in self.lamps:
             if lamp.dialog.call_id == request.get("call-id"):
                 lamp.told.append((time.monotonic(), request))
