@@ -25,7 +25,8 @@ def check(plan: MediaPlan, extensions: frozenset[str], problems: Problems) -> No
         schedules={one.id: public_names(one.public_holidays) for one in plan.schedules},
         mailboxes=frozenset(box.number for box in plan.mailboxes),
         queues=frozenset(queue.id for queue in plan.queues),
-        directories=frozenset(one.number for one in plan.applications if one.kind == "directory"),
+        directories=frozenset(one.number for one in plan.applications if one.kind is Kind.DIRECTORY)
+        | {code.code for code in plan.features if code.id == Kind.DIRECTORY},
     )
     for index, flow in enumerate(plan.flows):
         for fault in flow_check.check(flow, known):

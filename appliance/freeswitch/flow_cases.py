@@ -1,11 +1,29 @@
-"""When a branch's case holds: said directly for the simulator, and as one regular expression for the dialplan. Pure."""
+"""When a branch's case holds, and what can be said: for the simulator, and as regular expressions for the dialplan. Pure."""
 
 import re
 
-from appliance.freeswitch.flow import Case
+from appliance.freeswitch.flow import Case, Saying
 
 DIGITS_MAX = 9
 """Of numbers that `at_least` compares."""
+
+
+SAID = {
+    Saying.NUMBER: ("^0*([0-9]{1,12})$", "$1"),
+    Saying.DIGITS: ("^([0-9*#+]{1,32})$", "$1"),
+    Saying.TELEPHONE: ("^([0-9*#+]{1,32})$", "$1"),
+    Saying.AMOUNT: ("^0*([0-9]{1,12})$", "$1"),
+    Saying.DATE: ("^([0-9]{4})-?([0-9]{2})-?([0-9]{2})$", "$1-$2-$3"),
+    Saying.TIME: ("^([0-9]{2}):?([0-9]{2})$", "$1:$2"),
+}
+"""What can be said of each kind, and how FreeSWITCH's phrase wants it. Another value is passed over in silence."""
+
+
+def said(saying: Saying, value: str) -> str:
+    """What FreeSWITCH's phrase is given, "" for what cannot be said so."""
+    pattern, data = SAID[saying]
+    found = re.fullmatch(pattern, value, re.ASCII)
+    return found.expand(data.replace("$", "\\")) if found else ""
 
 
 def holds(case: Case, value: str) -> bool:

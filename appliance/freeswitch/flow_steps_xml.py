@@ -2,28 +2,20 @@
 
 from collections.abc import Iterator
 
-from appliance.freeswitch import names
-from appliance.freeswitch.flow import DONE, OTHERWISE, Flow, FlowNode, Saying
+from appliance.freeswitch import flow_cases, names
+from appliance.freeswitch.applications import Kind as Application
+from appliance.freeswitch.flow import DONE, OTHERWISE, Flow, FlowNode
 from appliance.freeswitch.flow_parts_xml import Rendering, extension, go, language, literal, to
 from appliance.freeswitch.quoting import word
 from appliance.freeswitch.schedule import named
 from appliance.freeswitch.schedule_xml import YEARS_AHEAD
 from appliance.freeswitch.xml import Element, action, element
-
-SAID = {
-    Saying.NUMBER: ("^0*([0-9]{1,12})$", "$1"),
-    Saying.DIGITS: ("^([0-9*#+]{1,32})$", "$1"),
-    Saying.TELEPHONE: ("^([0-9*#+]{1,32})$", "$1"),
-    Saying.AMOUNT: ("^0*([0-9]{1,12})$", "$1"),
-    Saying.DATE: ("^([0-9]{4})-?([0-9]{2})-?([0-9]{2})$", "$1-$2-$3"),
-    Saying.TIME: ("^([0-9]{2}):?([0-9]{2})$", "$1:$2"),
-}
-"""What can be said of each kind, and how FreeSWITCH's phrase wants it. Another value is passed over in silence."""
+from appliance.kamailio.view import FEATURE_USER
 
 
 def say(flow: Flow, node: FlowNode, site: Rendering) -> Iterator[Element]:
     """A value that was noted, by the phrases of `spoken_xml`."""
-    pattern, data = SAID[node.saying]
+    pattern, data = flow_cases.SAID[node.saying]
     on = action("transfer", to(flow, node.target(DONE)))
     when = {"field": f"${{{names.VARIABLE}{word(node.variable)}}}", "expression": f"{pattern}(?!\\n)"}
     spoken = action("phrase", f"say_{node.saying},{data}")
@@ -49,5 +41,7 @@ def holiday(flow: Flow, node: FlowNode, site: Rendering) -> Iterator[Element]:
 
 
 def directory(flow: Flow, node: FlowNode, site: Rendering) -> Iterator[Element]:
-    """The application with that number takes over."""
-    yield extension(node.id, action("transfer", f"{word(node.number)} XML {names.ENTRY}"))
+    """The application with that number takes over, or the one behind the feature code."""
+    codes = {code.code for code in site.plan.features if code.id == Application.DIRECTORY}
+    where = FEATURE_USER + Application.DIRECTORY if node.number in codes else node.number
+    yield extension(node.id, action("transfer", f"{word(where)} XML {names.ENTRY}"))

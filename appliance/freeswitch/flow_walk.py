@@ -182,8 +182,9 @@ def _done(walk: Walk, node: FlowNode) -> tuple[Walk, str]:
         fields = {name: noted.get(name, "") for name, _ in (node.lookup.fields if node.lookup else ())}
         return replace(walk, variables={**walk.variables, **fields}), DONE
     if node.kind is Kind.SAY:
-        said = f"{node.saying} {walk.variables.get(node.variable, '')}"
-        return replace(walk, did=(*walk.did, ("say", said))), DONE
+        said = flow_cases.said(node.saying, walk.variables.get(node.variable, ""))
+        told = (("say", f"{node.saying} {said}"),) if said else ()
+        return replace(walk, did=(*walk.did, *told)), DONE
     if node.kind in _STEERS:
         order = _STEERS[node.kind] + node.retention
         unknown = walk.world.paused_fails and node.kind is Kind.RECORD_PAUSE

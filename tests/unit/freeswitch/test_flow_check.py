@@ -186,6 +186,7 @@ CASES: dict[str, tuple[tuple[dict[str, Any], ...], list[tuple[str, str]]]] = {
         ({"id": "d", "do": "directory", "number": "700"},),
         [("nodes[0].number", "flow.directory_unknown")],
     ),
+    "the directory's feature code": (({"id": "d", "do": "directory", "number": "*411"},), []),
     "a ring of a look-up and what is said": (
         (
             HTTP | {"failed": "sorry"},

@@ -1,5 +1,6 @@
 """The compiled dialplan does what the simulator says: random flows, random callers, both walked and compared."""
 
+import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -296,3 +297,21 @@ def test_a_caller_s_name_is_part_of_no_application_s_arguments() -> None:
 def test_every_application_s_arguments_are_free_of_api_calls() -> None:
     """ "${name(...)}" would run a command of the switch."""
     assert "(" not in "".join(part.partition("}")[0] for part in compiled(plan_of(*NODES)).split("${")[1:])
+
+
+def test_a_directory_is_found_by_its_feature_code_and_by_its_number() -> None:
+    for number in ("*411", "704"):
+        applications = [
+            {"number": "700", "kind": "flow", "flow": "reception"},
+            {"number": "704", "kind": "directory"},
+        ]
+        plan = plan_of({"id": "d", "do": "directory", "number": number}, applications=applications)
+        found = contexts(compiled(plan))
+        (target,) = {
+            action.get("data", "").split(" ")[0]
+            for one in found["flow-reception"].iter("extension")
+            if one.get("name") == "d"
+            for action in one.iter("action")
+        }
+        expressions = {one.get("expression", "") for one in found[names.ENTRY].iter("condition")}
+        assert any(re.search(one, target) for one in expressions - {"^"}), target
