@@ -119,7 +119,9 @@ class Agent:
         )
         self._applications = Applications(box, self._layout, log)
         self._schedules = SchedulesByHand(self._layout, api_of(box, self._layout), self._schedule_set, log)
-        self._clerk = clerk_of(box, self._layout, self._rpc, self._schedules, self._classed, log, self._paused)
+        self._clerk = clerk_of(
+            box, self._layout, self._rpc, self._schedules, self._classed, log, self._paused
+        )
         self._prompts = PromptStore(self._layout, log)
         renderers = (*RENDERERS, self._applications.lay_down)
         store = ConfigStore(self._layout, renderers, tidy=self._prompts.sweep)
