@@ -13,8 +13,24 @@ from tests.lab.lab import Lab
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module")]
 
+READ = {
+    *(
+        "Event-Name",
+        "Event-Subclass",
+        "Unique-ID",
+        "Action",
+        "Job-UUID",
+        "Conference-Name",
+        "Valet-Extension",
+    ),
+    *("Call-Direction", "Caller-Caller-ID-Number", "Caller-Destination-Number"),
+    *("Other-Leg-Unique-ID", "Bridge-B-Unique-ID"),
+}
+"""Headers that the box's programs read. Others come and go with FreeSWITCH's versions."""
+
 Form = tuple[list[tuple[str, str]], dict[str, set[str]]]
-"""Commands with what answered them, in order; and of each kind of event the headers that all of that kind have."""
+"""Commands with what answered them, in order; and for each kind of event those headers that the box reads and that all events
+of the kind have."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -30,7 +46,7 @@ def form(sessions: list[Session]) -> Form:
         for command, answers in session.answers().items():
             talk += [(key_of(command), esl_transcript.block_of(answer).kind) for answer in answers]
         for event in session.events:
-            names = {name for name in event.headers if not name.startswith("variable_")}
+            names = READ & set(event.headers)
             kind = " ".join(filter(None, (event.name, event.get("Action"), event.get("VM-Action"))))
             headers[kind].append(names)
     return talk, {name: set.intersection(*found) for name, found in headers.items()}
