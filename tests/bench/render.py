@@ -38,7 +38,7 @@ RELOADS, RELOADS_QUICK = 60, 20
 """With other versions of the same size: what it holds grows to what the parser needs beside the one in use, and stays."""
 CALLS, FILL_PER_S = 100, 20.0
 LIMIT_S = 2.0
-BEFORE_S, AFTER_S, FRESH_S = 0.5, 1.0, 0.2
+BEFORE_S, AFTER_S, FRESH_S = 0.5, 1.5, 1.0
 """Calls are listened to so long before and after a switch; who heard nothing in the last part of it is lost."""
 
 NUMBER, OTHER_NUMBER = "7000", "7777"
