@@ -189,6 +189,11 @@ class Layout:
         return self.state_dir / "freeswitch"
 
     @property
+    def freeswitch_pid(self) -> Path:
+        """Written by FreeSWITCH when it starts."""
+        return self.run_dir / "freeswitch.pid"
+
+    @property
     def freeswitch_xml(self) -> Path:
         """Rendered main file; includes what the current version's folder says."""
         return self.freeswitch_dir / "freeswitch.xml"

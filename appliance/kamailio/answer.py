@@ -51,7 +51,8 @@ class Answering:
             user = seen if len(seen) > 1 else user
         data: dict[str, Any] = {"index": index, "code": code, "user": user}
         if ksr.noted("media"):
-            ksr.keep("media", call, write([ksr.pv("$ci"), ksr.pv("$ft"), ksr.pv("$tt")]))
+            in_application = [1] if step.kind is StepKind.MEDIA or origin == "media" else []
+            ksr.keep("media", call, write([ksr.pv("$ci"), ksr.pv("$ft"), ksr.pv("$tt"), *in_application]))
             data["anchored"] = True
         codec = ksr.get("codec")
         if codec:

@@ -53,6 +53,7 @@ def settings(box: Box, layout: Layout) -> dict[str, Any]:
         "voicemail": str(layout.freeswitch_db_dir) if fs.address else "",
         "kept": str(layout.state_dir / kept.FILE),
         "ng": box.rtp.ng,
+        "freeswitch_pid": str(layout.freeswitch_pid),
         "here": {
             "lan": bracketed(sip.lan),
             "lan_port": sip.lan_port,

@@ -36,6 +36,7 @@ from appliance.kamailio.subscribe import Subscribing
 from appliance.kamailio.upstream_sender import QUEUE as UPSTREAM_QUEUE
 from appliance.kamailio.upstream_sender import Reply, UpstreamSender, granted_s, own_address
 from appliance.kamailio.voicemail_counts import VoicemailCounts
+from appliance.kamailio.which_runs import which_runs
 from appliance.media.ng import NgClient, RtpengineSilent
 from appliance.model import UpstreamAuth
 
@@ -283,7 +284,8 @@ class Worker:
             except (RtpengineSilent, KeyError, ValueError, TypeError):
                 return None
 
-        return MediaWatch(self.parts.ksr, self.parts.journal, ask)
+        pid_file = Path(self._settings["freeswitch_pid"])
+        return MediaWatch(self.parts.ksr, self.parts.journal, ask, lambda: which_runs(pid_file))
 
     def watch_media(self) -> None:
         """One turn of the process "media". Blocks on rtpengine."""
