@@ -74,10 +74,11 @@ def hash_of_text(
     text: str,
 ) -> str:
     """SHA-256 in hex over the previous record's hash and everything that this record says. text: the canonical body."""
-    said = (
-        f"kyusai-record-v1\0{prev_hash}\0[{seq},{quoted(record_id)},{quoted(kind)},{priority},"
-        f"{quoted(created_utc)},{quoted(boot_id)},{text}]"
-    )
+    if _PLAIN_TEXT.fullmatch(f"{record_id}{kind}{created_utc}{boot_id}"):  # nearly always: looked at once
+        fields = f'"{record_id}","{kind}",{priority},"{created_utc}","{boot_id}"'
+    else:
+        fields = f"{quoted(record_id)},{quoted(kind)},{priority},{quoted(created_utc)},{quoted(boot_id)}"
+    said = f"kyusai-record-v1\0{prev_hash}\0[{seq},{fields},{text}]"
     return hashlib.sha256(said.encode()).hexdigest()
 
 

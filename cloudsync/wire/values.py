@@ -50,11 +50,14 @@ def is_recording_id(text: str) -> bool:
     return re.fullmatch(RECORDING_ID_PATTERN, text) is not None
 
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
 def canonical_json(value: Json) -> str:
     """One text for one value:
     sorted keys, no blanks, UTF-8 kept, no NaN (as RFC 8785, numbers as Python writes them).
     """
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return _CANONICAL.encode(value)
 
 
 def to_base64(data: bytes) -> str:
