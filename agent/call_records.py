@@ -11,10 +11,10 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from agent import setting_facts
+from agent import recording_classes, setting_facts
 from agent.call_doc import CallDoc, from_json, to_json
 from agent.call_quality import Quality
-from agent.cdr import CallBook
+from agent.cdr import CallBook, Classify
 from agent.cdr_fields import event_id
 from agent.journal_events import JournalEvent, Kind, Moment
 from agent.journal_reader import Cursor, Damage, JournalUnreadable, read_page
@@ -55,6 +55,7 @@ class CallRecords:
     """The fold over the journal, resumed where the spool says. site, box: as enrolled. Not thread-safe.
 
     places: the controller's journal of where in applications calls are, None on a box without applications.
+    classify: the retention class of a recorded call by its CDR, where no flow has named one.
     observe: is shown every event once its page is safe (again after a failed write, never before)."""
 
     def __init__(
@@ -66,6 +67,7 @@ class CallRecords:
         *,
         places: Path | None = None,
         observe: Callable[[JournalEvent], object] | None = None,
+        classify: Classify | None = None,
     ) -> None:
         self.spool = spool
         self.journal = journal
@@ -73,6 +75,7 @@ class CallRecords:
         self.box = box
         self.counters = Counters()
         self._observe = observe
+        self._classify = classify or (lambda _cdr: "")
         self._book: CallBook | None = None
         self._cursor = Cursor()
         self._places = places
@@ -207,7 +210,7 @@ class CallRecords:
             call: None if doc is None else json.dumps(to_json(doc))
             for call, doc in book.take_touched().items()
         }
-        cursors = {_JOURNAL: cursor.to_json()}
+        cursors = {_JOURNAL: cursor.to_json(), **recording_classes.told(records)}
         if places is not None:
             cursors[_PLACES] = places.to_json()
         if book.last is not None:
@@ -230,7 +233,7 @@ class CallRecords:
             self._places_cursor = Cursor() if told is None else Cursor.from_json(told)
             evidence = self.spool.cursor(_EVIDENCE)
             last = Moment(**json.loads(evidence)) if evidence else None
-            self._book = CallBook(self.site, self.box, self._documents(), last)
+            self._book = CallBook(self.site, self.box, self._documents(), last, self._classify)
         return self._book
 
     def _documents(self) -> list[CallDoc]:

@@ -119,17 +119,33 @@ TRANSITIONS: dict[tuple[Phase, Kind | Trigger], tuple[Phase, Effect]] = {
 }
 
 
+Classify = Callable[[Mapping[str, object]], str]
+
+
+def _in_no_class(_cdr: Mapping[str, object]) -> str:
+    return ""
+
+
 class CallBook:
     """All calls that are not yet forgotten. Not thread-safe; `apply` and `tick` never block.
 
     docs: what the spool kept of them; last: the latest moment at which Kamailio is known to have run, if any.
     late, strange: events that changed nothing, of calls that were closed and of calls that never were.
+    classify: the class of a recorded call's recordings by its CDR, "" for none.
     After a failed write of what `apply` returned, throw the book away and make a new one from the spool.
     """
 
-    def __init__(self, site: str, box: str, docs: Iterable[CallDoc] = (), last: Moment | None = None) -> None:
+    def __init__(
+        self,
+        site: str,
+        box: str,
+        docs: Iterable[CallDoc] = (),
+        last: Moment | None = None,
+        classify: Classify = _in_no_class,
+    ) -> None:
         self.site = site
         self.box = box
+        self._classify = classify
         self.docs: dict[str, CallDoc] = {doc.call: doc for doc in docs}
         self.last = last
         self.touched: set[str] = set()
@@ -384,9 +400,16 @@ class CallBook:
             self.touched.add(whole.call)
             self._arm(whole)
             return
-        body = build(self.site, self.box, doc)
+        body = self._told(doc)
         priority = Priority.EMERGENCY if doc.emergency else Priority.CDR
         self._made.append(NewRecord(body["id"], RecordKind.CDR, priority, at.wall_ms, at.boot_id, body))
+
+    def _told(self, doc: CallDoc) -> dict[str, Any]:
+        """The CDR; its recordings are in the class that a flow has named, or else in that of the site's rules."""
+        cdr = build(self.site, self.box, doc)
+        if cdr["recordings"] and not cdr["retention"]:
+            cdr["retention"] = clean(self._classify(cdr), RETENTION_MAX_BYTES)
+        return cdr
 
     def _close_legs(self, doc: CallDoc, at: Moment) -> None:
         """The call is closed by rule: whatever was placed on its behalf goes before it."""
@@ -414,7 +437,7 @@ class CallBook:
             if not whole.closed_ms:
                 return
         told = whole or doc
-        cdr = build(self.site, self.box, told)
+        cdr = self._told(told)
         body: dict[str, Any] = {"event": "cdr_correction", "call": told.call, "cdr_id": cdr["id"], "cdr": cdr}
         about = (cdr["id"],) if whole is None else (cdr["id"], doc.call)
         id_ = event_id(self.site, self.box, "cdr_correction", *about)

@@ -6,7 +6,7 @@ Wires `cloud_client`, `config`, `call_records` and `senders`. A centre that is a
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -188,7 +188,13 @@ class Centre:
         enrolled = (await self.enrolled()).enrolment
         places = self._layout.media_journal if self._box.freeswitch.address else None
         site_id, box_id = enrolled.site_id, enrolled.box_id
-        self._calls = CallRecords(spool, self._layout.journal, site_id, box_id, places=places)
+
+        def classify(cdr: Mapping[str, object]) -> str:
+            return self._config.site.retention.class_of(cdr) if self._config.site else ""
+
+        self._calls = CallRecords(
+            spool, self._layout.journal, site_id, box_id, places=places, classify=classify
+        )
         media = CallMedia(self._box.rtp.ng, self._now_s)
         await run_journal(
             self._calls,
@@ -228,8 +234,9 @@ class Centre:
             return self._recordings.busy if self._recordings else frozenset()
 
         def look(now: Moment, passed_s: float) -> list[tuple[str, Reason]]:
-            keeping = self._config.site.keeping if self._config.site else Keeping()
-            return retention.look(keeping, now, passed_s)
+            site = self._config.site
+            keeping, days = (site.keeping, site.retention.days) if site else (Keeping(), {})
+            return retention.look(keeping, now, passed_s, days)
 
         def gone(one: tuple[str, Reason]) -> None:
             self._log.warning("recording_given_up", recording=one[0], why=one[1].value)

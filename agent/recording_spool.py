@@ -65,7 +65,8 @@ def add(
             raise ValueError(f"{path} has {os.fstat(audio.fileno()).st_size} bytes, not {bytes}")
         os.fsync(audio.fileno())
     sidecar = path.with_name(recording_id + SIDECAR)
-    write_private(sidecar, json.dumps({**asdict(offer), "file": path.name}, ensure_ascii=False).encode())
+    told = {name: value for name, value in asdict(offer).items() if name != "retention"}
+    write_private(sidecar, json.dumps({**told, "file": path.name}, ensure_ascii=False).encode())
     return sidecar
 
 

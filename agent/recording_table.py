@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from agent import recording_classes
 from agent.recording_spool import Recording
-from agent.retention import Kept
+from agent.retention import Kept, names_of
 from agent.spool import PARKED, WAITING, Spool
 from cloudsync.wire import RecordingOffer
 
@@ -77,6 +78,11 @@ class RecordingTable:
                 Kept(id_, started_utc, size_bytes, state == PARKED)
                 for id_, started_utc, size_bytes, state in rows
             ]
+
+    def class_of(self, recording_id: str) -> str:
+        """The retention class that its call's record gave to a recording, "" for none (yet)."""
+        classes = recording_classes.named(self._spool, names_of(recording_id))
+        return next(iter(classes.values()), "")
 
     def renew(self, recording: Recording) -> None:
         """It was handed over anew: as it is now it waits from the beginning."""

@@ -8,7 +8,7 @@ was cut off goes on with the pieces that are missing. A centre of an older relea
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from agent import recording_spool
 from agent.cloud_client import UNPACED, CloudClient
@@ -123,7 +123,8 @@ class RecordingSender:
             return
         try:
             if not problem:
-                stands = await self._cloud.offer(offer)
+                retention = await asyncio.to_thread(self._table.class_of, offer.id)
+                stands = await self._cloud.offer(replace(offer, retention=retention))
                 if stands.pieces is None or (stands.offset and not stands.pieces):
                     await self._in_one_stream(recording, stands.offset)
                 else:

@@ -6,16 +6,18 @@ again without its file and given up again.
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TypeVar
 
-from agent import recording_spool
+from agent import recording_classes, recording_spool
 from agent.cdr_fields import event_id
 from agent.journal_events import Moment
+from agent.recording_classes import CLASS_PREFIX
 from agent.recording_table import RecordingTable
 from agent.records import NewRecord
-from agent.retention import LOOK_S, Kept, Reason, counted, given_up
+from agent.retention import CLASS_KEPT_S, LOOK_S, Kept, Reason, counted, given_up, name_of
 from agent.senders import Report, Switches
 from agent.spool import PARKED, Spool
 from agent.spool_errors import SpoolDamaged, SpoolError
@@ -26,6 +28,7 @@ T = TypeVar("T")
 
 AGES = "recordings_kept_s"
 """The cursor with the counted ages, JSON by id."""
+NO_DAYS: Mapping[str, int] = MappingProxyType({})
 
 
 @dataclass(slots=True)
@@ -50,14 +53,28 @@ class Retention:
         self._busy = busy
         self.count = GivenUp()
 
-    def look(self, keeping: Keeping, now: Moment, passed_s: float) -> list[tuple[str, Reason]]:
-        """Give up what has to go; gives it. passed_s: since the last look. Blocks. Raises SpoolError, OSError."""
+    def look(
+        self, keeping: Keeping, now: Moment, passed_s: float, days: Mapping[str, int] = NO_DAYS
+    ) -> list[tuple[str, Reason]]:
+        """Give up what has to go; gives it. passed_s: since the last look. days: retention class -> days.
+
+        Blocks. Raises SpoolError, OSError.
+        """
         kept = self._table.kept()
-        ages_s = counted(self._ages_s(), kept, passed_s)
-        if not kept:
+        classes = recording_classes.read(self._spool)
+        names = {one.id: name_of(one.id, classes) for one in kept}
+        unmet = [CLASS_PREFIX + name for name in classes.keys() - set(names.values())]
+        ages_s = counted(self._ages_s(), [*names, *unmet], passed_s)
+        if not kept and not classes:
             return []
+        forgotten = [name for name in unmet if ages_s[name] >= CLASS_KEPT_S]
+        recording_classes.forget(self._spool, forgotten)
+        for name in forgotten:
+            del ages_s[name]
         busy = self._busy()
-        gone = [(id_, why) for id_, why in given_up(kept, ages_s, keeping) if id_ not in busy]
+        class_days = {id_: days.get(classes[name], 0) for id_, name in names.items() if name}
+        decided = given_up(kept, ages_s, keeping, class_days)
+        gone = [(id_, why) for id_, why in decided if id_ not in busy]
         by_id = {one.id: one for one in kept}
         for id_, why in gone:
             self._give_up(by_id[id_], why, now)

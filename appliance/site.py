@@ -87,7 +87,10 @@ def fields() -> dict[str, Asked]:
     nodes = [{"do": kind, **inner} for kind in NodeKind]
     media = {"flows": [{"nodes": nodes}], "schedules": [{"hours": [{}]}]}
     record = Document(Problems(ALL_TEMPLATES))
-    sync: dict[str, object] = {"sync": {"recordings": {"limits": [{}]}}}
+    sync: dict[str, object] = {
+        "sync": {"recordings": {"limits": [{}]}},
+        "recording": {"retention": [{}], "retention_rules": [{}]},
+    }
     read(Table({**{name: [{}] for name in lists}, **media, **sync}, "$", record))
     return record.asked
 

@@ -8,7 +8,7 @@ import ipaddress
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
-from appliance import site_features
+from appliance import site_features, site_retention
 from appliance.addresses import sip_address
 from appliance.digest import digest_ha1, pin_sha256
 from appliance.kamailio.view import Peer, Policy
@@ -51,7 +51,20 @@ def check(site: Site, problems: Problems) -> None:
         site.policy.outside_prefix,
         problems,
     )
+    _retention(site, problems)
     _warn(site, problems)
+
+
+def _retention(site: Site, problems: Problems) -> None:
+    known = site_retention.Known(
+        frozenset(one.number for one in site.extensions), frozenset(one.number for one in site.groups)
+    )
+    named_by_flows = (
+        (f"$.flows[{index}].nodes[{place}].class", node.retention)
+        for index, flow in enumerate(site.media.flows)
+        for place, node in enumerate(flow.nodes)
+    )
+    site_retention.check(site.retention, known, named_by_flows, problems)
 
 
 def _upload_limits(site: Site, problems: Problems) -> None:

@@ -5,7 +5,7 @@ Every field with its meaning and default is described in `docs/site-document.md`
 
 from dataclasses import replace
 
-from appliance import addresses, site_features, site_media, site_recording, words
+from appliance import addresses, site_features, site_media, site_recording, site_retention, words
 from appliance.bech32 import is_age_recipient
 from appliance.digest import MD5_DIGITS, SHA256_DIGITS
 from appliance.freeswitch import directory_names
@@ -99,6 +99,7 @@ def read(root: Table) -> Site:
     recording = root.table("recording", required=False)
     recipients = recording.texts("recipients", (), count_most=RECIPIENTS_MAX, form=RECIPIENT)
     pause_codes = site_recording.codes(recording)
+    retention = site_retention.read(recording)
     recording.finish()
     upload_limits, keeping, record_keeping = _sync(root.table("sync", required=False))
     settled = root.table("local_changes", required=False)
@@ -139,6 +140,7 @@ def read(root: Table) -> Site:
         remote_extensions=remote,
         recipients=recipients,
         pause_codes=pause_codes,
+        retention=retention,
         upload_limits=upload_limits,
         keeping=keeping,
         record_keeping=record_keeping,

@@ -6,6 +6,7 @@ from appliance.freeswitch.applications import MediaPlan
 from appliance.kamailio.view import Extension, Group, Policy
 from appliance.problems import Problem
 from appliance.site_recording import NO_CODES, PauseCodes
+from appliance.site_retention import NO_RETENTION, RetentionPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ class Site:
     """One version of one site. version: grows with every publication. time_zone: IANA name.
 
     group_public_numbers: E.164 or "", in the order of `groups`. recipients: age recipients of recordings.
-    pause_codes: by which a telephone pauses its recording.
+    pause_codes: by which a telephone pauses its recording. retention: how long which recordings are kept.
     keeping: of recordings; record_keeping: of statistics and plain events.
     merged_changes, refused_changes: ids of changes made at boxes that the centre has decided on.
     warnings: what the operator should know although the document is usable. media: what FreeSWITCH answers.
@@ -80,6 +81,7 @@ class Site:
     refused_changes: tuple[str, ...] = ()
     upload_limits: tuple[UploadLimit, ...] = ()
     pause_codes: PauseCodes = NO_CODES
+    retention: RetentionPlan = NO_RETENTION
     keeping: Keeping = Keeping()
     record_keeping: Keeping = RECORDS_KEPT
     warnings: tuple[Problem, ...] = ()

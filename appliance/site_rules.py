@@ -86,6 +86,15 @@ SITE_TEMPLATES: dict[str, tuple[str, str]] = {
         "{value} and {other}: one ends with the other, so it would always be taken for it",
         "Choose two codes that end differently.",
     ),
+    "site.retention_twice": ("the class {value} is named twice", "Remove one of the two."),
+    "site.retention_unknown": (
+        "{value} is none of this document's",
+        "Name a class of recording.retention, an extension or a group of this document.",
+    ),
+    "site.retention_endless": (
+        "recording.retention gives the class {value} no days: its recordings are never deleted",
+        "Add the class, or correct its name.",
+    ),
     "site.no_gateway": (
         "the site has no gateway: while the link is down nobody can call outside, not even for help",
         "Add a local gateway or a second trunk.",
@@ -95,7 +104,7 @@ SITE_TEMPLATES: dict[str, tuple[str, str]] = {
         "Add recording.recipients, or make sure that enrolment brought one.",
     ),
 }
-"""Rules about fields together: key -> (message, hint). The last two are warnings."""
+"""Rules about fields together: key -> (message, hint). The last three are warnings."""
 
 TEXT_TEMPLATES: dict[str, tuple[str, str]] = {
     "json.large": (

@@ -191,6 +191,14 @@ class BlobFolder:
         except FileNotFoundError:
             return None
 
+    def remove_whole(self, site_id: str, blob_id: str, sha256: str) -> None:
+        """Remove a whole recording and every upload of that id, durably. Blocks on the disk."""
+        self.drop_part(site_id, blob_id)
+        whole = self.whole_path(site_id, blob_id)
+        whole.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):  # of a site that never stored any
+            durable.sync_folder(whole.parent)
+
     def put_whole(self, site_id: str, blob_id: str, sha256: str, pieces: Iterator[bytes]) -> None:
         """Store a whole recording, in place of one that is there. Blocks on the disk."""
         whole = self.whole_path(site_id, blob_id)

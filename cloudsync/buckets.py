@@ -9,7 +9,7 @@ the server to a PUT means that it holds the object; how safely is the server's t
 import errno
 import hashlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, BinaryIO, Self, cast
 from urllib.parse import parse_qs, urlsplit
@@ -154,6 +154,12 @@ class Bucket:
                 return int(obstore.head(self._store, _whole(site_id, blob_id, sha256))["size"])
         except FileNotFoundError:
             return None
+
+    def remove_whole(self, site_id: str, blob_id: str, sha256: str) -> None:
+        """Remove a whole recording and every piece of that id. Blocks."""
+        self.drop_part(site_id, blob_id)
+        with suppress(FileNotFoundError), _errors():
+            obstore.delete(self._store, _whole(site_id, blob_id, sha256))
 
     def put_whole(self, site_id: str, blob_id: str, sha256: str, pieces: Iterator[bytes]) -> None:
         """Store a whole recording, in place of one that is there. Blocks."""

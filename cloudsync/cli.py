@@ -18,7 +18,15 @@ import typer
 
 from appliance.errors import KyusaiError
 from appliance.owner import act_as_owner
-from cloudsync import cli_changes, cli_flows, cli_listen, cli_prompts, cli_rollout, cli_versions
+from cloudsync import (
+    cli_changes,
+    cli_flows,
+    cli_listen,
+    cli_prompts,
+    cli_retention,
+    cli_rollout,
+    cli_versions,
+)
 from cloudsync import cli_output as out
 from cloudsync.cli_output import said
 from cloudsync.cli_store import add_commands
@@ -370,14 +378,16 @@ def recordings(
     if context.invoked_subcommand is not None:
         return
     with _centre(data) as opened:
+        from cloudsync.service import retention
         from cloudsync.store import recordings as store
 
         with opened.database.read() as connection:
             rows = store.newest(connection, site_id=site, limit=limit)
+            until_utc = retention.kept_until(connection, rows)
         if as_json:
-            out.print_json(out.recordings_as_json(rows))
+            out.print_json(out.recordings_as_json(rows, until_utc))
         else:
-            out.print_recordings(rows)
+            out.print_recordings(rows, until_utc)
 
 
 cli_listen.add_commands(recordings_app, _centre, _reported, _actor)
@@ -386,4 +396,5 @@ cli_versions.add_commands(centre_app, site_app, _centre, _actor)
 cli_changes.add_commands(centre_app, _centre, _actor)
 cli_flows.add_commands(centre_app, _centre, _reported, _actor)
 cli_prompts.add_commands(centre_app, _centre, _reported, _actor)
+cli_retention.add_commands(centre_app, _centre, _actor)
 cli_rollout.add_commands(centre_app, _centre, _reported, _actor)

@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +27,7 @@ PROBLEMS_SHOWN = 5
 """Of a refused configuration, in the table of sites; the JSON has all of them."""
 
 LANG = language(os.environ)
-PIPE_WIDTH = 200
+PIPE_WIDTH = 240
 """Columns where the output is no terminal: lines are not to be cut for `grep`."""
 
 
@@ -149,10 +149,10 @@ def print_refused(rows: Iterable[dict[str, Any]]) -> None:
     )
 
 
-def print_recordings(rows: Iterable["Recording"]) -> None:
-    """The table of `kyusai recordings`."""
+def print_recordings(rows: Iterable["Recording"], until_utc: Mapping[tuple[str, str], str]) -> None:
+    """The table of `kyusai recordings`. until_utc: (site, id) -> when its class lets it be deleted."""
     print_table(
-        ("start", "site", "id", "call", "duration", "size", "state"),
+        ("start", "site", "id", "call", "duration", "size", "state", "class", "kept_until"),
         [
             (
                 _began(row),
@@ -161,13 +161,20 @@ def print_recordings(rows: Iterable["Recording"]) -> None:
                 row.call,
                 f"{row.duration_s:.1f}",
                 f"{row.bytes / 1024:.0f}",
-                row.state
-                if row.state == "stored"
-                else f"{row.state} {100 * row.offset_bytes // row.bytes} %",
+                row.state if row.complete else f"{row.state} {100 * row.offset_bytes // row.bytes} %",
+                row.retention or "-",
+                _kept_until(row, until_utc),
             )
             for row in rows
         ],
     )
+
+
+def _kept_until(row: "Recording", until_utc: Mapping[tuple[str, str], str]) -> str:
+    """When it may be deleted, that somebody holds it, or when it was deleted."""
+    if row.deleted_utc:
+        return said("centre.standing.deleted", at=row.deleted_utc)
+    return said("centre.standing.held") if row.held_utc else until_utc.get((row.site_id, row.id), "-")
 
 
 def _began(row: "Recording") -> str:
@@ -201,9 +208,18 @@ def sites_as_json(sites: Iterable["SiteView"]) -> list[dict[str, Any]]:
     return [asdict(site) for site in sites]
 
 
-def recordings_as_json(rows: Iterable["Recording"]) -> list[dict[str, Any]]:
-    """The recordings with their receipt decoded."""
-    return [{**asdict(row), "receipt": json.loads(row.receipt) if row.receipt else None} for row in rows]
+def recordings_as_json(
+    rows: Iterable["Recording"], until_utc: Mapping[tuple[str, str], str]
+) -> list[dict[str, Any]]:
+    """The recordings with their receipt decoded and, in `kept_until_utc`, when their class lets them be deleted."""
+    return [
+        {
+            **asdict(row),
+            "receipt": json.loads(row.receipt) if row.receipt else None,
+            "kept_until_utc": until_utc.get((row.site_id, row.id)),
+        }
+        for row in rows
+    ]
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

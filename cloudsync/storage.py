@@ -64,5 +64,8 @@ class Storage(Protocol):
     def whole_bytes(self, site_id: str, blob_id: str, sha256: str) -> int | None:
         """The size of a whole recording, None when it is not there."""
 
+    def remove_whole(self, site_id: str, blob_id: str, sha256: str) -> None:
+        """Remove a whole recording and every upload of that id, durably. One that is gone already is no fault. Blocks."""
+
     def put_whole(self, site_id: str, blob_id: str, sha256: str, pieces: Iterator[bytes]) -> None:
         """Store a whole recording from its bytes, durably, in place of one that is there. Blocks."""

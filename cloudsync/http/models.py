@@ -161,6 +161,7 @@ class RecordingBody(_Body):
     started_utc: Utc
     duration_s: Annotated[float, Field(ge=0, le=30 * 86400, strict=False)]
     format: Annotated[str, StringConstraints(max_length=64)]
+    retention: Annotated[str, StringConstraints(max_length=32)] = ""
 
 
 class OffsetAnswer(_Answer):

@@ -51,11 +51,11 @@ def state(parts: PartsOf, who: Box, recording_id: RecordingId) -> dict[str, Any]
     """State and, once stored, the signed receipt."""
     found = rules.find(parts.centre, who, recording_id)
     known = rules.settle(parts.centre, found)
-    if known.state == RecordingState.STORED != found.state:
+    if known.complete and not found.complete:
         parts.metrics.recordings_stored.inc()
     return {
         "id": known.id,
-        "state": known.state,
+        "state": RecordingState.STORED if known.complete else known.state,
         "offset": known.offset_bytes,
         "receipt": json.loads(known.receipt) if known.receipt else None,
     }
@@ -125,7 +125,7 @@ async def put_piece(
         if_match.strip().strip('"'),
     )
     parts.metrics.recording_bytes.inc(len(data))
-    complete = known.state == RecordingState.STORED
+    complete = known.complete
     return Response(status_code=204, headers={"Upload-Complete": "?1" if complete else "?0"})
 
 
@@ -155,7 +155,7 @@ def _acknowledge(parts: Parts, part: Upload, known: Recording, began_at: int) ->
 
 
 def _offset_headers(offset_bytes: int, known: Recording) -> dict[str, str]:
-    complete = known.state == RecordingState.STORED
+    complete = known.complete
     return {
         "Upload-Offset": str(offset_bytes),
         "Upload-Complete": "?1" if complete else "?0",

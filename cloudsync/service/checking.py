@@ -39,6 +39,9 @@ def check(centre: Centre, job: Job) -> None:
     if reason:
         now_utc = centre.now_utc()
         with centre.database.write() as connection:
+            now = recordings.find(connection, known.site_id, known.id)
+            if now is None or now.state != RecordingState.STORED:
+                return  # its class ran out meanwhile
             audit.add(
                 connection, now_utc, "centre", "recording.wrong", known.id, site=known.site_id, reason=reason
             )

@@ -17,6 +17,7 @@ from appliance.errors import KyusaiError
 from cloudsync import sealing
 from cloudsync.age_stream import NotOpenedError, SealedFile, open_sealed
 from cloudsync.refusals import NotFound, Refused
+from cloudsync.service import retention
 from cloudsync.service.centre import Centre
 from cloudsync.service.sites import require_site
 from cloudsync.signing import signature_fits
@@ -172,6 +173,8 @@ def _stored(
                 count=len(found),
             )
         known = found[0]
+        if known.state == recordings.DELETED:
+            raise retention.gone(known)
         if known.state != RecordingState.STORED:
             raise KyusaiError(
                 "recording.incomplete",

@@ -1,13 +1,13 @@
 """What the centre keeps of some records beside them, in the transaction that stores them: changes made at boxes, clocks
-that were wrong, records that a box gave up, voicemail messages that are told by mail. Called for every batch, so it looks at no
-body but those of events."""
+that were wrong, records that a box gave up, voicemail messages that are told by mail, classes of recordings. Called for every
+batch, so it reads few bodies."""
 
 from collections.abc import Iterable
 
 from sqlalchemy import Connection
 
 from cloudsync.merge import Sound
-from cloudsync.service import changes, clocks, given_up, voicemails
+from cloudsync.service import changes, clocks, given_up, retention, voicemails
 from cloudsync.service.access import BoxIdentity
 from cloudsync.service.centre import Centre
 from cloudsync.service.plausible import plausible
@@ -26,6 +26,8 @@ def notice(
     for item in stored:
         if not early <= item.created_utc <= late:
             doubted.add(item.boot_id)
+        if item.kind == RecordKind.CDR and retention.told_in(item.body):
+            retention.notice(connection, centre, who, item)
         if item.kind != RecordKind.EVENT:
             continue
         if _CHANGE in item.body:

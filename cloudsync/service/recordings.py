@@ -11,11 +11,12 @@ from dataclasses import replace
 
 from cloudsync.refusals import Refused
 from cloudsync.service import recording_times
+from cloudsync.service import retention as classes
 from cloudsync.service.access import BoxIdentity
 from cloudsync.service.centre import Centre
 from cloudsync.spans import Span, covers
 from cloudsync.storage import Upload
-from cloudsync.store import audit, jobs, recordings
+from cloudsync.store import audit, jobs, recordings, retention
 from cloudsync.store.recordings import Recording
 from cloudsync.wire import (
     PIECE_BYTES_MIN,
@@ -57,7 +58,7 @@ def offer(centre: Centre, who: BoxIdentity, new: RecordingOffer) -> tuple[Record
                     "Finish some of them first.",
                     headers={"Retry-After": "60"},
                 )
-        elif known.state == RecordingState.STORED:
+        elif known.complete:
             if known.sha256 == new.sha256:
                 return known, False
             audit.add(
@@ -65,18 +66,22 @@ def offer(centre: Centre, who: BoxIdentity, new: RecordingOffer) -> tuple[Record
             )
         elif (known.sha256, known.cipher_sha256, known.bytes) == (new.sha256, new.cipher_sha256, new.bytes):
             return known, False
-        if known is None or known.state != RecordingState.STORED:
+        if known is None or not known.complete:
+            told = retention.class_of(connection, who.site_id, new.id) or new.retention or None
             fresh = Recording(
                 site_id=who.site_id,
                 box_id=who.box_id,
                 state=RecordingState.RECEIVING,
                 offset_bytes=0,
                 offered_utc=now_utc,
-                **as_json(new),
+                held_utc=known.held_utc if known is not None else None,
+                **(as_json(new) | {"retention": told}),
             )
             if recordings.put(connection, fresh):
                 jobs.renew(connection, SETTLE, who.site_id, new.id, centre.clock().timestamp() + FIRST_LOOK_S)
                 recording_times.correct_one(connection, fresh)
+                if told:
+                    classes.let_look(connection, centre, who.site_id)
                 return fresh, True
     raise Refused(
         409,
@@ -90,7 +95,7 @@ def offer(centre: Centre, who: BoxIdentity, new: RecordingOffer) -> tuple[Record
 def find(centre: Centre, who: BoxIdentity, recording_id: str) -> Recording:
     """The recording with the offset that really holds. Raises Refused `recording.unknown` (404)."""
     known = _offered(centre, who, recording_id)
-    if known.state == RecordingState.STORED:
+    if known.complete:
         return replace(known, offset_bytes=known.bytes)
     on_disk = centre.blobs.part_bytes(who.site_id, recording_id, known.cipher_sha256)
     return replace(known, offset_bytes=min(known.offset_bytes, on_disk))
@@ -121,7 +126,7 @@ def open_part(
     part = centre.blobs.open_part(who.site_id, recording_id, offered.cipher_sha256)
     try:
         known = _offered(centre, who, recording_id)
-        stored = known.state == RecordingState.STORED
+        stored = known.complete
         stands_at = known.bytes if stored else part.resume(known.offset_bytes)
         if not stored and stands_at < known.offset_bytes:
             with centre.database.write() as connection:
@@ -184,7 +189,7 @@ def take_piece(
             "Offer the recording again.",
             id=recording_id,
         )
-    if known.state == RecordingState.STORED:
+    if known.complete:
         return known
     _check_span(known, begin, len(data))
     if piece_digest(data) != digest:
@@ -218,7 +223,7 @@ def _check_span(known: Recording, begin: int, count: int) -> None:
 
 def pieces(centre: Centre, known: Recording) -> list[Span]:
     """The spans that came in pieces and are durable; none for a recording that is stored."""
-    if known.state == RecordingState.STORED:
+    if known.complete:
         return []
     return centre.blobs.held(known.site_id, known.id, known.cipher_sha256, known.bytes)
 
@@ -252,7 +257,7 @@ def settled(centre: Centre, known: Recording) -> bool:
     on_disk = centre.blobs.part_bytes(known.site_id, known.id, known.cipher_sha256)
     with contextlib.suppress(Refused):
         now = settle(centre, replace(known, offset_bytes=min(known.offset_bytes, on_disk)))
-        return now.state == RecordingState.STORED
+        return now.complete
     return False
 
 
@@ -261,13 +266,13 @@ def complete(centre: Centre, known: Recording) -> Recording:
 
     Raises Refused `recording.corrupt` (422): the hash is wrong, the upload is back at 0.
     """
-    if known.state == RecordingState.STORED:
+    if known.complete:
         return known
     fits = centre.blobs.finish(known.site_id, known.id, known.cipher_sha256, known.bytes)
     now_utc = centre.now_utc()
     with centre.database.write() as connection:
         current = recordings.find(connection, known.site_id, known.id, lock=True)
-        if current is not None and current.state == RecordingState.STORED:
+        if current is not None and current.complete:
             return current
         if fits:
             receipt = canonical_json(as_json(_receipt(centre, known, now_utc)))

@@ -9,7 +9,6 @@ from cloudsync.service.centre import Centre
 from cloudsync.store import jobs
 from cloudsync.store import recordings as store
 from cloudsync.store.jobs import Job
-from cloudsync.wire import RecordingState
 
 KIND = recordings.SETTLE
 AGAIN_MOST_S = 6 * 3600.0
@@ -20,7 +19,7 @@ def settle(centre: Centre, job: Job) -> None:
     """Complete the upload if all of it is here; else let it wait. Blocks for as long as it takes to read it."""
     with centre.database.read() as connection:
         known = store.find(connection, job.site_id, job.subject)
-    if known is None or known.state == RecordingState.STORED:
+    if known is None or known.complete:
         return
     if recordings.settled(centre, known):
         return

@@ -5,7 +5,7 @@ Whatever is done here may be done twice. A worker that dies holds its work until
 
 from collections.abc import Callable
 
-from cloudsync.service import checking, clocks, voicemails
+from cloudsync.service import checking, clocks, retention, voicemails
 from cloudsync.service.centre import Centre
 from cloudsync.service.settling import KIND as SETTLE
 from cloudsync.service.settling import settle
@@ -22,6 +22,8 @@ HANDLERS: dict[str, Callable[[Centre, Job], None]] = {
     clocks.KIND: clocks.correct,
     SETTLE: settle,
     voicemails.KIND: voicemails.send,
+    retention.KIND: retention.look,
+    retention.REMOVE: retention.remove,
 }
 
 
@@ -38,7 +40,9 @@ def step(centre: Centre, worker: str) -> bool:
     try:
         HANDLERS[claimed.kind](centre, claimed)
     except Exception as error:  # whatever it is, the work waits for another try and tells why
-        due_s = centre.clock().timestamp() + min(RETRY_FIRST_S * 2**claimed.attempts / 2, RETRY_MOST_S)
+        due_s = centre.clock().timestamp() + min(
+            RETRY_FIRST_S * 2 ** min(claimed.attempts, 20) / 2, RETRY_MOST_S
+        )
         with centre.database.write() as connection:
             jobs.failed(connection, claimed, f"{type(error).__name__}: {error}", due_s)
         return True

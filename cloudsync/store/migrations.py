@@ -9,7 +9,17 @@ from collections.abc import Callable
 from sqlalchemy import Column, Connection, Integer, MetaData, Table, func, insert, inspect, select
 
 from appliance.errors import KyusaiError
-from cloudsync.store.steps import attempts, changes, first_tables, fleet, given_up, jobs, months, seals
+from cloudsync.store.steps import (
+    attempts,
+    changes,
+    first_tables,
+    fleet,
+    given_up,
+    jobs,
+    months,
+    retention,
+    seals,
+)
 from cloudsync.store.types import TEXT
 
 _own = MetaData()
@@ -31,6 +41,7 @@ STEPS: tuple[tuple[str, Callable[[Connection], None]], ...] = (
     ("changes", changes.apply),
     ("seals", seals.apply),
     ("given up", given_up.apply),
+    ("retention", retention.apply),
 )
 
 

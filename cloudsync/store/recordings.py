@@ -9,12 +9,17 @@ from cloudsync.store.tables import recording
 from cloudsync.store.upsert import insert_for
 from cloudsync.wire import RecordingState
 
+DELETED = "deleted"
+"""State of a recording that was stored until its retention class had run out. Boxes are told that it is stored: they may, and
+must, not bring it again."""
+
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """A recording on its way or stored. `receipt` is JSON text, set together with the state STORED.
+    """A recording on its way, stored or deleted. `receipt` is JSON text, set together with the state STORED.
 
-    at_utc: when it began, None where `started_utc` holds; time_source: how that is known (`cloudsync.clocks.Source`)."""
+    at_utc: when it began, None where `started_utc` holds; time_source: how that is known (`cloudsync.clocks.Source`).
+    retention: its class; held_utc: since when it must not be deleted; deleted_utc: when it was."""
 
     site_id: str
     id: str
@@ -33,6 +38,14 @@ class Recording:
     receipt: str | None = None
     at_utc: str | None = None
     time_source: str | None = None
+    retention: str | None = None
+    held_utc: str | None = None
+    deleted_utc: str | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether the centre has given its receipt: its box need not bring anything of it again."""
+        return self.state in (RecordingState.STORED, DELETED)
 
 
 def find(connection: Connection, site_id: str, recording_id: str, *, lock: bool = False) -> Recording | None:

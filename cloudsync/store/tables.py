@@ -286,11 +286,25 @@ recording = Table(
     Column("receipt", TEXT),
     Column("at_utc", TEXT),
     Column("time_source", TEXT),
+    Column("retention", TEXT),
+    Column("held_utc", TEXT),
+    Column("deleted_utc", TEXT),
     Index("recording_by_start", "started_utc"),
     Index("recording_by_true_start", "at_utc"),
+    Index("recording_by_retention", "site_id", "retention", "state", "stored_utc"),
 )
 """`at_utc`: when it began, where the box's clock was wrong about it (`started_utc`); `time_source`: how that is known, see
-`cloudsync.clocks`."""
+`cloudsync.clocks`. `retention`: its class, as the record of its call told. `held_utc`: since when it must not be deleted.
+`deleted_utc`: when its class had run out; the row stays."""
+
+recording_class = Table(
+    "recording_class",
+    metadata,
+    Column("site_id", TEXT, primary_key=True),
+    Column("name", TEXT, primary_key=True),
+    Column("retention", TEXT, nullable=False),
+)
+"""Which class records of calls gave to the recordings that they name; those may come later. `name`: how their ids begin."""
 
 recording_call = Table(
     "recording_call",

@@ -11,7 +11,8 @@ from cloudsync.wire.values import Json, WireError, to_base64
 class RecordingOffer:
     """What the box says before it uploads.
 
-    `sha256` is of the plain audio, `cipher_sha256` and `bytes` of what travels.
+    `sha256` is of the plain audio, `cipher_sha256` and `bytes` of what travels. `retention`: its class, "" where the box
+    knows none (yet) or is of a release that does not say it; the call's record tells it too, and its word holds.
     """
 
     id: str
@@ -22,6 +23,7 @@ class RecordingOffer:
     started_utc: str
     duration_s: float
     format: str
+    retention: str = ""
 
 
 @dataclass(frozen=True, slots=True)

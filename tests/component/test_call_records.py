@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from agent import clock
+from agent import clock, recording_classes
 from agent.call_records import CallRecords
 from agent.journal_events import Moment
 from agent.journal_reader import PAGE_ROWS, Cursor, JournalUnreadable, read_page
+from agent.recording_table import RecordingTable
 from agent.spool import Spool
 from agent.spool_errors import SpoolFull
 from agent.spool_files import open_spool
@@ -90,6 +91,24 @@ def test_calls_in_the_journal_become_cdrs_and_the_cursor_moves(journal: Journal,
     assert reader(spool, journal).read(NOW) == 3
     assert told(spool) == ["c0", "c1", "c2"]
     assert reader(spool, journal).read(NOW) == 0, "a new agent goes on behind them"
+
+
+def test_class_of_a_recorded_call_is_noted_with_its_record(journal: Journal, spool: Spool) -> None:
+    journal.write("start", "c", call_id="c", origin="phone", kind="extension", link="UP", record=True)
+    journal.write("answer", "c", index=0, user="202")
+    journal.write("end", "c", cause="normal_clearing", code=200, by="caller")
+    CallRecords(spool, journal.path, "tokyo-1", "box-a", classify=lambda cdr: f"of-{cdr['call']}").read(NOW)
+    (cdr,) = spool.waiting(9)
+    (name,) = cdr.body["recordings"]
+    assert cdr.body["retention"] == "of-c"
+    assert recording_classes.read(spool) == {name: "of-c"}
+    table = RecordingTable(spool)
+    assert [table.class_of(one) for one in (name, f"{name}-1", f"{name}1", "rec-other")] == [
+        "of-c",
+        "of-c",
+        "",
+        "",
+    ]
 
 
 def test_journal_that_does_not_exist_yet_is_no_fault(tmp_path: Path, spool: Spool) -> None:

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from agent import recording_spool
+from agent import recording_classes, recording_spool
 from agent.journal_events import Moment
 from agent.recording_table import RecordingTable
+from agent.records import NewRecord
 from agent.retain import Retention
 from agent.retention import DAY_S, Reason
 from agent.senders import take_in
@@ -77,6 +78,21 @@ def test_age_is_counted_over_restarts(spool: Spool, tmp_path: Path) -> None:
     assert names(folder) == []
 
 
+def test_class_of_a_call_shortens_what_its_recordings_are_kept_here(spool: Spool, tmp_path: Path) -> None:
+    prepared(spool, tmp_path / "recordings")
+    body = {"recordings": ["rec-1", "rec-x"], "retention": "short"}
+    cdr = NewRecord("cdr-1", "cdr", 1, NOW.wall_ms, NOW.boot_id, body)
+    spool.append([cdr], cursors=recording_classes.told([cdr]))
+    retention = Retention(spool, "tokyo-1", "tokyo-1-a")
+    assert retention.look(Keeping(), NOW, 0.0, {"short": 2}) == []
+    assert retention.look(Keeping(), NOW, DAY_S, {"short": 2}) == []
+    assert retention.look(Keeping(), NOW, DAY_S, {"short": 2}) == [("rec-1", Reason.AGE)]
+    assert retention.look(Keeping(), NOW, 10 * DAY_S, {"short": 2}) == [], "the others are in no class"
+    assert recording_classes.read(spool) == {"rec-1": "short"}, "rec-x is forgotten, rec-1 only in a day"
+    assert retention.look(Keeping(), NOW, 8 * DAY_S, {}) == []
+    assert recording_classes.read(spool) == {}
+
+
 def test_what_is_on_its_way_stays(spool: Spool, tmp_path: Path) -> None:
     table = prepared(spool, tmp_path / "recordings")
     busy = Retention(spool, "tokyo-1", "tokyo-1-a", lambda: frozenset({"rec-1"}))
@@ -104,8 +120,6 @@ def test_killed_after_the_files_went_it_is_given_up_again_and_told_once(
 
 
 def test_call_records_are_never_given_up(spool: Spool, tmp_path: Path) -> None:
-    from agent.records import NewRecord
-
     prepared(spool, tmp_path / "recordings")
     spool.append([NewRecord("cdr-1", "cdr", 1, NOW.wall_ms, NOW.boot_id, {})])
     Retention(spool, "tokyo-1", "tokyo-1-a").look(Keeping(days=1, mebibytes=1), NOW, 400 * DAY_S)

@@ -30,6 +30,7 @@ from agent.enrol import EnrolmentError, enrol
 from agent.identity import Enrolled, load_enrolled, load_or_make
 from agent.journal_events import Moment
 from agent.receipts import Receipts, load
+from agent.recording_classes import CLASS_PREFIX
 from agent.recording_table import RecordingTable
 from agent.recording_upload import RecordingSender
 from agent.records import NewRecord
@@ -536,8 +537,10 @@ async def test_recording_arrives_byte_for_byte_and_is_deleted_only_then(centre: 
     table, sender = RecordingTable(box.spool), box.recordings()
     assert take_in(table, box.folder / "recordings") == (1, [])
     assert take_in(table, box.folder / "recordings") == (0, [])
+    box.spool.append(cursors={f"{CLASS_PREFIX}{name}": "short"})
     assert await sender.upload()
     assert stored_bytes(centre, name) == [data]
+    assert centre.rows("SELECT retention FROM recording WHERE id = ?", name) == [("short",)]
     assert list((box.folder / "recordings").iterdir()) == []
     assert (table.known(), await sender.upload()) == (set(), False)
 

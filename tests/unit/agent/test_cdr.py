@@ -1,6 +1,7 @@
 """What a call's journal becomes: one CDR for each call, whatever the order and whatever died in between."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -578,6 +579,28 @@ def test_pauses_are_counted_and_the_class_named_last_holds() -> None:
     book.paused("nobody")
     cdr = only_cdr([*book.apply(end), *book.tick(moment(10**9))])
     assert (cdr["recording_pauses"], cdr["retention"]) == (2, "長" * 10)
+
+
+@pytest.mark.parametrize(
+    ("recorded", "named", "expected"), [(True, "", "by-rule"), (True, "payment", "payment"), (False, "", "")]
+)
+def test_sites_rules_class_recorded_calls_that_no_flow_has_classed(
+    *, recorded: bool, named: str, expected: str
+) -> None:
+    asked: list[object] = []
+
+    def classify(cdr: Mapping[str, object]) -> str:
+        asked.append(cdr["number"])
+        return "by-rule"
+
+    book = CallBook("s", "b", classify=classify)
+    for item in [start(record=recorded), *answered_call()[1:-1]]:
+        book.apply(item)
+    if named:
+        book.classed("abc@192.0.2.20", named)
+    cdr = only_cdr([*book.apply(answered_call()[-1]), *book.tick(moment(10**9))])
+    assert (bool(cdr["recordings"]), cdr["retention"]) == (recorded, expected)
+    assert asked == ["202"] * (expected == "by-rule")
 
 
 def test_call_that_found_no_room_for_its_recording_says_so_and_names_none() -> None:

@@ -1,0 +1,168 @@
+"""Recordings whose retention class has run out are deleted, never before, and never while somebody holds them.
+
+The class comes with the record of the call, before the recording or after it. Whether something has run out is looked at for each
+site with classes. Deletion has two steps: in one transaction the row says `deleted`, the audit trail why, and the removal of
+the file waits as work; that work removes the file and may be done twice. So no row says `stored` without a file, and no file is
+forgotten, wherever a process dies.
+"""
+
+import json
+from collections.abc import Iterable
+
+from sqlalchemy import Connection
+
+from appliance.errors import KyusaiError
+from cloudsync import retention as rules
+from cloudsync.merge import Sound
+from cloudsync.refusals import NotFound
+from cloudsync.service.access import BoxIdentity
+from cloudsync.service.centre import Centre
+from cloudsync.store import audit, configs, jobs, recordings
+from cloudsync.store import retention as store
+from cloudsync.store.jobs import Job
+from cloudsync.store.recordings import DELETED, Recording
+from cloudsync.wire import is_recording_id
+
+KIND = "recording.retention"
+"""Work: look for what has run out at a site."""
+REMOVE = "recording.remove"
+"""Work: remove the audio of a recording whose row says `deleted`."""
+SITE = "site"
+"""The subject of the look: one for each site."""
+LOOK_S = 3600.0
+"""Classes count in days."""
+AT_ONCE = 200
+"""Deleted in one transaction; more wait for the next look, which follows at once."""
+CLASS_BYTES_MAX = 32
+NAMES_MAX = 200
+_NAMED, _CLASS, _NONE = '"recordings":["', '"retention":"', '"retention":""'
+"""As they stand in the canonical JSON of a call's record."""
+
+
+def told_in(body: str) -> bool:
+    """Whether the record of a call gives a class to recordings."""
+    return _NAMED in body and _CLASS in body and _NONE not in body
+
+
+def notice(connection: Connection, centre: Centre, who: BoxIdentity, item: Sound) -> None:
+    """Keep the class that a call's record tells, and let the site be looked at. In the transaction that stores the record."""
+    body = json.loads(item.body)
+    retention, names = body.get("retention"), body.get("recordings")
+    if not isinstance(retention, str) or not 0 < len(retention.encode()) <= CLASS_BYTES_MAX:
+        return
+    if not isinstance(names, list):
+        return
+    for name in names[:NAMES_MAX]:
+        if isinstance(name, str) and is_recording_id(name):
+            store.tell(connection, who.site_id, name, retention)
+    let_look(connection, centre, who.site_id)
+
+
+def let_look(connection: Connection, centre: Centre, site_id: str) -> None:
+    """Let a site be looked at from now on, unless it is already."""
+    jobs.add(connection, KIND, site_id, [SITE], centre.clock().timestamp())
+
+
+def look(centre: Centre, job: Job) -> None:
+    """Delete what has run out at a site, then wait for the next look. Blocks."""
+    now = centre.clock()
+    with centre.database.write() as connection:
+        gone = 0
+        for retention, days in _days(connection, job.site_id).items():
+            until_utc = rules.stored_until_utc(now, days)
+            if until_utc is None:
+                continue
+            for known in store.run_out(connection, job.site_id, retention, until_utc, AT_ONCE - gone):
+                gone += _delete(connection, centre, known, days)
+        pause_s = 0.0 if gone >= AT_ONCE else LOOK_S
+        jobs.renew(connection, KIND, job.site_id, SITE, now.timestamp() + pause_s)
+
+
+def _delete(connection: Connection, centre: Centre, known: Recording, days: int) -> bool:
+    if not store.deleted(connection, known, centre.now_utc()):
+        return False
+    audit.add(
+        connection,
+        centre.now_utc(),
+        "centre",
+        "recording.delete",
+        known.id,
+        site=known.site_id,
+        retention=known.retention,
+        days=days,
+        stored_utc=known.stored_utc,
+        sha256=known.sha256,
+    )
+    jobs.add(connection, REMOVE, known.site_id, [known.id], centre.clock().timestamp())
+    return True
+
+
+def remove(centre: Centre, job: Job) -> None:
+    """Remove the audio of a deleted recording; nothing where it is gone already. Blocks. Raises OSError."""
+    with centre.database.read() as connection:
+        known = recordings.find(connection, job.site_id, job.subject)
+    if known is not None and known.state == DELETED:
+        centre.blobs.remove_whole(known.site_id, known.id, known.cipher_sha256)
+
+
+def hold(centre: Centre, recording_id: str, site_id: str, actor: str, *, off: bool = False) -> Recording:
+    """Keep a recording whatever its class says, until `off`; it is in the audit trail. The recording as it was.
+
+    Raises NotFound `recording.unknown`, KyusaiError `recording.ambiguous`, `recording.deleted`.
+    """
+    now_utc = centre.now_utc()
+    with centre.database.write() as connection:
+        found = [r for r in recordings.find_any_site(connection, recording_id) if site_id in ("", r.site_id)]
+        if not found:
+            raise NotFound(
+                "recording.unknown",
+                f"no recording {recording_id!r} here",
+                "`kyusai recordings` lists them.",
+                id=recording_id,
+            )
+        if len(found) > 1:
+            raise KyusaiError(
+                "recording.ambiguous",
+                f"recording {recording_id!r} exists at {len(found)} sites",
+                "Name one with --site.",
+                id=recording_id,
+                count=len(found),
+            )
+        known = found[0]
+        if not store.hold(connection, known, None if off else known.held_utc or now_utc):
+            raise gone(known)
+        action = "recording.release" if off else "recording.hold"
+        audit.add(connection, now_utc, actor, action, known.id, site=known.site_id)
+    return known
+
+
+def gone(known: Recording) -> KyusaiError:
+    """What to say of a recording that was deleted."""
+    return KyusaiError(
+        "recording.deleted",
+        f"recording {known.id!r} was deleted at {known.deleted_utc}: its class {known.retention!r} had run out",
+        "Only a backup from before may hold it.",
+        id=known.id,
+        at=known.deleted_utc,
+        retention=known.retention,
+    )
+
+
+def kept_until(connection: Connection, rows: Iterable[Recording]) -> dict[tuple[str, str], str]:
+    """(site, id) -> when it may be deleted, of those for which that is known; what is held is left out."""
+    days: dict[str, dict[str, int]] = {}
+    result = {}
+    for row in rows:
+        if row.state == DELETED or row.held_utc or not row.retention:
+            continue
+        if row.site_id not in days:
+            days[row.site_id] = _days(connection, row.site_id)
+        until_utc = rules.kept_until_utc(row.retention, row.stored_utc, days[row.site_id])
+        if until_utc is not None:
+            result[row.site_id, row.id] = until_utc
+    return result
+
+
+def _days(connection: Connection, site_id: str) -> dict[str, int]:
+    envelope = configs.newest(connection, site_id)
+    return rules.days_of(json.loads(envelope.document)) if envelope else {}
