@@ -74,6 +74,11 @@ ROUNDS = (
 WIDEBAND = {"G.722", "Opus", "browser calls", "browser is called", "codec change"}
 TRANSFERS = ("blind transfer", "attended transfer")
 
+RETENTION = {
+    "retention": [{"class": "short", "days": 30}, {"class": "long", "days": 3650}],
+    "retention_rules": [{"class": "short", "extension": "211"}, {"class": "long"}],
+}
+
 Edge = tuple[float, float]
 """The moment of a change in ``time.monotonic`` seconds: not before, not after."""
 
@@ -225,7 +230,7 @@ async def made() -> AsyncIterator[Made]:
         agent=True,
         media=True,
     )
-    lab = Lab(parts, document={"record": "all"})
+    lab = Lab(parts, document={"record": "all", "recording": RETENTION})
     for number, changes in PHONES.items():
         server = f"{lab.addresses.box_lan}:{PORTS.get(changes.get('transport', ''), 5060)}"
         lab.phones[number] = lab.make_phone(number, server=server, **changes)
@@ -312,3 +317,12 @@ async def test_recording_holds_each_side_at_its_time_and_silence_as_silence(
         last = max(spans[-1][1][1] for spans in (expected.left, expected.right))
         assert found.length_s <= last - from_s + RIGHT_S
         assert (found.rate_hz > 8000) is (name in WIDEBAND) or name in TRANSFERS
+
+
+@pytest.mark.parametrize("line", ["UP", "DOWN"])
+async def test_recordings_are_kept_as_long_as_the_sites_rules_say(made: Made, line: str) -> None:
+    for name, days in (("browser calls", 30), ("browser is called", 30), ("G.722", 3650)):
+        (expected,) = made.expected[name, line]
+        (row,) = made.stored.get(expected.call_id, [])
+        kept = datetime.fromisoformat(row["kept_until_utc"]) - datetime.fromisoformat(row["stored_utc"])
+        assert (row["retention"], kept.days) == ("short" if days == 30 else "long", days), name
