@@ -6,8 +6,7 @@ Numbers from `FAR` on are provisional: records have them while `rechain` gives o
 import json
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from cloudsync.wire import GENESIS_HASH, RecordText, text_fits
 
@@ -17,8 +16,7 @@ FAR = 2**61
 _CHAIN = "chain"
 
 
-@dataclass(frozen=True, slots=True)
-class Chain:
+class Chain(NamedTuple):
     """Where the site's sequence goes on.
 
     unsure_from: records from this number on wait until the centre has said where the sequence stands, since a new or
@@ -42,7 +40,7 @@ def chain_of(db: sqlite3.Connection) -> Chain:
 
 def set_chain(db: sqlite3.Connection, chain: Chain) -> None:
     """Note where the sequence goes on."""
-    value = json.dumps([chain.next_seq, chain.last_hash, chain.unsure_from])
+    value = f'[{chain.next_seq}, "{chain.last_hash}", {chain.unsure_from}]'  # JSON: a hash is hexadecimal
     if not db.execute("UPDATE cursor SET value = ? WHERE name = ?", (value, _CHAIN)).rowcount:
         db.execute("INSERT INTO cursor VALUES (?, ?)", (_CHAIN, value))
 

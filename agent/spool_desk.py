@@ -7,7 +7,7 @@ again within a second. Nothing is ever deleted here.
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from agent import rechain
@@ -88,7 +88,7 @@ def retry(path: Path, ids: Sequence[str] = (), *, renumber: bool = False) -> int
         recordings = f"UPDATE recording SET state = 'waiting', reason = '' WHERE state = 'parked' {named}"  # noqa: S608
         count = db.execute(records, (DAMAGED_REASON, *ids)).rowcount + db.execute(recordings, ids).rowcount
         if renumber:
-            set_chain(db, replace(chain_of(db), unsure_from=1))
+            set_chain(db, chain_of(db)._replace(unsure_from=1))
             db.execute("DELETE FROM cursor WHERE name = ?", (rechain.PLACE,))
         db.execute("COMMIT")
     return count
