@@ -119,9 +119,9 @@ class Ground:
         """Put a version into use, as the agent does."""
         plan = site.loads(json.dumps(told)).media
         for prompt in (one.id for one in plan.prompts):
-            write_tone(
-                Path(prompt_texts.paths(plan, self.prompts)[prompt, "en"]), LONG_PROMPT_HZ, LONG_PROMPT_S
-            )
+            file = Path(prompt_texts.paths(plan, self.prompts)[prompt, "en"])
+            if not file.exists():  # calls that are up listen to it
+                write_tone(file, LONG_PROMPT_HZ, LONG_PROMPT_S)
         self.box.publish(told)
 
     def prompt(self, told: dict[str, Any], name: str = LONG_PROMPT) -> Path:
