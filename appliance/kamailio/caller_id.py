@@ -9,6 +9,8 @@ from appliance.kamailio.actions import CallerId
 ANONYMOUS_URI = "sip:anonymous@anonymous.invalid"
 IDENTITY_HEADERS = ("P-Asserted-Identity", "P-Preferred-Identity", "Remote-Party-ID", "Privacy")
 """Headers that claim who calls: none of them passes the box unchanged."""
+CREDENTIALS = "Proxy-Authorization"
+"""Meant for the box, unless the cloud asked for them: whoever else gets them could try passwords against them at leisure."""
 UNTRUSTED = (*IDENTITY_HEADERS, "Route")
 """What is taken out of a call that begins, whoever placed it."""
 

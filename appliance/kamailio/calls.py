@@ -37,7 +37,7 @@ from appliance.kamailio.subscribe import QUEUE as LAMPS_QUEUE
 from appliance.kamailio.transfer import owner, read_replaces
 from appliance.kamailio.turns import groups_in, key_of, turned
 from appliance.kamailio.view import View
-from appliance.model import LinkState, NumberKind
+from appliance.model import LinkState, NumberKind, UpstreamAuth
 
 INSIDE = HERE | {NumberKind.REMOTE_EXTENSION}
 """Kinds of number whose calls do not count as calls with the outside."""
@@ -352,6 +352,9 @@ class Calls:
         ksr.put(f"who{ksr.branch()}", ksr.aimed_at())
         if step.caller is not None:
             self._present(step)
+        asked = self._parts.view.policy.upstream_auth is UpstreamAuth.PASSTHROUGH
+        if step.kind is not StepKind.CLOUD or not asked:
+            ksr.remove(caller_id.CREDENTIALS)
         if step.kind is StepKind.MEDIA:
             ksr.remove(LINK_HEADER)
             ksr.append(f"{LINK_HEADER}: {self._link() or LinkState.UNKNOWN}")

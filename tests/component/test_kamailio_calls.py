@@ -124,9 +124,10 @@ async def end(box: BareBox) -> dict[str, Any]:
 
 
 async def test_call_between_two_telephones_is_answered_ended_and_journalled() -> None:
-    async with bare_box(call_control="local") as box, phones(box, x201=None, x202=answer(0.05)) as (a, _):
+    async with bare_box(call_control="local") as box, phones(box, x201=None, x202=answer(0.05)) as (a, b):
         call = await a.invite(f"sip:202@{box.addresses.box_lan}")
         assert (await call.wait()).code == 200
+        assert [invite.all("Proxy-Authorization") for invite in requests(b, "INVITE")] == [[]]
         assert (await a.bye(a.dialog(call))).code == 200
         assert await end(box) == {"cause": "normal_clearing", "code": 200, "by": "caller"}
         assert [event for event, _, _ in box.journal()] == ["start", "step", "answer", "end"]
@@ -384,7 +385,7 @@ async def test_gateway_sees_the_number_and_the_caller_in_its_own_format() -> Non
         assert sipmsg.user_of(invite.uri) == "0312345678"
         assert sipmsg.user_of(invite.get("from")) == "0312340201"
         assert [sipmsg.user_of(value) for value in invite.all("P-Asserted-Identity")] == ["0312340201"]
-        assert invite.all("Remote-Party-ID") == []
+        assert invite.all("Remote-Party-ID") == invite.all("Proxy-Authorization") == []
         assert sipmsg.user_of((await call.wait()).get("from")) == "201"
 
 
