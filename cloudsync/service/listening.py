@@ -16,9 +16,10 @@ from pathlib import Path
 from appliance.errors import KyusaiError
 from cloudsync import sealing
 from cloudsync.age_stream import NotOpenedError, SealedFile, open_sealed
-from cloudsync.refusals import NotFound, Refused
+from cloudsync.refusals import Refused
 from cloudsync.service import retention
 from cloudsync.service.centre import Centre
+from cloudsync.service.recording_names import one_named
 from cloudsync.service.sites import require_site
 from cloudsync.signing import signature_fits
 from cloudsync.store import audit, recordings, sites
@@ -156,23 +157,7 @@ def _stored(
 ) -> recordings.Recording:
     """The stored recording of that id, its use written down."""
     with centre.database.write() as connection:
-        found = [r for r in recordings.find_any_site(connection, recording_id) if site_id in ("", r.site_id)]
-        if not found:
-            raise NotFound(
-                "recording.unknown",
-                f"no recording {recording_id!r} here",
-                "`kyusai recordings` lists them.",
-                id=recording_id,
-            )
-        if len(found) > 1:
-            raise KyusaiError(
-                "recording.ambiguous",
-                f"recording {recording_id!r} exists at {len(found)} sites",
-                "Name one with --site.",
-                id=recording_id,
-                count=len(found),
-            )
-        known = found[0]
+        known = one_named(connection, recording_id, site_id)
         if known.state == recordings.DELETED:
             raise retention.gone(known)
         if known.state != RecordingState.STORED:

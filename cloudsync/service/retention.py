@@ -14,9 +14,9 @@ from sqlalchemy import Connection
 from appliance.errors import KyusaiError
 from cloudsync import retention as rules
 from cloudsync.merge import Sound
-from cloudsync.refusals import NotFound
 from cloudsync.service.access import BoxIdentity
 from cloudsync.service.centre import Centre
+from cloudsync.service.recording_names import one_named
 from cloudsync.store import audit, configs, jobs, recordings
 from cloudsync.store import retention as store
 from cloudsync.store.jobs import Job
@@ -112,23 +112,7 @@ def hold(centre: Centre, recording_id: str, site_id: str, actor: str, *, off: bo
     """
     now_utc = centre.now_utc()
     with centre.database.write() as connection:
-        found = [r for r in recordings.find_any_site(connection, recording_id) if site_id in ("", r.site_id)]
-        if not found:
-            raise NotFound(
-                "recording.unknown",
-                f"no recording {recording_id!r} here",
-                "`kyusai recordings` lists them.",
-                id=recording_id,
-            )
-        if len(found) > 1:
-            raise KyusaiError(
-                "recording.ambiguous",
-                f"recording {recording_id!r} exists at {len(found)} sites",
-                "Name one with --site.",
-                id=recording_id,
-                count=len(found),
-            )
-        known = found[0]
+        known = one_named(connection, recording_id, site_id)
         if not store.hold(connection, known, None if off else known.held_utc or now_utc):
             raise gone(known)
         action = "recording.release" if off else "recording.hold"
