@@ -207,7 +207,8 @@ class Agent:
             except RpcError as error:  # Kamailio away: the entries expire by themselves
                 self._log.warning("links_not_published", about=error.key, reason=error.message)
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), BEAT_S)
+                async with asyncio.timeout(BEAT_S):
+                    await self._changed.wait()
 
     async def _keep_figures(self) -> None:
         while True:

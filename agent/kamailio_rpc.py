@@ -62,7 +62,8 @@ class KamailioRpc:
         request = {"jsonrpc": "2.0", "method": method, "params": list(params), "id": number}
         try:
             self._open(loop).sendto(json.dumps(request).encode(), self._path)
-            reply = await asyncio.wait_for(future, timeout_s)
+            async with asyncio.timeout(timeout_s):
+                reply = await future
         except TimeoutError:
             raise _silent(method, f"no answer within {timeout_s:g} s") from None
         except OSError as error:

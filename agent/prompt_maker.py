@@ -88,7 +88,8 @@ class PromptMaker:
             if process.returncode is None:
                 process.kill()
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(process.wait(), ENDS_S)
+                    async with asyncio.timeout(ENDS_S):
+                        await process.wait()
         for reason in failed[:SHOWN_MAX]:
             self._log.warning("prompt_not_made", reason=reason)
         self.waiting = len(failed)

@@ -75,7 +75,8 @@ async def kyusai(*words: str | Path, env: dict[str, str] | None = None) -> str:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    out, err = await asyncio.wait_for(child.communicate(), COMMAND_TIMEOUT_S)
+    async with asyncio.timeout(COMMAND_TIMEOUT_S):
+        out, err = await child.communicate()
     if child.returncode != 0:
         raise CommandFailed(
             f"kyusai {' '.join(map(str, words))}: exit {child.returncode}\n{err.decode()}{out.decode()}"

@@ -103,7 +103,8 @@ class Recorder:
     async def wait_end(self) -> None:
         """Wait until FreeSWITCH has ended the connection."""
         assert self._reading is not None
-        await asyncio.wait_for(self._reading, ORDER_S)
+        async with asyncio.timeout(ORDER_S):
+            await self._reading
 
     def count(self, kind: str) -> int:
         """Blocks of a Content-Type so far."""

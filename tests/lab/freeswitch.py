@@ -38,9 +38,12 @@ SHORT = [
 ]
 """For a site document's `prompts`: what the box says in a second each, in place of its own sentences of three to ten."""
 
-HARMLESS = re.compile("Cannot find profile|contains a variable|mod_event_socket.c.*Socket Error")
+HARMLESS = re.compile(
+    "Cannot find profile|contains a variable|mod_event_socket.c.*Socket Error|Reinvite RTP Error"
+)
 """What a hostile name is refused with is as it should be. The first is said when a message is left: FreeSWITCH knows no
-registrations to tell. The last: a lab without an agent has nobody whom an application could ask."""
+registrations to tell. The third: a lab without an agent has nobody whom an application could ask. The last: a call was
+replaced by a transfer while its hold was still on the way; a call that fails so in earnest ends, and its test with it."""
 
 
 class FreeSwitch:

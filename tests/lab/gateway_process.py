@@ -130,7 +130,8 @@ class GatewayProcess:
             incoming.reply(180, "Ringing")
         wait_s = self._settings["answer_after_s"]
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(incoming.cancelled.wait(), wait_s)
+            async with asyncio.timeout(wait_s):
+                await incoming.cancelled.wait()
         if incoming.cancelled.is_set():
             self._end(channel, "cancelled")
             return

@@ -41,7 +41,8 @@ class Rpc:
                 sock.connect(str(self.path))
                 loop = asyncio.get_running_loop()
                 await loop.sock_sendall(sock, json.dumps(request).encode())
-                answer = json.loads(await asyncio.wait_for(loop.sock_recv(sock, RPC_BYTES), RPC_TIMEOUT_S))
+                async with asyncio.timeout(RPC_TIMEOUT_S):
+                    answer = json.loads(await loop.sock_recv(sock, RPC_BYTES))
             finally:
                 own.unlink()
         if "error" in answer:
@@ -115,7 +116,8 @@ class RtpEngine:
             try:
                 sock.connect((host, int(port)))
                 sock.send(b"lab d7:command4:pinge")
-                answer = await asyncio.wait_for(asyncio.get_running_loop().sock_recv(sock, 100), 0.3)
+                async with asyncio.timeout(0.3):
+                    answer = await asyncio.get_running_loop().sock_recv(sock, 100)
             except (OSError, TimeoutError):
                 return False
         return b"pong" in answer

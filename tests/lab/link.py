@@ -156,7 +156,8 @@ class Link:
                 self._streams = await asyncio.open_unix_connection(self._socket)
             reader, writer = self._streams
             writer.write(json.dumps(order).encode() + b"\n")
-            line = await asyncio.wait_for(reader.readline(), 5)
+            async with asyncio.timeout(5):
+                line = await reader.readline()
         if not line:
             raise RuntimeError(f"the link emulator ended\n{self.process.log_tail()}")
         answer: dict[str, Any] = json.loads(line)

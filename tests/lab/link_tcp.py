@@ -114,7 +114,8 @@ class TcpRelay:
             filler.setblocking(False)
             filler.bind((self._at.listen[0], 0))
             try:
-                await asyncio.wait_for(self._loop.sock_connect(filler, self._at.listen), FILL_WAIT_S)
+                async with asyncio.timeout(FILL_WAIT_S):
+                    await self._loop.sock_connect(filler, self._at.listen)
             except (TimeoutError, OSError):
                 filler.close()
                 return

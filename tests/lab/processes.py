@@ -175,7 +175,8 @@ class Process:
             return None
         self.signal(signal.SIGTERM)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.child.wait(), term_s)
+            async with asyncio.timeout(term_s):
+                await self.child.wait()
         await self.kill()
         return self.child.returncode
 

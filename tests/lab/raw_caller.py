@@ -36,7 +36,8 @@ class RawCaller(asyncio.DatagramProtocol):
         self._number = number
         self._send("INVITE", SDP.format(address=self._address), "application/sdp")
         while True:
-            reply = await asyncio.wait_for(self._replies.get(), 10)
+            async with asyncio.timeout(10):
+                reply = await self._replies.get()
             code = int(reply.split(" ")[1])
             if code >= 200:
                 self._to = next(line for line in reply.split("\r\n") if line.lower().startswith("to:"))[
@@ -49,7 +50,8 @@ class RawCaller(asyncio.DatagramProtocol):
         """A key as SIP INFO, with anything in its place; the reply's code."""
         self._sequence += 1
         self._send("INFO", f"Signal={signal}\r\nDuration=160\r\n", "application/dtmf-relay")
-        return int((await asyncio.wait_for(self._replies.get(), 10)).split(" ")[1])
+        async with asyncio.timeout(10):
+            return int((await self._replies.get()).split(" ")[1])
 
     async def __aenter__(self) -> "RawCaller":
         """Open the socket."""

@@ -304,7 +304,8 @@ class Ua:
         async with asyncio.timeout(FINAL_TIMEOUT_S):
             while not incoming.acknowledged.is_set():
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(incoming.acknowledged.wait(), pause_s)
+                    async with asyncio.timeout(pause_s):
+                        await incoming.acknowledged.wait()
                     return
                 pause_s = min(2 * pause_s, T2_S)
                 self.send(incoming.last, incoming.answer_to)

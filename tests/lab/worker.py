@@ -49,7 +49,8 @@ class Worker:
                 child.stdin.write(b'{"do": "quit"}\n')
                 await child.stdin.drain()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(child.wait(), 3)
+                async with asyncio.timeout(3):
+                    await child.wait()
         await self.process.stop()
         await self._stopped()
 
@@ -68,7 +69,8 @@ class Worker:
         answer = self._answers[number] = asyncio.get_running_loop().create_future()
         child.stdin.write(json.dumps({"id": number, "do": order, **arguments}).encode() + b"\n")
         try:
-            return await asyncio.wait_for(answer, within_s)
+            async with asyncio.timeout(within_s):
+                return await answer
         finally:
             self._answers.pop(number, None)
 
