@@ -10,7 +10,7 @@ from appliance.bech32 import is_age_recipient
 from appliance.digest import MD5_DIGITS, SHA256_DIGITS
 from appliance.freeswitch import directory_names
 from appliance.freeswitch.directory_keys import Person
-from appliance.kamailio import announcement, callback, screening
+from appliance.kamailio import announcement, screening
 from appliance.kamailio.blocking import ACTIONS, BLOCKS_MAX
 from appliance.kamailio.dialplan import INTERNAL
 from appliance.kamailio.view import Extension, Group, Peer, Policy
@@ -132,8 +132,8 @@ def read(root: Table) -> Site:
         application_calls=site_media.called(media),
         mailboxes=tuple(box.number for box in media.mailboxes),
         codes=tuple(one for one in in_force if not one.pressed),
-        follows_members=any(one.id == callback.SET for one in in_force)
-        or any(group.strategy == "longest_idle" or not group.ring_busy for group, _ in groups),
+        follows_members=any(group.strategy == "longest_idle" or not group.ring_busy for group, _ in groups),
+        follows_idle=any(group.strategy == "longest_idle" for group, _ in groups),
     )
     root.finish()
     return Site(

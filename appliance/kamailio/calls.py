@@ -23,8 +23,8 @@ from appliance.kamailio.compact_json import write
 from appliance.kamailio.desks import Desks
 from appliance.kamailio.hangup import hang_up
 from appliance.kamailio.here import Here, peer_of, transport_of, with_user
+from appliance.kamailio.kept import GENERATION, Kept
 from appliance.kamailio.kept import TABLE as KEPT
-from appliance.kamailio.kept import Kept
 from appliance.kamailio.ksr_call import KsrCall, Target
 from appliance.kamailio.media import MediaPath
 from appliance.kamailio.orders import Orders
@@ -146,6 +146,8 @@ class Calls:
             ksr.put("payer", payer)
         ksr.put("call", call)
         ksr.put("origin", f"{facts.origin} {facts.origin_id}")
+        if facts.origin is not Origin.PHONE:
+            ksr.put("caller", facts.caller)
         ksr.put("again", "1" if again else "")
         if facts.origin is Origin.PHONE:
             ksr.alias_contact()
@@ -333,6 +335,7 @@ class Calls:
             noted = callback.noted(step.target, wanted, pending)
             if noted:
                 self._ksr.keep(callback.PENDING, own, noted)
+                self._ksr.keep(GENERATION, callback.UNTIL, str(int(time.time()) + callback.LIFE_S))
 
     def _send(self, plan: Plan, index: int, targets: list[Target]) -> bool:
         ksr = self._ksr
@@ -596,6 +599,10 @@ class Calls:
         self._parts.media.release()
 
     def _step_begin(self, index: int, step: Step) -> None:
+        if step.kind is StepKind.CONTACTS:
+            origin, _, own = self._ksr.get("origin").partition(" ")
+            caller = own if origin == Origin.PHONE else self._ksr.get("caller")
+            self._parts.channels.ring_for(step.users, caller)
         if self._ksr.get("again"):
             self._tell_lamps("step", of_step(index, step))
         else:

@@ -103,8 +103,9 @@ class Policy:
     spoken_refusals: FreeSWITCH says why a call is refused, before the reply.
     announce: who is told that a call is recorded, see `announcement`.
     pickup: who may pick calls up: "group" (those of one pickup group), "site" (everybody) or "off".
-    follows_members: some group asks who is in a call. blocked, reject_anonymous, block_action: as of extensions, for callers
-    from outside. emergency_callback_s: after an emergency call nobody from outside is blocked for so long.
+    follows_members: some group asks who is in a call; follows_idle: and since when the others are not.
+    blocked, reject_anonymous, block_action: as of extensions, for callers from outside.
+    emergency_callback_s: after an emergency call nobody from outside is blocked for so long.
     hot_desk_ends: minute of the day at which people are logged out, -1 for never; hot_desk_tries: wrong PINs that lock for
     hot_desk_lock_s."""
 
@@ -136,6 +137,7 @@ class Policy:
     pickup: str = "group"
     announce: str = "off"
     follows_members: bool = False
+    follows_idle: bool = False
     blocked: tuple[str, ...] = ()
     reject_anonymous: bool = False
     block_action: str = "reject"
