@@ -9,9 +9,11 @@ import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import gevent
+from gevent.lock import BoundedSemaphore
 
 from appliance.errors import KyusaiError
 from appliance.freeswitch import commands, orders
@@ -51,6 +53,14 @@ class Recorder(Protocol):
         ...
 
 
+@dataclass(slots=True)
+class _Turn:
+    """Whose turn it is to hold or resume a leg. held_s: when it was held by order, on the monotonic clock."""
+
+    lock: BoundedSemaphore = field(default_factory=BoundedSemaphore)
+    held_s: float = -HOLD_LEAST_S
+
+
 class Desk:
     """One per process. Every method may be called from any greenlet."""
 
@@ -68,7 +78,7 @@ class Desk:
         self._kamailio = kamailio
         self._is_extension = is_extension
         self._recorder = recorder
-        self._held: OrderedDict[str, float] = OrderedDict()
+        self._turns: OrderedDict[str, _Turn] = OrderedDict()
         self._keys: OrderedDict[str, tuple[float, Answer]] = OrderedDict()
         self.done = 0
         self.refused = 0
@@ -126,11 +136,8 @@ class Desk:
             changed = [self._recorder.order(leg.call, order.recording, order.by) for leg in legs if leg.call]
             return {"done": True, "already": not any(changed)}
         if order.do in (Do.HOLD, Do.RESUME):
-            leg, on = orders.side(legs, order.keep or legs[0].uuid, called=False), order.do is Do.HOLD
-            if leg.held is on:
-                return {"done": True, "already": True, "leg": leg.uuid}
-            self._wait_for_music(leg.uuid, on)
-            return self._say(commands.hold(leg.uuid, on), leg)
+            leg = orders.side(legs, order.keep or legs[0].uuid, called=False)
+            return self._hold(leg.uuid, on=order.do is Do.HOLD)
         if order.do is Do.TRANSFER:
             leg = orders.side(legs, order.keep, called=False)
             return self._say(commands.transfer(leg.uuid, order.number), leg)
@@ -138,15 +145,24 @@ class Desk:
             return self._say(commands.hang_up(legs[0].uuid), legs[0], gone_is_done=True)
         return self._supervise(order, legs)
 
-    def _wait_for_music(self, uuid: str, on: bool) -> None:
-        """See `HOLD_LEAST_S`."""
-        if on:
-            self._held[uuid] = time.monotonic()
-            if len(self._held) > KEYS_MAX:
-                self._held.popitem(last=False)
-        else:
-            since_s = time.monotonic() - self._held.pop(uuid, 0.0)
-            gevent.sleep(max(0.0, HOLD_LEAST_S - since_s))
+    def _hold(self, uuid: str, *, on: bool) -> Answer:
+        """One after the other for a leg, each by what the one before it did: an order that comes while a resume waits for
+        `HOLD_LEAST_S` neither overtakes it nor takes the hold that is about to end for one that lasts."""
+        turn = self._turns.setdefault(uuid, _Turn())
+        if len(self._turns) > KEYS_MAX:
+            self._turns.popitem(last=False)
+        with turn.lock:
+            leg = self._controller.book.legs.get(uuid)
+            if leg is None:
+                raise _failed("the leg is gone")
+            if leg.held is on:
+                return {"done": True, "already": True, "leg": uuid}
+            if not on:
+                gevent.sleep(max(0.0, turn.held_s + HOLD_LEAST_S - time.monotonic()))
+            answer = self._say(commands.hold(uuid, on), leg)
+            turn.held_s = time.monotonic() if on else turn.held_s
+            self._controller.book.held(uuid, on)  # its event may come after the answer
+            return answer
 
     def _supervise(self, order: Order, legs: list[Leg]) -> Answer:
         if not self._is_extension(order.number):

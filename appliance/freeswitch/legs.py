@@ -85,6 +85,11 @@ class LegBook:
             return self._stay(*found) if found else []
         return []
 
+    def held(self, uuid: str, on: bool) -> None:
+        """A leg was held by order, or taken back; nothing for one that is gone."""
+        if uuid in self.legs:
+            self.legs[uuid] = replace(self.legs[uuid], held=on)
+
     def compare(self, legs: Iterable[Leg], places: Iterable[Stay]) -> list[Fact]:
         """Take in the state as FreeSWITCH lists it; gives what is new by it. places: rooms and parking places; applications
         follow from the legs, and stays of other kinds end with their legs."""

@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from agent import watch  # noqa: E402
 from appliance.errors import KyusaiError  # noqa: E402
 from appliance.freeswitch.control_http import BODY_MAX_BYTES, ControlHttp  # noqa: E402
 from appliance.freeswitch.controller import Controller  # noqa: E402
-from appliance.freeswitch.desk import Desk  # noqa: E402
+from appliance.freeswitch.desk import HOLD_LEAST_S, Desk  # noqa: E402
 from appliance.freeswitch.events import Event  # noqa: E402
 from appliance.freeswitch.legs import Leg  # noqa: E402
 from appliance.freeswitch.media_journal import MediaJournal  # noqa: E402
@@ -123,6 +124,25 @@ def test_what_is_so_already_is_not_done_again(ground: Ground) -> None:
     assert ground.said() == []
     ground.keeper.socket.answer = "-ERR No such channel!"
     assert ground.order(do="hangup", call=A)["already"], "it has ended meanwhile"
+
+
+def test_orders_on_a_hold_are_done_one_after_the_other(ground: Ground) -> None:
+    """Without FreeSWITCH's events: a resume that waits for the music is not overtaken, and the hold behind it is a new one."""
+    assert ground.order(do="hold", call="202") == {"done": True, "leg": B}
+    assert ground.order(do="hold", call="202")["already"]
+    begun_s = time.monotonic()
+    resume, hold = (
+        {"by": "test", "do": "resume", "call": "202"},
+        {"by": "test", "do": "hold", "call": "202"},
+    )
+    first = ground.pool.spawn(watch.control_order, ground.path, resume)
+    while not ground.desk._turns[B].lock.locked():
+        gevent.sleep(0.01)
+    assert ground.order(**hold) == {"done": True, "leg": B}, "not the hold that is about to end"
+    assert first.get() == {"done": True, "leg": B}
+    assert time.monotonic() - begun_s >= HOLD_LEAST_S - 0.5
+    assert ground.said() == [f"api uuid_hold {B}", f"api uuid_hold off {B}", f"api uuid_hold {B}"]
+    assert ground.controller.book.legs[B].held
 
 
 def test_a_recording_is_switched_for_every_leg_of_the_call(ground: Ground) -> None:
