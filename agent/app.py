@@ -7,7 +7,7 @@ agent goes on where this one stopped.
 import asyncio
 import signal
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from importlib import metadata
 from typing import Any
@@ -255,11 +255,12 @@ class Agent:
     async def _keep_voicemail(self) -> None:
         """Tells the centre of messages that were left, and FreeSWITCH of boxes that are full."""
         enrolled = (await self._centre.enrolled()).enrolment
-        ids, folder = (enrolled.site_id, enrolled.box_id), self._layout.freeswitch_db_dir
-        watch = VoicemailWatch(folder, self._spool(), ids, clock.now)
+        ids, layout = (enrolled.site_id, enrolled.box_id), self._layout
+        watch = VoicemailWatch(layout.freeswitch_db_dir, layout.voicemail_dir, self._spool(), ids, clock.now)
         while True:
             try:
-                if await watch.look(self._disk.allows(Use.RUNNING_RECORDING), self._applications.set_global):
+                room, does = self._disk.allows(Use.RUNNING_RECORDING), self._applications
+                if await watch.look(room, does.set_global, does.delete_message):
                     self._centre.nudge()
             except LOOK_ERRORS as error:
                 self._log.warning("voicemail_not_read", reason=str(error))
@@ -448,7 +449,7 @@ class Agent:
                 for link in links
             ),
             kamailio=self._kamailio or KamailioStatus(),
-            applications=self._application_figures,
+            applications=self._applications_status(),
             config=self._config_status(now_s),
             spool=self._spool_status,
             centre=centre_status(self._centre.contact, now_s, revoked=self._centre.revoked),
@@ -462,6 +463,11 @@ class Agent:
             disk_state=self._disk.state.value,
             recording_allowed=self._disk.allows(Use.NEW_RECORDING),
         )
+
+    def _applications_status(self) -> ApplicationsStatus | None:
+        """FreeSWITCH's and the controller's figures as last read, with the prompts as they are now."""
+        found, prompts = self._application_figures, self._applications.prompts
+        return found and replace(found, prompts_waiting=prompts.waiting, prompts_failed=prompts.failed)
 
     def _config_status(self, now_s: float) -> ConfigStatus:
         keeper, state = self._config, self._config.store.state

@@ -7,6 +7,7 @@ from agent.prompt_maker import PromptMaker
 from appliance.box import Box
 from appliance.freeswitch import prompts_used, render
 from appliance.freeswitch.ask import Address, FreeSwitchSilent, ask
+from appliance.freeswitch.voicemail_store import Message
 from appliance.layout import Layout
 from appliance.site import Site
 
@@ -41,6 +42,12 @@ class Applications:
         settings = self._box.freeswitch
         address = Address(settings.address, settings.esl_port, render.password(self._layout))
         return await ask(address, "global_setvar", assignment)
+
+    async def delete_message(self, message: Message) -> str:
+        """Take a voicemail message out of its box, audio and all. Raises `FreeSwitchSilent`, `KyusaiError`."""
+        settings = self._box.freeswitch
+        address = Address(settings.address, settings.esl_port, render.password(self._layout))
+        return await ask(address, "vm_delete", f"{message.box}@{message.domain}", message.uuid)
 
     async def tell(self, of: Site) -> None:
         """After a switch: FreeSWITCH reads its files again. Calls that are up go on as they began. One that is not there

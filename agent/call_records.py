@@ -8,10 +8,10 @@ import json
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from agent import recording_classes, setting_facts
+from agent import cut_facts, recording_classes, setting_facts
 from agent.call_doc import CallDoc, from_json, to_json
 from agent.call_quality import Quality
 from agent.cdr import CallBook, Classify
@@ -20,7 +20,6 @@ from agent.journal_events import JournalEvent, Kind, Moment
 from agent.journal_reader import Cursor, Damage, JournalUnreadable, read_page
 from agent.records import NewRecord
 from agent.spool import Spool
-from appliance.kamailio.announcement import REFUSED as UNANNOUNCED
 from appliance.kamailio.journal_mark import read_mark, write_mark
 from cloudsync.wire import Priority, RecordKind
 
@@ -50,7 +49,15 @@ class Counters:
     replaced: int = 0
     places: int = 0
     places_strange: int = 0
-    unannounced: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """A class of a call's recordings, "" for a pause. until_ms: so long it waits for its call, 0 while it did not have to."""
+
+    call_id: str
+    retention: str = ""
+    until_ms: int = 0
 
 
 class CallRecords:
@@ -81,7 +88,7 @@ class CallRecords:
         self._book: CallBook | None = None
         self._cursor = Cursor()
         self._places = places
-        self._heard: deque[tuple[str, str]] = deque(maxlen=HEARD_MAX)
+        self._heard: deque[_Heard] = deque(maxlen=HEARD_MAX)
         self._places_cursor = Cursor()
         self._noted = Moment("", 0, 0)
 
@@ -110,33 +117,44 @@ class CallRecords:
 
     def paused(self, call_id: str) -> None:
         """See `CallBook.paused`; taken in by the next `read`. Does not block; may be called from another thread."""
-        self._heard.append((call_id, ""))
+        self._heard.append(_Heard(call_id))
 
     def classed(self, call_id: str, retention: str) -> None:
         """See `CallBook.classed`; otherwise as `paused`."""
-        self._heard.append((call_id, retention))
+        self._heard.append(_Heard(call_id, retention))
 
     def read(self, now: Moment, *, kamailio_alive: bool = True, media: frozenset[str] | None = None) -> int:
         """Take in what the journal has, then let time pass; gives the number of new records.
 
         Raises JournalUnreadable or SpoolError; what was taken in before it stays, the rest comes again next time.
         """
+        taken: list[_Heard] = []
         try:
             made = 0
-            while self._heard:
-                call_id, retention = self._heard.popleft()
-                book = self._load()
-                book.classed(call_id, retention) if retention else book.paused(call_id)
+            self._take_heard(now, taken)
             for _ in range(PAGES_MAX):
                 count, more = self._page(now)
                 made += count
                 if not more:
-                    self._read_places(now)
-                    return made + self._tick(now, kamailio_alive, media)
+                    self._take_heard(now, taken)
+                    return made + self._read_places(now) + self._tick(now, kamailio_alive, media)
             return made
         except BaseException:
             self._book = None
+            self._heard.extendleft(reversed(taken))
             raise
+
+    def _take_heard(self, now: Moment, taken: list["_Heard"]) -> None:
+        """Note pauses and classes; those of a call that is not known yet wait for Kamailio's journal, like facts: a flow may name
+        a class within a moment of the call's beginning. taken: gets those that were noted."""
+        book = self._load()
+        for _ in range(len(self._heard)):
+            one = self._heard.popleft()
+            known = book.classed(one.call_id, one.retention) if one.retention else book.paused(one.call_id)
+            if known:
+                taken.append(one)
+            elif now.mono_ms < (one.until_ms or now.mono_ms + PLACE_WAIT_MS):
+                self._heard.append(replace(one, until_ms=one.until_ms or now.mono_ms + PLACE_WAIT_MS))
 
     def _page(self, now: Moment) -> tuple[int, bool]:
         book = self._load()
@@ -160,21 +178,25 @@ class CallRecords:
         self.counters.replaced += page.replaced
         return made, page.more
 
-    def _read_places(self, now: Moment) -> None:
-        """Take in what the controller has reported. Its journal may be gone or spoilt: calls do not wait for it."""
-        book, path = self._load(), self._places
+    def _read_places(self, now: Moment) -> int:
+        """Take in what the controller has reported; gives the number of new records. Its journal may be gone or spoilt: calls do
+        not wait for it."""
+        book, path, made = self._load(), self._places, 0
         for _ in range(PAGES_MAX):
             try:
                 page = None if path is None else read_page(path, self._places_cursor)
             except JournalUnreadable:
                 self.counters.damaged += 1
-                return
+                return made
             if path is None or page is None or page.cursor == self._places_cursor:
-                return
-            cursor, strange = page.cursor, 0
+                return made
+            cursor, strange, records = page.cursor, 0, []
             before = Cursor() if page.replaced else self._places_cursor
             for event in page.events:
-                known = book.place(event)
+                cut = event.kind is Kind.CUT
+                if cut:
+                    records.append(cut_facts.record(self.site, self.box, event))
+                known = cut or book.place(event)
                 if (
                     not known
                     and event.at.boot_id == now.boot_id
@@ -185,14 +207,15 @@ class CallRecords:
                 strange += not known
                 before = Cursor(event.seq, event.at.boot_id, event.at.mono_ms)
             if cursor == self._places_cursor:
-                return
-            self._write(book, [], self._cursor, cursor)
+                return made
+            made += self._write(book, records, self._cursor, cursor)
             with suppress(OSError):
                 write_mark(path, cursor.seq)
             self.counters.places += len(page.events)
             self.counters.places_strange += strange
             if cursor != page.cursor or not page.more:
-                return
+                return made
+        return made
 
     def _tick(self, now: Moment, kamailio_alive: bool, media: frozenset[str] | None) -> int:
         book = self._load()
@@ -225,9 +248,6 @@ class CallRecords:
         self._places_cursor = places or self._places_cursor
         self._noted = book.last or self._noted
         self.counters.records += len(added)
-        self.counters.unannounced += sum(
-            one.kind is RecordKind.CDR and one.body.get("recording_refused") == UNANNOUNCED for one in records
-        )
         return len(added)
 
     def _load(self) -> CallBook:

@@ -89,7 +89,7 @@ class IllegalTransition(RuntimeError):
 _FACTS = (Kind.START, Kind.STEP, Kind.STEP_END, Kind.TRANSFER, Kind.EMERGENCY, Kind.MEDIA)
 _LATE = (*_FACTS, Kind.ANSWER, Kind.END, Trigger.RESTART, Trigger.GONE, Trigger.OVERDUE)
 _OPEN = (Phase.SETUP, Phase.TALKING)
-_OF_NO_CALL = (Kind.REGISTRATION, Kind.SETTING, Kind.STAY, Kind.STAY_END)
+_OF_NO_CALL = (Kind.REGISTRATION, Kind.SETTING, Kind.STAY, Kind.STAY_END, Kind.CUT)
 """Rows that this fold passes over; those on stays come by `CallBook.place`."""
 _MAKE_NO_CALL = (Kind.TRANSFER, Kind.MEDIA)
 """Events within a call: of one that is not known they say too little for a CDR, and some can be invented."""
@@ -179,15 +179,19 @@ class CallBook:
         awaited = {call for doc in whole for call in doc.awaited}
         return sorted({doc.call_id for doc in (*whole, *(doc for doc in docs if doc.call in awaited))})
 
-    def paused(self, call_id: str) -> None:
-        """Note that a call's recording was paused."""
-        for whole in self._whole_calls(call_id):
+    def paused(self, call_id: str) -> bool:
+        """Note that a call's recording was paused. False: no such call is known (yet)."""
+        found = self._whole_calls(call_id)
+        for whole in found:
             whole.recording_pauses += 1
+        return bool(found)
 
-    def classed(self, call_id: str, retention: str) -> None:
-        """Note the class of a call's recordings; the class named last holds."""
-        for whole in self._whole_calls(call_id):
+    def classed(self, call_id: str, retention: str) -> bool:
+        """Note the class of a call's recordings; the class named last holds. False: no such call is known (yet)."""
+        found = self._whole_calls(call_id)
+        for whole in found:
             whole.retention = clean(retention, RETENTION_MAX_BYTES)
+        return bool(found)
 
     def _whole_calls(self, call_id: str) -> list[CallDoc]:
         """The person's call that is meant, changed by the caller."""

@@ -158,6 +158,7 @@ class Centre:
                 self._pick_up,
                 self._report("pick_up"),
                 made=self._upload.nudge.set,
+                class_of=self._class_of_recording,
             ),
             "recordings": lambda: self._keep_recordings(table),
             "pace": self._pacer.run,
@@ -206,6 +207,9 @@ class Centre:
             quality=media.quality,
             made=self._send.nudge.set,
         )
+
+    def _class_of_recording(self, recording_id: str) -> str:
+        return self._config.site.retention.class_of_recording(recording_id) if self._config.site else ""
 
     async def _keep_records(self, spool: Spool) -> None:
         enrolled = (await self.enrolled()).enrolment
@@ -384,7 +388,6 @@ class Centre:
             recordings_waiting=recordings.waiting if recordings else 0,
             recordings_waiting_bytes=recordings.bytes if recordings else 0,
             open_calls=self._calls_up(),
-            calls_unannounced=self._calls.counters.unannounced if self._calls else 0,
         )
 
 

@@ -24,6 +24,7 @@ from appliance.freeswitch.esl import EventSocket
 from appliance.freeswitch.keeper import Keeper
 from appliance.freeswitch.media_journal import MediaJournal
 from appliance.freeswitch.orders import Recording
+from appliance.freeswitch.whole_recordings import WholeRecordings
 from appliance.kamailio.journal import SystemClock
 from appliance.layout import Layout
 from appliance.media.ng import NgClient
@@ -85,6 +86,9 @@ def serve(box: Box, log: Logger) -> None:
         return EventSocket(settings.address.strip("[]"), settings.esl_port, render.password(layout))
 
     keeper = Keeper(connection, controller)
+    controller.also = WholeRecordings(
+        controller, lambda: keeper.socket, layout.voicemail_dir, layout.rooms_dir
+    ).hear
     recordings = Recordings(RecordingSwitch(NgClient(box.rtp.ng), layout.kamailio_rpc))
     kamailio = f"{settings.address}:{settings.kamailio_port}"
     desk = Desk(controller, keeper, kamailio, Extensions(layout.current_route_snapshot), recordings)

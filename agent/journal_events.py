@@ -24,8 +24,9 @@ class Kind(StrEnum):
     MEDIA = "media"
     REGISTRATION = "registration"
     SETTING = "setting"
-    STAY = "stay"  # this and the next are the controller's, in a journal of its own
+    STAY = "stay"  # from here on the controller's, in a journal of its own
     STAY_END = "stay_end"
+    CUT = "cut"  # the same: a full disk cut a recording of FreeSWITCH's short
 
 
 @dataclass(frozen=True, slots=True)

@@ -194,6 +194,10 @@ METRICS: tuple[tuple[Spec, Read], ...] = (
     ),
     (Spec("application_stays", "gauge", "Legs in applications, by kind of place.", ("kind",)), _stays),
     (
+        Spec("prompts_waiting", "gauge", "Prompts that are still to be made; two tones stand in for each."),
+        _applications(lambda told: told.prompts_waiting),
+    ),
+    (
         Spec("control_queue_events", "gauge", "Events that wait to be looked at by the controller."),
         _applications(lambda told: told.queue),
     ),
@@ -367,12 +371,6 @@ METRICS: tuple[tuple[Spec, Read], ...] = (
     (
         Spec("open_calls", "gauge", "Calls whose record is not closed yet."),
         lambda status: _one(status.spool.open_calls),
-    ),
-    (
-        Spec(
-            "calls_unannounced_total", "counter", "Calls that were not recorded because nobody could be told."
-        ),
-        lambda status: _one(status.spool.calls_unannounced),
     ),
     (
         Spec("agent_task_up", "gauge", "1 while the agent's task runs.", ("task",)),

@@ -24,7 +24,7 @@ SHOWN_MAX = 20
 
 
 class PromptMaker:
-    """One box's prompts. waiting: how many are still to be made."""
+    """One box's prompts. waiting: how many are still to be made; failed: how many of these could not be."""
 
     def __init__(self, folder: Path, log: Logger) -> None:
         self._folder = folder
@@ -32,6 +32,7 @@ class PromptMaker:
         self._wanted: tuple[Spoken, ...] = ()
         self._news = asyncio.Event()
         self.waiting = 0
+        self.failed = 0
 
     def some(self, spoken: Sequence[Spoken], within_s: float = PATIENCE_S) -> None:
         """Make as many as there is time for. Blocks."""
@@ -59,7 +60,7 @@ class PromptMaker:
             await self._news.wait()
             self._news.clear()
             missing = await asyncio.to_thread(speech.missing, self._wanted, self._folder)
-            self.waiting = len(missing)
+            self.waiting, self.failed = len(missing), 0
             if missing:
                 await self._make(missing)
 
@@ -92,5 +93,5 @@ class PromptMaker:
                         await process.wait()
         for reason in failed[:SHOWN_MAX]:
             self._log.warning("prompt_not_made", reason=reason)
-        self.waiting = len(failed)
+        self.waiting = self.failed = len(failed)
         self._log.info("prompts_made", count=len(missing) - len(failed), failed=len(failed))

@@ -1,16 +1,19 @@
 """The spool's index of recordings: which wait, which are parked, how far each upload is. The files are the truth."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from agent import recording_classes
+from agent.recording_classes import CLASS_PREFIX
 from agent.recording_spool import Recording
 from agent.retention import Kept, names_of
 from agent.spool import PARKED, WAITING, Spool
 from cloudsync.wire import RecordingOffer
 
+NO_CLASSES: Mapping[str, str] = MappingProxyType({})
 _COLUMNS = "id, call, path, sha256, cipher_sha256, bytes, started_utc, duration_s, format"
 
 
@@ -34,8 +37,8 @@ class RecordingTable:
         with self._spool.reading() as db:
             return {row[0] for row in db.execute("SELECT id FROM recording")}
 
-    def add(self, recordings: Sequence[Recording]) -> None:
-        """Take recordings in; known ones stay as they are."""
+    def add(self, recordings: Sequence[Recording], classes: Mapping[str, str] = NO_CLASSES) -> None:
+        """Take recordings in; known ones stay as they are. classes: by id, of those that have one from the beginning."""
         rows = [
             (
                 r.offer.id,
@@ -53,6 +56,8 @@ class RecordingTable:
         with self._spool.transaction() as db:
             query = f"INSERT OR IGNORE INTO recording ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
             db.executemany(query, rows)
+            named = [(f"{CLASS_PREFIX}{id_}", name) for id_, name in classes.items() if name]
+            db.executemany("INSERT OR IGNORE INTO cursor VALUES (?, ?)", named)
 
     def waiting(self, limit: int, *, but: Sequence[str] = ()) -> list[Recording]:
         """Recordings to upload, oldest first, without those whose id is in `but`."""
@@ -80,7 +85,7 @@ class RecordingTable:
             ]
 
     def class_of(self, recording_id: str) -> str:
-        """The retention class that its call's record gave to a recording, "" for none (yet)."""
+        """The retention class of a recording, by its call's record or by what it is of; "" for none (yet)."""
         classes = recording_classes.named(self._spool, names_of(recording_id))
         return next(iter(classes.values()), "")
 

@@ -134,14 +134,28 @@ async def run_recordings(
         raise group_error.exceptions[0] from group_error
 
 
+ClassOf = Callable[[str], str]
+"""The retention class of a recording that belongs to no call's record, by its id; "" for none."""
+
+
+def _no_class(_recording_id: str) -> str:
+    return ""
+
+
 async def run_pick_up(
-    table: RecordingTable, folder: Path, switches: Switches, report: Report, *, made: Callable[[], object]
+    table: RecordingTable,
+    folder: Path,
+    switches: Switches,
+    report: Report,
+    *,
+    made: Callable[[], object],
+    class_of: ClassOf = _no_class,
 ) -> None:
-    """Take finished recordings of the media process into the table until stopped."""
+    """Take finished recordings of the media process into the table until stopped. class_of: of a recording by its id."""
     told: set[Path] = set()
     while not switches.stop.is_set():
         try:
-            count, bad = await asyncio.to_thread(take_in, table, folder)
+            count, bad = await asyncio.to_thread(take_in, table, folder, class_of)
             for sidecar in bad:
                 if sidecar.path not in told:
                     told.add(sidecar.path)
@@ -155,13 +169,15 @@ async def run_pick_up(
         await switches.rest(RECORDINGS_EVERY_S)
 
 
-def take_in(table: RecordingTable, folder: Path) -> tuple[int, list[BadSidecar]]:
+def take_in(
+    table: RecordingTable, folder: Path, class_of: ClassOf = _no_class
+) -> tuple[int, list[BadSidecar]]:
     """One look at the folder; gives how many recordings are new, and sidecars that cannot be used. Blocks.
 
     A parked recording that was handed over anew (its conversion repeated after a crash) is new again."""
     found, bad = pending(folder, table.known())
     if found:
-        table.add(found)
+        table.add(found, {one.offer.id: class_of(one.offer.id) for one in found})
     renewed = [(old, as_handed_over(old)) for old in table.parked_recordings()]
     for old, new in renewed:
         if new != old:

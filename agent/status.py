@@ -96,7 +96,6 @@ class SpoolStatus:
     recordings_waiting: int = 0
     recordings_waiting_bytes: int = 0
     open_calls: int = 0
-    calls_unannounced: int = 0
     numbered: int = 0
     recordings_parked: int = 0
     recordings_given_up: Mapping[str, int] = field(default_factory=dict)
@@ -138,14 +137,18 @@ class CentreStatus:
 class ApplicationsStatus:
     """FreeSWITCH and its controller. alive: FreeSWITCH answered lately. channels: its legs, None when it does not answer.
     controller_alive: the controller answered; connected: it hears FreeSWITCH. stays: where in applications legs are, by kind of
-    place. The rest since the controller started: queue: events that wait to be looked at; events, events_lost; connections to
-    FreeSWITCH; faults: errors of its own; facts_waiting for the disk, facts_lost; orders carried out, and refused."""
+    place. prompts_waiting: prompts that are still to be made, for which two tones stand in; prompts_failed: how many of them
+    could not be made. The rest since the controller started: queue: events that wait to be looked at; events, events_lost;
+    connections to FreeSWITCH; faults: errors of its own; facts_waiting for the disk, facts_lost; orders carried out, and
+    refused."""
 
     alive: bool = False
     channels: int | None = None
     controller_alive: bool = False
     connected: bool = False
     stays: Mapping[str, int] = field(default_factory=dict)
+    prompts_waiting: int = 0
+    prompts_failed: int = 0
     queue: int = 0
     events: int = 0
     events_lost: int = 0

@@ -95,6 +95,7 @@ def _figures(status: Json, lang: Lang) -> RenderableType:
             if status.get("applications")
             else ()
         ),
+        *_prompts(status, lang),
         ("config", f"{config['version']} ({span(config['age_s'])})"),
         ("changes", _changes(config, lang)),
         ("centre", span(config["centre_age_s"])),
@@ -126,6 +127,12 @@ def _applications(told: Json, lang: Lang) -> str:
         return text("agent.status.silent", lang)
     legs = text("agent.status.legs", lang, count=told["channels"])
     return legs if told["connected"] else f"{legs}; {text('agent.status.no_controller', lang)}"
+
+
+def _prompts(status: Json, lang: Lang) -> tuple[tuple[str, str], ...]:
+    """A row while prompts are still to be made: `212 to be made`."""
+    waiting = (status.get("applications") or {}).get("prompts_waiting", 0)
+    return (("prompts", text("agent.status.prompts_waiting", lang, count=waiting)),) if waiting else ()
 
 
 def _changes(config: Json, lang: Lang) -> str:
@@ -179,6 +186,9 @@ def _troubles(status: Json, lang: Lang) -> list[RenderableType]:
         lines.append(text("agent.status.records_given_up", lang, count=f"{records_given_up:,}"))
     if spool.get("receipt_problem"):
         lines.append(text(f"agent.status.receipt_{spool['receipt_problem']}", lang))
+    not_made = (status.get("applications") or {}).get("prompts_failed", 0)
+    if not_made:
+        lines.append(text("agent.status.prompts_failed", lang, count=not_made))
     config = status["config"]
     if config.get("changes") or config.get("changes_set_aside"):
         lines.append(text("agent.status.look_at_changes", lang))

@@ -219,6 +219,11 @@ class Layout:
         return self.freeswitch_dir / "media.sqlite"
 
     @property
+    def voicemail_dir(self) -> Path:
+        """Messages and greetings, FreeSWITCH's; a folder for each box."""
+        return self.freeswitch_dir / "voicemail"
+
+    @property
     def rooms_dir(self) -> Path:
         """Recordings of conference rooms as FreeSWITCH writes them; encrypted and gone soon after their end."""
         return self.freeswitch_dir / "rooms"

@@ -17,6 +17,9 @@ ANY = "any"
 DIRECTIONS = ("internal", "out", "in", "in_cloud")
 """As calls' records name them."""
 
+MESSAGE_PREFIX, ROOM_PREFIX = "vm-", "room-"
+"""Begin the ids of recordings of voicemail messages and of conference rooms."""
+
 
 @dataclass(frozen=True, slots=True)
 class RetentionClass:
@@ -43,10 +46,13 @@ class RetentionRule:
 
 @dataclass(frozen=True, slots=True)
 class RetentionPlan:
-    """classes: in the document's order. rules: the first one that holds decides."""
+    """classes: in the document's order. rules: the first one that holds decides. voicemail, rooms: the class of voicemail
+    messages and of recorded conference rooms, which belong to no call's record; "": none."""
 
     classes: tuple[RetentionClass, ...] = ()
     rules: tuple[RetentionRule, ...] = ()
+    voicemail: str = ""
+    rooms: str = ""
 
     @property
     def days(self) -> dict[str, int]:
@@ -57,8 +63,16 @@ class RetentionPlan:
         """The class of the recordings of a call by its record; "" where no rule holds."""
         return next((rule.name for rule in self.rules if _holds(rule, cdr)), "")
 
+    def class_of_recording(self, recording_id: str) -> str:
+        """The class of a recording that FreeSWITCH made, by its id; "" for that of a call, which its record tells."""
+        own = ((MESSAGE_PREFIX, self.voicemail), (ROOM_PREFIX, self.rooms))
+        return next((name for prefix, name in own if recording_id.startswith(prefix)), "")
+
 
 NO_RETENTION = RetentionPlan()
+
+APPLICATIONS = ("voicemail_retention", "room_retention")
+"""Fields that name one class each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +88,7 @@ def read(recording: Table) -> RetentionPlan:
     return RetentionPlan(
         tuple(_class(table) for table in recording.tables("retention", count_most=CLASSES_MAX)),
         tuple(_rule(table) for table in recording.tables("retention_rules", count_most=RULES_MAX)),
+        *(recording.text(field, "", most=CLASS_MAX_CHARS, form=words.ID) for field in APPLICATIONS),
     )
 
 
@@ -119,6 +134,9 @@ def check(
             if value and value not in there:
                 path = f"$.recording.retention_rules[{index}].{field}"
                 problems.add(path, "site.retention_unknown", value=shown(value))
+    for field, name in zip(APPLICATIONS, (plan.voicemail, plan.rooms), strict=True):
+        if name and name not in named:
+            problems.add(f"$.recording.{field}", "site.retention_unknown", value=shown(name))
     for path, name in named_by_flows:
         if plan.classes and name and name not in named:
             problems.warn(path, "site.retention_endless", value=shown(name))

@@ -142,9 +142,7 @@ def _flags(body: Body, lang: Lang) -> list[str]:
     said = {
         "emergency": body.get("emergency"),
         "recorded": body.get("recordings"),
-        "announced": body.get("announced"),
-        "not_recorded": body.get("recording_refused") not in (None, "", "unannounced"),
-        "unannounced": body.get("recording_refused") == "unannounced",
+        "not_recorded": body.get("recording_refused"),
         "transferred": body.get("transfers"),
         "incomplete": body.get("incomplete"),
         "clock": body.get("clock_ok") is False,

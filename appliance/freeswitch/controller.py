@@ -7,6 +7,7 @@ on disk and with FreeSWITCH's own lists. Facts wait in memory, at most `FACTS_MA
 import logging
 import sqlite3
 from collections import OrderedDict, deque
+from collections.abc import Callable, Sequence
 from itertools import islice
 
 import gevent
@@ -15,6 +16,7 @@ from gevent.event import Event as Flag
 from gevent.threadpool import ThreadPool
 
 from appliance.freeswitch import lists
+from appliance.freeswitch.cut_short import Cut
 from appliance.freeswitch.esl import EventSocket
 from appliance.freeswitch.events import Event
 from appliance.freeswitch.legs import Fact, LegBook
@@ -53,6 +55,7 @@ class Controller:
         self.why = "not connected yet"
         self.heard = 0
         self.facts_lost = 0
+        self.also: Callable[[Event], object] = lambda _event: None
         self._facts: deque[Told] = deque(maxlen=FACTS_MAX)
         self._some = Flag()
         self._jobs: OrderedDict[str, AsyncResult] = OrderedDict()
@@ -74,7 +77,7 @@ class Controller:
 
         legs = lists.legs(rows, self.book.legs, variable)
         places = lists.rooms(live.api("conference", "json_list")) + lists.parked(live.api("valet_info"))
-        self._note(self.book.compare(legs, places))
+        self.note(self.book.compare(legs, places))
         self.connected = True
 
     def event(self, event: Event) -> None:
@@ -83,7 +86,8 @@ class Controller:
         if event.name == "BACKGROUND_JOB":
             self.job(event.get("Job-UUID")).set(event.body.strip())
         else:
-            self._note(self.book.hear(event))
+            self.also(event)
+            self.note(self.book.hear(event))
 
     def gone(self, why: str) -> None:
         """FreeSWITCH cannot be heard: orders fail at once, what is known stays until it can be compared."""
@@ -110,7 +114,8 @@ class Controller:
 
     # facts
 
-    def _note(self, facts: list[Fact]) -> None:
+    def note(self, facts: Sequence[Fact | Cut]) -> None:
+        """Have facts written. Does not block."""
         for fact in facts:
             if len(self._facts) == FACTS_MAX:
                 self.facts_lost += 1

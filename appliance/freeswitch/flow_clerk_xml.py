@@ -9,7 +9,16 @@ from collections.abc import Iterator
 
 from appliance.freeswitch import flow_cases, names
 from appliance.freeswitch.flow import DONE, FAILED, FULL, NOBODY, OTHERWISE, TIMEOUT, Flow, FlowNode, Kind
-from appliance.freeswitch.flow_parts_xml import Rendering, audio, end_at_last, extension, go, language, to
+from appliance.freeswitch.flow_parts_xml import (
+    Rendering,
+    audio,
+    end_at_last,
+    extension,
+    go,
+    language,
+    stay,
+    to,
+)
 from appliance.freeswitch.queue import Do, Queue
 from appliance.freeswitch.quoting import word
 from appliance.freeswitch.settings_xml import HOLD_MUSIC
@@ -34,7 +43,10 @@ SILENT = "silent"
 def queue(flow: Flow, node: FlowNode, site: Rendering) -> Iterator[Element]:
     """A caller's turn: ask, do as told, ask again."""
     here, found = node.id, next(one for one in site.plan.queues if one.id == node.queue)
-    yield extension(here, action("unset", names.QUEUE_SINCE), action("transfer", to(flow, f"{here}/ask")))
+    comes, left = (action("event", stay("queue", node.queue, change)) for change in ("begin", "end"))
+    yield extension(
+        here, action("unset", names.QUEUE_SINCE), comes, action("transfer", to(flow, f"{here}/ask"))
+    )
     yield extension(f"{here}/ask", *_ask(flow, node, f"queue:{node.queue}", CLERK_S))
     told = "|".join((*Do, SILENT))
     known = {"field": f"${{{names.ANSWER}}}", "expression": f"^({told})$(?!\\n)"}
@@ -53,12 +65,14 @@ def queue(flow: Flow, node: FlowNode, site: Rendering) -> Iterator[Element]:
     yield extension(f"{here}/{Do.SAY}", before, *said, again, when=place)
     yield extension(f"{here}/{Do.SAY}", *music, again)
     agent = {"field": f"${{{names.AGENT}}}", "expression": "^([0-9]{2,10})$(?!\\n)"}
-    yield extension(f"{here}/{Do.RING}", *_ring((f"${{{names.AGENT}}}",), found.ring_s), again, when=agent)
+    yield extension(
+        f"{here}/{Do.RING}", *_ring(found, (f"${{{names.AGENT}}}",), found.ring_s), again, when=agent
+    )
     yield extension(f"{here}/{Do.RING}", *music, again)
     for outcome in (TIMEOUT, FULL, NOBODY):
-        yield extension(f"{here}/{outcome}", action("transfer", to(flow, f"{here}={outcome}")))
-    left = action("transfer", to(flow, f"{here}={TIMEOUT}"))
-    yield extension(f"{here}/{SILENT}", *_plainly(found), left)
+        yield extension(f"{here}/{outcome}", left, action("transfer", to(flow, f"{here}={outcome}")))
+    gives_up = action("transfer", to(flow, f"{here}={TIMEOUT}"))
+    yield extension(f"{here}/{SILENT}", *_plainly(found), left, gives_up)
 
 
 def branch(flow: Flow, node: FlowNode, site: Rendering) -> Iterator[Element]:
@@ -117,7 +131,8 @@ def _heard() -> tuple[Element, ...]:
     return (action("sched_cancel"), end_at_last())
 
 
-def _ring(agents: tuple[str, ...], ring_s: int) -> tuple[Element, ...]:
+def _ring(found: Queue, agents: tuple[str, ...], ring_s: int) -> tuple[Element, ...]:
+    """The caller leaves the queue, and the agent begins to work for it, when they are connected."""
     legs = ",".join(f"sofia/{names.PROFILE}/{agent}@${{{names.KAMAILIO}}}" for agent in agents)
     return (
         action("set", "hangup_after_bridge=true"),
@@ -126,9 +141,13 @@ def _ring(agents: tuple[str, ...], ring_s: int) -> tuple[Element, ...]:
         action("set", f"ringback={HOLD_MUSIC}"),
         action("set", f"transfer_ringback={HOLD_MUSIC}"),
         action("export", f"nolocal:sip_h_{names.CALL_HEADER}=${{sip_call_id}}"),
+        action("set", "bridge_pre_execute_aleg_app=event"),
+        action("set", f"bridge_pre_execute_aleg_data={stay('queue', found.id, 'end')}"),
+        action("set", "bridge_pre_execute_bleg_app=event"),
+        action("set", f"bridge_pre_execute_bleg_data={stay('agent', found.id, 'begin')}"),
         action("bridge", legs),
     )
 
 
 def _plainly(found: Queue) -> tuple[Element, ...]:
-    return _ring(tuple(word(agent) for agent in found.agents), min(PLAIN_RING_S, found.timeout_s))
+    return _ring(found, tuple(word(agent) for agent in found.agents), min(PLAIN_RING_S, found.timeout_s))

@@ -73,6 +73,13 @@ def end_at_last() -> Element:
     return action("sched_hangup", f"+{FLOW_TIME_MAX_S} alloted_timeout")
 
 
+def stay(what: str, name: str, change: str) -> str:
+    """Arguments of the application `event` that tell the controller that a leg came to a place, or left it. change: "begin" or
+    "end". Said twice it is one fact."""
+    told = f"Kyusai-What={word(what)},Kyusai-Name={word(name)},Kyusai-Change={word(change)}"
+    return f"Event-Name=CUSTOM,Event-Subclass={names.STAY_EVENT},{told}"
+
+
 def language(flow: Flow) -> tuple[Element, ...]:
     """In which language FreeSWITCH's phrases speak from here on."""
     return (action("set", f"default_language={flow.language}"),)

@@ -29,6 +29,7 @@ EVENTS = (
     "CHANNEL_UNHOLD",
     "CHANNEL_HANGUP_COMPLETE",
     "BACKGROUND_JOB",
+    "RECORD_STOP",
     "CUSTOM",
     "conference::maintenance",
     "valet_parking::info",

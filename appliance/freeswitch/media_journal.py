@@ -9,9 +9,11 @@ import json
 import sqlite3
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
+from appliance.freeswitch.cut_short import Cut
 from appliance.freeswitch.legs import Fact, Stay
 from appliance.kamailio import journal
 from appliance.kamailio.journal import Clock, boot_id
@@ -28,7 +30,7 @@ CREATE TABLE IF NOT EXISTS stay (
 ) WITHOUT ROWID
 """
 
-BEGIN, END = "stay", "stay_end"
+BEGIN, END, CUT = "stay", "stay_end", "cut"
 """Events of this journal; see docs/cdr.md."""
 
 _INSERT = "INSERT INTO event (call, event, mono_ms, wall_ms, boot_id, data) VALUES (?, ?, ?, ?, ?, ?)"
@@ -38,7 +40,7 @@ _INSERT = "INSERT INTO event (call, event, mono_ms, wall_ms, boot_id, data) VALU
 class Told:
     """A fact and when it was heard of, by both clocks."""
 
-    fact: Fact
+    fact: Fact | Cut
     mono_ms: int
     wall_ms: int
 
@@ -69,20 +71,28 @@ class MediaJournal:
         try:
             database.execute("BEGIN IMMEDIATE")
             for one in told:
-                stay = one.fact.stay
-                data = json.dumps({"leg": stay.leg, "what": stay.what, "name": stay.name}, ensure_ascii=False)
-                what = BEGIN if one.fact.begins else END
-                database.execute(_INSERT, (one.fact.call, what, one.mono_ms, one.wall_ms, self._boot, data))
-                key = (stay.leg, stay.what, stay.name)
-                if one.fact.begins:
-                    values = (*key, one.fact.call, self._boot)
-                    database.execute("INSERT OR REPLACE INTO stay VALUES (?, ?, ?, ?, ?)", values)
+                if isinstance(one.fact, Cut):
+                    self._insert(database, one, CUT, asdict(one.fact))
                 else:
-                    database.execute("DELETE FROM stay WHERE leg = ? AND what = ? AND name = ?", key)
+                    self._stay(database, one, one.fact)
             database.execute("COMMIT")
         except sqlite3.Error:
             self.close()
             raise
+
+    def _stay(self, database: sqlite3.Connection, told: Told, fact: Fact) -> None:
+        stay = fact.stay
+        self._insert(database, told, BEGIN if fact.begins else END, asdict(stay))
+        key = (stay.leg, stay.what, stay.name)
+        if fact.begins:
+            values = (*key, fact.call, self._boot)
+            database.execute("INSERT OR REPLACE INTO stay VALUES (?, ?, ?, ?, ?)", values)
+        else:
+            database.execute("DELETE FROM stay WHERE leg = ? AND what = ? AND name = ?", key)
+
+    def _insert(self, database: sqlite3.Connection, told: Told, what: str, data: dict[str, Any]) -> None:
+        text = json.dumps(data, ensure_ascii=False)
+        database.execute(_INSERT, (told.fact.call, what, told.mono_ms, told.wall_ms, self._boot, text))
 
     def prune(self) -> None:
         """Delete what the reader no longer needs. Raises sqlite3.Error."""

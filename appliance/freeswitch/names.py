@@ -61,9 +61,6 @@ BEHALF_HEADER = "X-Kyusai-Behalf"
 PLAIN_HEADER = "X-Kyusai-Plain"
 """On an outgoing leg: the extension itself is called, its forwardings do not count."""
 
-ANNOUNCED_HEADER = "X-Kyusai-Announced"
-"""On a call to FreeSWITCH, and on an outgoing leg: the caller has been told that the call is recorded."""
-
 VOICEMAIL_LOCK = "ky_vm_lock_"
 VOICEMAIL_TRIES = "ky_vm_tries_"
 """Global variables, before a box's number: "true" while it is locked; an x for each call that did not bring its PIN."""
@@ -71,6 +68,12 @@ VOICEMAIL_TRIES = "ky_vm_tries_"
 VOICEMAIL_FULL = "ky_vm_full_"
 VOICEMAIL_NO_ROOM = "ky_vm_no_room"
 """Global variables: "true" while a box holds all messages that it may, and while the disk is short of room."""
+
+VOICEMAIL_CONTEXT, NOT_STORED = "voicemail", "not-stored"
+"""Dialplan context around voicemail boxes; in it: tells a caller that what he said could not be stored."""
+
+ROOM_NOT_STORED = "ky_room_not_stored_"
+"""Global variables, before a recorded room's number: the audio file that tells it that its recording has ended."""
 
 CLERK = "ky_clerk"
 """Global variable: "address:port" of the box's clerk, which answers what a dialplan cannot know."""

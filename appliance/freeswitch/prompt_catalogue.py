@@ -63,10 +63,6 @@ _TEXTS: dict[str, dict[str, str]] = {
         "en": "This call is recorded to improve our service.",
         "ja": "この通話は、サービス向上のため録音されます。",
     },
-    "call_recorded": {
-        "en": "This call is recorded.",
-        "ja": "この通話は録音されます。",
-    },
     "queue_place": {
         "en": "All our lines are busy. Your place in the queue is:",
         "ja": "ただいま電話が大変混み合っております。お客様の順番は、",
@@ -203,6 +199,10 @@ _TEXTS: dict[str, dict[str, str]] = {
         "en": "This conference is recorded.",
         "ja": "この会議は録音されます。",
     },
+    "room_not_stored": {
+        "en": "There is no room left for the recording. This conference is no longer recorded.",
+        "ja": "保存領域が足りないため、録音を終了しました。この会議は録音されていません。",
+    },
     "room_recordable": {
         "en": "This conference may be recorded. To begin, press star one; to end, star two.",
         "ja": "この会議は録音されることがあります。録音の開始は米印一、終了は米印二を押してください。",
@@ -274,6 +274,10 @@ _TEXTS: dict[str, dict[str, str]] = {
     "vm_in_use": {
         "en": "This box is in use. Please try again later.",
         "ja": "ただいまほかの方が操作しています。のちほどおかけ直しください。",
+    },
+    "vm_not_stored": {
+        "en": "What you said could not be stored. Please try again later.",
+        "ja": "録音を保存できませんでした。しばらくしてからもう一度お試しください。",
     },
     "vm_no_room": {
         "en": "Messages cannot be taken at the moment.",

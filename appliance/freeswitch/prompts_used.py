@@ -20,7 +20,7 @@ def of(plan: MediaPlan) -> list[Spoken]:
     named = {prompt for flow in plan.flows for node in flow.nodes for prompt in (*node.prompts, *node.again)}
     named |= {prompt for one in plan.applications for prompt in one.prompts} | GENERAL
     if any(one.record != "none" for one in plan.applications):
-        named |= {"room_recorded", "room_recordable"}
+        named |= {"room_recorded", "room_recordable", "room_not_stored"}
     named |= {plan.music}
     if plan.mailboxes:
         named |= voicemail_xml.PROMPTS
@@ -32,7 +32,7 @@ def of(plan: MediaPlan) -> list[Spoken]:
         one
         for one in catalogue(plan.prompts)
         if (one.language in spoken and one.prompt in named)
-        or (one.language == plan.feature_language and one.prompt in ALWAYS | {plan.announcement})
+        or (one.language == plan.feature_language and one.prompt in ALWAYS)
         or (one.language in plan.directory_languages and one.prompt in names)
     ]
     return [*sentences, *(piece for language in sorted(spoken) for piece in pieces(language))]

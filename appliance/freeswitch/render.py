@@ -82,7 +82,7 @@ def write(box: Box, layout: Layout) -> tuple[Path, ...]:
         password=password(layout),
         site=str(layout.current_freeswitch_dir),
         prompts=str(layout.prompts_dir),
-        voicemail=str(layout.freeswitch_dir / "voicemail"),
+        voicemail=str(layout.voicemail_dir),
         rooms=str(layout.rooms_dir),
     )
     if not _by_hand_xml(layout).exists():
@@ -115,8 +115,7 @@ def write_site(
     check_path(prompts_dir)
     _hold_music(prompts_dir)
     used = prompts_used.of(plan)
-    # Nothing stands in for the sentence that tells of recording: who heard a sign was not told.
-    stand_ins.lay((one.file for one in used if one.prompt != plan.announcement), prompts_dir)
+    stand_ins.lay((one.file for one in used), prompts_dir)
     stand_ins.link_pieces(prompts_dir)
     waiting = set(stand_ins.waiting((one.file for one in used), prompts_dir))
     audio = prompt_texts.paths(plan, prompts_dir)

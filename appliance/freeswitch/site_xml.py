@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 from appliance.freeswitch import (
-    announcement_xml,
     callback_xml,
     control_xml,
     directory_xml,
@@ -16,7 +15,7 @@ from appliance.freeswitch import (
     voicemail_login_xml,
     voicemail_xml,
 )
-from appliance.freeswitch.applications import Application, Kind, MediaPlan
+from appliance.freeswitch.applications import RECORDS, Application, Kind, MediaPlan
 from appliance.freeswitch.feature_xml import extensions as feature_extensions
 from appliance.freeswitch.flow_xml import Prompts
 from appliance.freeswitch.prompt_texts import LANGUAGES
@@ -53,7 +52,6 @@ def files(
         *directory_xml.contexts(plan, prompts),
         screening_xml.context(plan, prompts),
         callback_xml.context(),
-        *announcement_xml.context(plan, prompts),
     ]
     return {
         "globals.xml": text(
@@ -62,6 +60,13 @@ def files(
             # For dates that are said, and voicemail's word on who has called.
             Global("timezone", plan.time_zone),
             Global("vm_announce_cid", "true"),
+            *(
+                Global(
+                    names.ROOM_NOT_STORED + word(one.number), word(prompts["room_not_stored", one.language])
+                )
+                for one in plan.applications
+                if one.kind is Kind.CONFERENCE and one.record != RECORDS[0]
+            ),
         ),
         "dialplan.xml": text(*contexts),
         "configuration.xml": text(schedule_xml.time_zones(plan.time_zone, posix_zone)),
@@ -107,9 +112,8 @@ def entry_context(plan: MediaPlan, prompts: Prompts) -> Element:
         *refusal_xml.extensions(plan, prompts),
         *screening_xml.extensions(plan),
         *callback_xml.extensions(plan, prompts),
-        *announcement_xml.extensions(plan),
     )
-    first = (_arrival(), announcement_xml.arrival(), _smooth(plan), _clean_names())
+    first = (_arrival(), _smooth(plan), _clean_names())
     return element("context", *first, *applications, *boxes, *features, nobody, name=names.ENTRY)
 
 

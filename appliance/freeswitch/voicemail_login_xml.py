@@ -32,7 +32,7 @@ WEAK = "|".join((*(f"{digit}+" for digit in range(10)), "1234", "12345", "123456
 
 PIN_PATTERN = f"^(?!(?:{WEAK})$)[0-9]{{{PIN_MIN},{PIN_MAX}}}$"
 
-CONTEXT = "voicemail"
+CONTEXT = names.VOICEMAIL_CONTEXT
 """No call from outside gets there by itself."""
 
 REMOTE = "remote"
@@ -45,7 +45,7 @@ CALL_BACK_RING_S = 60
 
 LEFT_AT_ONCE_MAX = 20
 """Messages that are recorded at once. Together they are at most 192 MB, and none begins when less room is left than 256 MiB
-(`agent.disk.FULL_BYTES`): FreeSWITCH would keep as whole what a full disk cut short."""
+(`agent.disk.FULL_BYTES`): what a full disk cuts short all the same is not kept (`whole_recordings`)."""
 
 KEY_MS = 3_000
 FIRST_KEY_MS = 8_000
@@ -64,6 +64,7 @@ SENTENCES = {
     "ky_vm_bye": "goodbye",
     "ky_vm_full": "vm_full",
     "ky_vm_no_room": "vm_no_room",
+    "ky_vm_not_stored": "vm_not_stored",
     "ky_vm_nobody": "vm_nobody",
 }
 """Phrase -> prompt. A phrase is said in the box's language."""
@@ -117,6 +118,7 @@ def context(boxes: Iterable[Mailbox]) -> Element:
         *_room(),
         number_extension("end", *_end("ky_vm_bye")),
         number_extension("no-room", *_end("ky_vm_no_room")),
+        number_extension(names.NOT_STORED, *_end("ky_vm_not_stored")),
         number_extension("in-use", *_end("ky_vm_in_use")),
         number_extension(".*", *_end("ky_vm_unknown")),
         name=CONTEXT,

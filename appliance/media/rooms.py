@@ -14,8 +14,8 @@ from pathlib import Path
 from appliance.layout import Layout
 from appliance.media.convert import HandOver, Recording, recipients_of, sealed
 from appliance.media.voicemail import encode
+from appliance.site_retention import ROOM_PREFIX
 
-PREFIX = "room-"
 QUIET_S = 10.0
 """Since the last write."""
 
@@ -45,7 +45,7 @@ class Rooms:
                 self._hand_over(self._sealed(path))
                 path.unlink()
             except (OSError, ValueError, RuntimeError) as error:
-                log.error("room not handed over: %s", error, extra={"recording": PREFIX + path.stem})
+                log.error("room not handed over: %s", error, extra={"recording": ROOM_PREFIX + path.stem})
                 self._not_before_s = now_s + RETRY_S
                 break
             done += 1
@@ -61,7 +61,7 @@ class Rooms:
             seconds = encode(path, plain)
             begun_s = path.stat().st_mtime - seconds
             started = datetime.fromtimestamp(begun_s, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-            name = PREFIX + path.stem
+            name = ROOM_PREFIX + path.stem
             return sealed(plain, name, name, started, round(seconds, 3), keys, self._layout.recordings_dir)
         finally:
             shutil.rmtree(work, ignore_errors=True)

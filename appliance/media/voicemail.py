@@ -13,6 +13,7 @@ from pathlib import Path
 
 import soundfile
 
+from appliance.freeswitch.kept_audio import is_whole
 from appliance.freeswitch.voicemail_store import Message, messages
 from appliance.layout import Layout
 from appliance.media.convert import FORMAT, HandOver, Recording, recipients_of, sealed
@@ -44,9 +45,11 @@ class Voicemails:
         self._wait = EVERY_PASSES
         try:
             waiting = [
-                one for one in messages(self._layout.freeswitch_db_dir) if not _mark(one.path).exists()
+                one
+                for one in messages(self._layout.freeswitch_db_dir)
+                if not _mark(one.path).exists() and is_whole(one)
             ]
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             log.warning("voicemail's database cannot be read: %s", error)
             return 0
         done = 0

@@ -83,10 +83,10 @@ from cloudsync.wire.record import (
     chain_record,
     chain_text,
     hash_fits,
+    hash_of_text,
     record_from,
     record_hash,
     text_fits,
-    text_hash,
 )
 from cloudsync.wire.recording import (
     Receipt,
@@ -233,6 +233,7 @@ __all__ = [
     "gunzip",
     "gzip_batch",
     "hash_fits",
+    "hash_of_text",
     "ids_sha256",
     "is_id",
     "is_recording_id",
@@ -252,7 +253,6 @@ __all__ = [
     "record_hash",
     "short_answer",
     "text_fits",
-    "text_hash",
     "to_base64",
     "token_signing_bytes",
     "upload_stands_from",

@@ -93,6 +93,23 @@ def test_calls_in_the_journal_become_cdrs_and_the_cursor_moves(journal: Journal,
     assert reader(spool, journal).read(NOW) == 0, "a new agent goes on behind them"
 
 
+def test_class_that_a_flow_names_before_its_call_was_read_holds_all_the_same(
+    journal: Journal, spool: Spool
+) -> None:
+    agent = reader(spool, journal)
+    agent.read(NOW)
+    agent.classed("c", "payment")
+    agent.paused("c")
+    agent.read(NOW)
+    journal.write("start", "c", call_id="c", origin="phone", kind="extension", link="UP", record=True)
+    agent.read(NOW)
+    journal.write("answer", "c", index=0, user="202")
+    journal.write("end", "c", cause="normal_clearing", code=200, by="caller")
+    agent.read(NOW)
+    (cdr,) = spool.waiting(9)
+    assert (cdr.body["retention"], cdr.body["recording_pauses"]) == ("payment", 1)
+
+
 def test_class_of_a_recorded_call_is_noted_with_its_record(journal: Journal, spool: Spool) -> None:
     journal.write("start", "c", call_id="c", origin="phone", kind="extension", link="UP", record=True)
     journal.write("answer", "c", index=0, user="202")

@@ -72,5 +72,5 @@ async def test_a_prompt_that_cannot_be_made_is_told_and_its_sign_stays(tmp_path:
     await asyncio.gather(work, return_exceptions=True)
     told = [json.loads(line) for line in log.getvalue().splitlines()]
     assert [one["event"] for one in told] == ["prompts_begun", "prompt_not_made", "prompts_made"]
-    assert (maker.waiting, told[-1]["failed"]) == (1, 1)
+    assert (maker.waiting, maker.failed, told[-1]["failed"]) == (1, 1, 1)
     assert (tmp_path / odd.file).resolve() == tmp_path / stand_ins.MISSING

@@ -16,6 +16,7 @@ from agent.senders import take_in
 from agent.spool import Spool
 from agent.spool_files import open_spool
 from appliance.site_model import Keeping
+from appliance.site_retention import RetentionPlan
 from cloudsync.wire import GENESIS_HASH
 
 NOW = Moment("boot-a", 5_000, 1_790_000_000_000)
@@ -91,6 +92,16 @@ def test_class_of_a_call_shortens_what_its_recordings_are_kept_here(spool: Spool
     assert recording_classes.read(spool) == {"rec-1": "short"}, "rec-x is forgotten, rec-1 only in a day"
     assert retention.look(Keeping(), NOW, 8 * DAY_S, {}) == []
     assert recording_classes.read(spool) == {}
+
+
+def test_class_of_a_message_is_offered_with_it_and_counts_here(spool: Spool, tmp_path: Path) -> None:
+    record(tmp_path, "vm-1", "2026-11-01T00:00:00Z")
+    table = RecordingTable(spool)
+    take_in(table, tmp_path, RetentionPlan(voicemail="short").class_of_recording)
+    assert table.class_of("vm-1") == "short"
+    retention = Retention(spool, "tokyo-1", "tokyo-1-a")
+    assert retention.look(Keeping(), NOW, 0.0, {"short": 2}) == []
+    assert retention.look(Keeping(), NOW, 2 * DAY_S, {"short": 2}) == [("vm-1", Reason.AGE)]
 
 
 def test_what_is_on_its_way_stays(spool: Spool, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from agent.records import NewRecord, Settlement
 from agent.spool import DAMAGED_REASON, Spool
 from agent.spool_desk import Parked, parked, reasons, retry
 from agent.spool_files import open_spool
-from agent.status import SpoolStatus, Status
+from agent.status import ApplicationsStatus, SpoolStatus, Status
 from agent.status_view import view
 from appliance.errors import KyusaiError
 
@@ -59,6 +59,20 @@ def test_status_says_why_things_are_parked(tmp_path: Path) -> None:
     status = Status("tokyo-1-a", "tokyo-1", "Tokyo", "0", "now", 1.0, False, spool=spool)
     shown.print(view(json.loads(json.dumps(status.as_json())), "en"))
     assert "2 × seq_conflict" in shown.export_text()
+
+
+def test_status_shows_prompts_that_are_still_to_be_made_and_those_that_cannot_be() -> None:
+    for waiting, failed, told in (
+        (212, 0, ["合成待ち 212 件"]),
+        (3, 3, ["合成待ち 3 件", "合成できない"]),
+        (0, 0, []),
+    ):
+        applications = ApplicationsStatus(True, 0, True, True, prompts_waiting=waiting, prompts_failed=failed)
+        status = Status("tokyo-1-a", "tokyo-1", "Tokyo", "0", "now", 1.0, False, applications=applications)
+        shown = Console(width=200, record=True, file=io.StringIO())
+        shown.print(view(json.loads(json.dumps(status.as_json())), "ja"))
+        text = shown.export_text()
+        assert [one for one in ("合成待ち 212 件", "合成待ち 3 件", "合成できない") if one in text] == told
 
 
 def test_only_named_ones_wait_again(tmp_path: Path) -> None:

@@ -17,7 +17,8 @@ STEPS_MAX = 500
 
 @dataclass
 class Line:
-    """One call in a dialplan. heard: audio files. did: ("bridge", address), ("hangup", cause), ("voicemail", box)."""
+    """One call in a dialplan. heard: audio files. did: ("bridge", address), ("hangup", cause), ("voicemail", box). stays: what
+    the controller is told, (what, name, change)."""
 
     contexts: dict[str, ET.Element]
     script: list[str]
@@ -26,6 +27,7 @@ class Line:
     variables: dict[str, str] = field(default_factory=dict)
     heard: list[str] = field(default_factory=list)
     did: list[tuple[str, str]] = field(default_factory=list)
+    stays: list[tuple[str, str, str]] = field(default_factory=list)
     over: bool = False
     clerk: Callable[[str], dict[str, str]] | None = None
     _groups: tuple[str, ...] = ()
@@ -123,6 +125,11 @@ class Line:
         if question.startswith("recording:"):
             self.did.append(("recording", question.removeprefix("recording:")))
         self.variables |= self.clerk(question) if self.clerk else {}
+
+    def _event(self, data: str) -> None:
+        told = dict(one.split("=", 1) for one in data.split(","))
+        assert (told["Event-Name"], told["Event-Subclass"]) == ("CUSTOM", names.STAY_EVENT)
+        self.stays.append((told["Kyusai-What"], told["Kyusai-Name"], told["Kyusai-Change"]))
 
     def _sleep(self, _data: str) -> None:
         pass

@@ -117,9 +117,9 @@ async def recordings_of(
 class SmallDisk:
     """A file system of `size_mib` in memory at `path`; a ballast file takes its room away and gives it back."""
 
-    def __init__(self, path: Path, size_mib: int) -> None:
+    def __init__(self, path: Path, size_mib: float) -> None:
         self.path = path
-        self.size_bytes = size_mib << 20
+        self.size_bytes = int(size_mib * (1 << 20))
         self._ballast = path / "ballast"
 
     @property
@@ -142,10 +142,10 @@ class SmallDisk:
 
 
 @contextlib.contextmanager
-def small_disk(path: Path, size_mib: int) -> Iterator[SmallDisk]:
+def small_disk(path: Path, size_mib: float) -> Iterator[SmallDisk]:
     """Mounts a `SmallDisk`; raises PermissionError where that needs rights that this process lacks."""
     path.mkdir(parents=True, exist_ok=True)
-    words = ["mount", "-t", "tmpfs", "-o", f"size={size_mib}m", "kyusai-test", str(path)]
+    words = ["mount", "-t", "tmpfs", "-o", f"size={int(size_mib * 1024)}k", "kyusai-test", str(path)]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     if done.returncode:
         raise PermissionError(f"no file system could be mounted: {done.stderr.strip()}")

@@ -109,3 +109,14 @@ def test_class_of_a_flow_without_days_is_remarked() -> None:
     assert [(one.path, one.key) for one in parsed.warnings] == [
         ("$.flows[0].nodes[0].class", "site.retention_endless")
     ]
+
+
+def test_voicemail_and_rooms_have_a_class_of_their_own_which_must_be_one_of_the_document() -> None:
+    own = {"retention": CLASSES, "voicemail_retention": "short", "room_retention": "long"}
+    plan = site.parse(document(recording={"recipients": [RECIPIENT], **own})).retention
+    ids = ("vm-0c5b", "room-77", "rec-0c5b-1")
+    assert [plan.class_of_recording(one) for one in ids] == ["short", "long", ""]
+    wrong = document(recording={"recipients": [RECIPIENT], **own, "voicemail_retention": "shrot"})
+    assert [(one.path, one.key) for one in site.validate(wrong)] == [
+        ("$.recording.voicemail_retention", "site.retention_unknown")
+    ]
