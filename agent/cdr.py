@@ -37,7 +37,7 @@ from agent.call_quality import Quality
 from agent.cdr_fields import build, event_id, leg, utc_text
 from agent.journal_events import CALL_ID_MAX_BYTES, JournalEvent, Kind, Moment, clean, later, text_of
 from agent.records import NewRecord
-from cloudsync.wire import Priority, RecordKind, canonical_json
+from cloudsync.wire import Priority, RecordKind, canonical_json, cdr_without_empty
 
 SETTLE_MS = 1_000
 """How long an ended call waits for stragglers: workers hand events to the journal within 50 ms, a stall takes longer."""
@@ -406,7 +406,8 @@ class CallBook:
             return
         body = self._told(doc)
         priority = Priority.EMERGENCY if doc.emergency else Priority.CDR
-        self._made.append(NewRecord(body["id"], RecordKind.CDR, priority, at.wall_ms, at.boot_id, body))
+        kept = cdr_without_empty(body)
+        self._made.append(NewRecord(body["id"], RecordKind.CDR, priority, at.wall_ms, at.boot_id, kept))
 
     def _told(self, doc: CallDoc) -> dict[str, Any]:
         """The CDR; its recordings are in the class that a flow has named, or else in that of the site's rules."""

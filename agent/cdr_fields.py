@@ -11,51 +11,9 @@ from typing import Any
 
 from agent.call_doc import RECORDINGS_MAX, CallDoc, Step
 from appliance.model import LinkState, NumberKind
+from cloudsync.wire import CDR_FIELDS
 
-FIELDS = (
-    "id",
-    "site",
-    "box",
-    "call_id",
-    "call",
-    "direction",
-    "origin",
-    "origin_id",
-    "caller",
-    "dialled",
-    "number",
-    "kind",
-    "start_utc",
-    "answer_utc",
-    "end_utc",
-    "clock_ok",
-    "ring_ms",
-    "billsec_ms",
-    "duration_ms",
-    "disposition",
-    "cause",
-    "sip_code",
-    "ended_by",
-    "route",
-    "legs",
-    "legs_left_out",
-    "part_of",
-    "applications",
-    "answered_by",
-    "transfers",
-    "link_state",
-    "offline",
-    "codec",
-    "quality",
-    "recordings",
-    "recording_refused",
-    "recording_pauses",
-    "retention",
-    "emergency",
-    "incomplete",
-    "boot_id",
-)
-"""Every field of a CDR, in the order of `docs/cdr.md`. Fields are added at need, never renamed or given new meanings."""
+FIELDS = CDR_FIELDS
 
 LEG_FIELDS = (
     "call_id",

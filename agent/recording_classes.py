@@ -21,7 +21,7 @@ def told(records: Iterable[NewRecord]) -> dict[str, str]:
         f"{CLASS_PREFIX}{name}": record.body["retention"]
         for record in records
         if record.kind == RecordKind.CDR and record.body.get("retention")
-        for name in record.body["recordings"]
+        for name in record.body.get("recordings", ())
     }
 
 

@@ -117,7 +117,8 @@ class Spool:
         one whose id is already in the spool is left out and uses up no number."""
         with self.transaction() as db:
             added = self.add_records(db, records)
-            db.executemany("INSERT OR REPLACE INTO cursor VALUES (?, ?)", (cursors or {}).items())
+            if cursors:
+                db.executemany("INSERT OR REPLACE INTO cursor VALUES (?, ?)", cursors.items())
             for call, doc in (calls or {}).items():
                 if doc is None:
                     db.execute("DELETE FROM open_call WHERE call = ?", (call,))

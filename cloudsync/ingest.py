@@ -8,9 +8,10 @@ of each record by itself what is wrong with it. Both ways give the same words (a
 import hashlib
 import json
 import re
+import threading
 from collections.abc import Callable
 from functools import partial
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -19,11 +20,13 @@ from cloudsync.merge import Merged, Sound, parse_records
 from cloudsync.wire import (
     BATCH_BYTES_MAX,
     BATCH_RECORDS_MAX,
+    CDR_FIELDS,
     RECORD_BYTES_MAX,
     RECORD_ID_PATTERN,
     SHA256_PATTERN,
     UTC_PATTERN,
     ItemStatus,
+    RecordKind,
     RecordResult,
     as_json,
     decode_batch,
@@ -50,15 +53,40 @@ class _Batch(msgspec.Struct):
     records: list[_Record]
 
 
+class _Step(msgspec.Struct, gc=False):
+    """Of a CDR's route; `_Cdr` says why."""
+
+    kind: Any = msgspec.UNSET
+    leg: Any = msgspec.UNSET
+    ms: Any = msgspec.UNSET
+    outcome: Any = msgspec.UNSET
+    reason: Any = msgspec.UNSET
+    target: Any = msgspec.UNSET
+
+
+_Cdr = msgspec.defstruct(
+    "_Cdr",
+    [(name, list[_Step] if name == "route" else Any, msgspec.UNSET) for name in sorted(CDR_FIELDS)],
+    gc=False,
+)
+"""A CDR's fields in the order of canonical JSON. Read into places that are known and written from them in their order, a text
+takes little more than half the time that a dictionary and its sorting take; only a canonical one without other fields comes out
+as it went in."""
+
 _decode = msgspec.json.Decoder(_Batch).decode
 _sound: Callable[[tuple[int, str, str, int, str, str, str, str, str]], Sound] = partial(tuple.__new__, Sound)
 """`Sound` of its fields in their order, without the call that a named tuple makes in Python."""
+_decode_cdr = msgspec.json.Decoder(_Cdr).decode
 _decode_body = msgspec.json.Decoder(dict[str, object]).decode
-_encode_body = msgspec.json.Encoder(order="sorted").encode
+_encode_body = msgspec.json.Encoder(order="deterministic").encode
+"""Keys of dictionaries sorted, fields of structures as they are declared."""
 _id_and_time_fit = re.compile(rf"{RECORD_ID_PATTERN}\n{UTC_PATTERN}").fullmatch
 _boot_id_fits = re.compile(r"[ !#-\[\]-~]{0,64}").fullmatch
 """Without the two characters that JSON escapes."""
 _hash_fits = re.compile(SHA256_PATTERN).fullmatch
+_one_at_a_time = threading.Lock()
+"""Python runs one thread at a time whatever one does. Four batches that are read in turns are all ready at the end, and nothing
+is written to the disk until then; read one after the other, the second is read while the first is committed."""
 
 
 def read_batch(body: bytes, *, coding: str) -> tuple[str, str, list[Sound | RecordResult]]:
@@ -67,12 +95,12 @@ def read_batch(body: bytes, *, coding: str) -> tuple[str, str, list[Sound | Reco
     coding: the Content-Encoding, see `cloudsync.coding`. Raises wire.WireError when the body is no batch.
     """
     text = coding_of_batches.plain(body, coding, BATCH_BYTES_MAX)
-    if len(text) <= BATCH_BYTES_MAX:
-        quick = _quickly(text)
+    with _one_at_a_time:
+        quick = _quickly(text) if len(text) <= BATCH_BYTES_MAX else None
         if quick is not None:
             return quick
-    batch = decode_batch(text, gzipped=False)
-    return batch.site_id, batch.box_id, parse_records(batch.records)
+        batch = decode_batch(text, gzipped=False)
+        return batch.site_id, batch.box_id, parse_records(batch.records)
 
 
 def _quickly(text: bytes) -> tuple[str, str, list[Sound | RecordResult]] | None:
@@ -85,8 +113,8 @@ def _quickly(text: bytes) -> tuple[str, str, list[Sound | RecordResult]] | None:
             return None
         for one in batch.records:
             raw = bytes(one.body)
-            if len(raw) > RECORD_BYTES_MAX or _encode_body(_decode_body(raw)) != raw:
-                return None  # not the one text that the value has
+            if len(raw) > RECORD_BYTES_MAX or not _is_canonical(one.kind, raw):
+                return None
             if one.prev_hash != hash_before and not _hash_fits(one.prev_hash):
                 return None
             if one.boot_id != boot_id and not _boot_id_fits(one.boot_id):
@@ -119,6 +147,13 @@ def _quickly(text: bytes) -> tuple[str, str, list[Sound | RecordResult]] | None:
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return None
     return batch.site_id, batch.box_id, items
+
+
+def _is_canonical(kind: str, raw: bytes) -> bool:
+    """Whether this is the one text that the value has."""
+    if kind == RecordKind.CDR and _encode_body(_decode_cdr(raw)) == raw:
+        return True
+    return _encode_body(_decode_body(raw)) == raw
 
 
 def encode_answer(merged: Merged[Sound], *, short: bool = False) -> bytes:

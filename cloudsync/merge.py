@@ -150,24 +150,28 @@ def merge(items: Sequence[L | RecordResult], held: Iterable[Link]) -> Merged[L]:
     return Merged(tuple(results), tuple(to_store), refused)
 
 
-def _new_links(items: Sequence[L | RecordResult], known: Known) -> tuple[L, ...] | None:
-    """The items when all of them are new and continue one another without a gap: nearly every batch. None otherwise,
-    and then they are judged one by one, with the same outcome."""
+def in_a_row(items: Sequence[L | RecordResult]) -> tuple[L, ...] | None:
+    """The items when all of them are records that continue one another without a gap, none twice; None otherwise."""
     links = tuple([item for item in items if not isinstance(item, RecordResult)])
-    if not links or len(links) != len(items):
+    if not links or len(links) != len(items) or len({item.id for item in links}) != len(links):
         return None
     seq, prev_hash = links[0].seq, links[0].prev_hash
-    if not _chain_fits(links[0], known) or not _chain_fits(links[-1], known):
-        return None
-    ids = {item.id for item in links}
-    if len(ids) != len(links) or not ids.isdisjoint(known.by_id):
-        return None
-    if any(seq <= held < seq + len(links) for held in known.by_seq):
-        return None
     for item in links:
         if item.seq != seq or item.prev_hash != prev_hash:
             return None
         seq, prev_hash = seq + 1, item.hash
+    return links
+
+
+def _new_links(items: Sequence[L | RecordResult], known: Known) -> tuple[L, ...] | None:
+    """The items when they are `in_a_row` and all of them new: nearly every batch. None otherwise, and then they are judged
+    one by one, with the same outcome."""
+    links = in_a_row(items)
+    if links is None or not _chain_fits(links[0], known) or not _chain_fits(links[-1], known):
+        return None
+    first, last = links[0].seq, links[-1].seq
+    if any(first <= held <= last for held in known.by_seq) or any(item.id in known.by_id for item in links):
+        return None
     return links
 
 

@@ -130,7 +130,7 @@ def identify(centre: Centre, token: str) -> BoxIdentity:
 
 def identify_all(centre: Centre, tokens: Sequence[str]) -> list[BoxIdentity | Refused]:
     """Whose tokens these are, in their order, by one look; or what `identify` raises."""
-    with centre.database.read() as connection:
+    with centre.database.look() as connection:
         return identify_within(connection, tokens, centre.now_utc())
 
 

@@ -15,6 +15,7 @@ from cloudsync.wire import RecordKind
 
 _CHANGE = f'"event":"{changes.EVENT}"'
 """As it stands in canonical JSON."""
+_CDR, _EVENT = str(RecordKind.CDR), str(RecordKind.EVENT)
 
 
 def notice(
@@ -26,9 +27,11 @@ def notice(
     for item in stored:
         if not early <= item.created_utc <= late:
             doubted.add(item.boot_id)
-        if item.kind == RecordKind.CDR and retention.told_in(item.body):
-            retention.notice(connection, centre, who, item)
-        if item.kind != RecordKind.EVENT:
+        if item.kind == _CDR:
+            if retention.told_in(item.body):
+                retention.notice(connection, centre, who, item)
+            continue
+        if item.kind != _EVENT:
             continue
         if _CHANGE in item.body:
             changes.notice(connection, who, item, now_utc)

@@ -56,22 +56,32 @@ def _try(centre: Centre, who: BoxIdentity, items: Items, look: Look, now_utc: st
     A look at the numbers is enough for a batch that is new or a plain repetition: nearly all are. An id that is
     held under a number elsewhere makes the insertion fail, and then every id is looked up.
     """
-    sound = [item for item in items if isinstance(item, Sound)]
     with centre.database.write() as connection:
-        before = records.locked_ledger(connection, who.site_id)
-        known = look(connection, who.site_id, sound)
-        merged = None if known is None else merge.merge(items, known)
-        if (
-            merged is None
-            or (look is records.near and merged.refused)
-            or not records.add(connection, who.site_id, who.box_id, merged.to_store, now_utc)
-        ):
+        merged = _counted(connection, who.site_id, items, look)
+        if merged is None or not records.add(connection, who.site_id, who.box_id, merged.to_store, now_utc):
             connection.rollback()
             return None
-        records.advance(connection, who.site_id, before, merged.to_store)
         noticed.notice(connection, centre, who, merged.to_store, now_utc)
         if not merged.all_new:
             _note_refused(connection, who, items, merged.results, now_utc)
+    return merged
+
+
+def _counted(connection: Connection, site_id: str, items: Items, look: Look) -> Merged[Sound] | None:
+    """The words on the items, and the ledger moved on by what is to be stored. None: see `_try`.
+
+    A batch that begins where the ledger ends needs no look at all: nothing is known above its end.
+    """
+    if look is records.near:
+        links = merge.in_a_row(items)
+        if links and records.go_on(connection, site_id, links):
+            return Merged((), links, all_new=True)
+    before = records.locked_ledger(connection, site_id)
+    known = look(connection, site_id, [item for item in items if isinstance(item, Sound)])
+    merged = None if known is None else merge.merge(items, known)
+    if merged is None or (look is records.near and merged.refused):
+        return None
+    records.advance(connection, site_id, before, merged.to_store)
     return merged
 
 

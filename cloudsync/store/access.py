@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, func, insert, select, tuple_, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, tuple_, update
 
 from cloudsync.store.tables import access_token, box, challenge, enrolment_code
 
@@ -121,17 +121,21 @@ def drop_expired(connection: Connection, now_utc: str) -> None:
     connection.execute(delete(access_token).where(access_token.c.expires_utc <= now_utc))
 
 
+_HOLDERS = (
+    select(
+        access_token.c.token_sha256,
+        box.c.id,
+        box.c.site_id,
+        box.c.revoked_utc.is_not(None),
+        access_token.c.expires_utc,
+    )
+    .join(box, box.c.id == access_token.c.box_id)
+    .where(access_token.c.token_sha256.in_(bindparam("hashes", expanding=True)))
+)
+"""Made once: every request asks it."""
+
+
 def holders(connection: Connection, token_hashes: Collection[str]) -> dict[str, Holder]:
     """Whose tokens these are, expired ones included, by the token's hash; unknown ones are left out."""
-    query = (
-        select(
-            access_token.c.token_sha256,
-            box.c.id,
-            box.c.site_id,
-            box.c.revoked_utc.is_not(None),
-            access_token.c.expires_utc,
-        )
-        .join(box, box.c.id == access_token.c.box_id)
-        .where(access_token.c.token_sha256.in_(token_hashes))
-    )
-    return {token_sha256: Holder(*rest) for token_sha256, *rest in connection.execute(query)}
+    found = connection.execute(_HOLDERS, {"hashes": list(token_hashes)})
+    return {token_sha256: Holder(*rest) for token_sha256, *rest in found}

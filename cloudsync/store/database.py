@@ -55,6 +55,16 @@ class Database:
                 yield connection
 
     @contextlib.contextmanager
+    def look(self) -> Iterator[Connection]:
+        """For a single statement that reads: on PostgreSQL without a transaction around it, which is two answers less to wait
+        for."""
+        with self._engine.connect() as connection:
+            if self.dialect == "postgresql":
+                connection = connection.execution_options(isolation_level="AUTOCOMMIT")
+            with connection.begin():
+                yield connection
+
+    @contextlib.contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction: committed and on disk when the block ends, rolled back when it raises.
 

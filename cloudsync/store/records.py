@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from operator import itemgetter
 from typing import Any
 
 import psycopg
@@ -28,8 +29,18 @@ for each row, two batches at a time would spend themselves on handing it to and 
 NEAR_ROWS_MAX = 4
 """A batch whose numbers span more than so many times its length is looked up number by number."""
 
-_LEDGER_COLUMNS = "site_id, seq, id, hash, prev_hash, month"
-_RECORD_COLUMNS = "month, site_id, seq, box_id, kind, priority, created_utc, boot_id, body, received_utc"
+_LEDGER_COLUMNS = "site_id, month, seq, id, hash, prev_hash"
+_RECORD_COLUMNS = "month, site_id, box_id, received_utc, seq, kind, priority, created_utc, boot_id, body"
+"""What all records of a batch have in common stands first."""
+_LEDGER_FIELDS = itemgetter(*map(Sound._fields.index, ("seq", "id", "hash", "prev_hash")))
+_RECORD_FIELDS = itemgetter(
+    *map(Sound._fields.index, ("seq", "kind", "priority", "created_utc", "boot_id", "body"))
+)
+"""The rest of the columns, of a record."""
+_GO_ON = text(
+    "UPDATE sequence SET received = received + :count, last_seq = :last_seq, last_hash = :last_hash"
+    " WHERE site_id = :site_id AND last_seq = :seq_before AND last_hash = :hash_before"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +75,21 @@ def locked_ledger(connection: Connection, site_id: str) -> Ledger:
         )
         row = connection.execute(query).one()
     return Ledger(*row)
+
+
+def go_on(connection: Connection, site_id: str, records: Sequence[Link]) -> bool:
+    """Count records in a row as added to the ledger, when they begin where it ends; False when they do not, and then nothing was
+    done. After True nobody else adds to the site's records until the transaction ends."""
+    first, last = records[0], records[-1]
+    values = {
+        "count": len(records),
+        "last_seq": last.seq,
+        "last_hash": last.hash,
+        "site_id": site_id,
+        "seq_before": first.seq - 1,
+        "hash_before": first.prev_hash,
+    }
+    return connection.execute(_GO_ON, values).rowcount == 1
 
 
 def near(connection: Connection, site_id: str, records: Sequence[Link]) -> list[Held] | None:
@@ -106,26 +132,27 @@ def add(connection: Connection, site_id: str, box_id: str, records: Sequence[Sou
     month = now_utc[:7]
     if connection.dialect.name == "postgresql":
         return _copy(connection, site_id, box_id, records, now_utc, month)
-    links = [(site_id, item.seq, item.id, item.hash, item.prev_hash, month) for item in records]
-    if _insert(connection, f"OR IGNORE INTO ledger ({_LEDGER_COLUMNS})", links) != len(records):
+    links = list(map(_LEDGER_FIELDS, records))
+    into = f"OR IGNORE INTO ledger ({_LEDGER_COLUMNS})"
+    if _insert(connection, into, (site_id, month), links) != len(records):
         return False
-    rows = [
-        (month, site_id, r.seq, box_id, r.kind, r.priority, r.created_utc, r.boot_id, r.body, now_utc)
-        for r in records
-    ]
-    _insert(connection, f"OR FAIL INTO record ({_RECORD_COLUMNS})", rows)
+    rows = list(map(_RECORD_FIELDS, records))
+    _insert(connection, f"OR FAIL INTO record ({_RECORD_COLUMNS})", (month, site_id, box_id, now_utc), rows)
     return True
 
 
-def _insert(connection: Connection, into: str, rows: Sequence[tuple[object, ...]]) -> int:
+def _insert(
+    connection: Connection, into: str, common: tuple[object, ...], rows: Sequence[tuple[object, ...]]
+) -> int:
     """Insert in statements of many rows; gives how many went in. `into` says what to do on a conflict: by default SQLite
-    would keep a copy of every page that such a statement changes, to undo it alone."""
-    one = f"({', '.join('?' * len(rows[0]))})"
+    would keep a copy of every page that such a statement changes, to undo it alone. common: what each row begins with."""
+    marks = [*(f"?{number}" for number in range(1, len(common) + 1)), *("?" * len(rows[0]))]
+    one = f"({', '.join(marks)})"
     added = begin = 0
     for size in STATEMENT_ROWS:
         many = f"INSERT {into} VALUES {', '.join([one] * size)}"  # noqa: S608
         while len(rows) - begin >= size:
-            piece = tuple(chain.from_iterable(rows[begin : begin + size]))
+            piece = (*common, *chain.from_iterable(rows[begin : begin + size]))
             added += connection.exec_driver_sql(many, piece).rowcount
             begin += size
     return added
@@ -135,11 +162,19 @@ def _copy(
     connection: Connection, site_id: str, box_id: str, records: Sequence[Sound], now_utc: str, month: str
 ) -> bool:
     """`add` by COPY in text form, where only a backslash needs care: nothing here holds a tab or a newline."""
-    links = "".join(f"{site_id}\t{r.seq}\t{r.id}\t{r.hash}\t{r.prev_hash}\t{month}\n" for r in records)
+    common = f"{site_id}\t{month}"
+    links = "".join(
+        [
+            f"{common}\t{seq}\t{id_}\t{own}\t{before}\n"
+            for seq, id_, own, before in map(_LEDGER_FIELDS, records)
+        ]
+    )
+    common = f"{month}\t{site_id}\t{box_id}\t{now_utc}"
     rows = "".join(
-        f"{month}\t{site_id}\t{r.seq}\t{box_id}\t{r.kind}\t{r.priority}\t{r.created_utc}\t{r.boot_id}\t"
-        f"{r.body}\t{now_utc}\n"
-        for r in records
+        [
+            f"{common}\t{seq}\t{kind}\t{priority}\t{created_utc}\t{boot_id}\t{body}\n"
+            for seq, kind, priority, created_utc, boot_id, body in map(_RECORD_FIELDS, records)
+        ]
     ).replace("\\", "\\\\")
     raw = connection.connection.driver_connection
     assert isinstance(raw, psycopg.Connection)  # noqa: S101 - the driver of this dialect
@@ -175,7 +210,7 @@ def add_given_up(connection: Connection, site_id: str, links: Sequence[Link]) ->
     """Take into the ledger what a box has said that it gave up, none of which may be there. They belong to no month."""
     if not links:
         return
-    rows = [(site_id, item.seq, item.id, item.hash, item.prev_hash, "") for item in links]
+    rows = [(site_id, "", item.seq, item.id, item.hash, item.prev_hash) for item in links]
     names = _LEDGER_COLUMNS.split(", ")
     values = [dict(zip(names, row, strict=True)) for row in rows]
     connection.execute(insert_for(connection, ledger_table), values)

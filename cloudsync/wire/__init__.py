@@ -2,7 +2,7 @@
 
 Both sides import this package, by this name, and nothing else of each other. It opens nothing, reads no clock and needs the
 standard library only. The HTTP paths are under `/v1`; `docs/centre.md` describes them. A module for each subject:
-`limits`, `words`, `values`, `signed`, `record`, `given_up`, `batch`, `ledger`, `enrolment`, `document`, `recording`.
+`limits`, `words`, `values`, `signed`, `record`, `cdr`, `given_up`, `batch`, `ledger`, `enrolment`, `document`, `recording`.
 
 Hash chain of records: `record_hash` covers the hash of the record before it, so a gap, a change or a swap
 shows, and whoever holds records 1..n can check them without trusting the centre.
@@ -21,6 +21,7 @@ from cloudsync.wire.batch import (
     one_word,
     short_answer,
 )
+from cloudsync.wire.cdr import CDR_EMPTY, CDR_FIELDS, cdr_with_empty, cdr_without_empty
 from cloudsync.wire.document import Envelope, envelope_from
 from cloudsync.wire.enrolment import (
     ConfigKey,
@@ -142,6 +143,8 @@ __all__ = [
     "BATCH_GZIP_BYTES_MAX",
     "BATCH_RECORDS_MAX",
     "CA_FINGERPRINT_CHARACTERS",
+    "CDR_EMPTY",
+    "CDR_FIELDS",
     "CODING_GZIP",
     "CODING_ZSTD",
     "DOCUMENT_BYTES_MAX",
@@ -216,6 +219,8 @@ __all__ = [
     "box_key_signing_bytes",
     "ca_fingerprint",
     "canonical_json",
+    "cdr_with_empty",
+    "cdr_without_empty",
     "chain_record",
     "chain_text",
     "code_from_bytes",

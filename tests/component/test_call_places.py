@@ -20,6 +20,7 @@ from appliance.freeswitch.legs import Leg, Stay
 from appliance.freeswitch.media_journal import MediaJournal
 from appliance.kamailio import journal_mark
 from appliance.kamailio.journal import SCHEMA, boot_id, connect
+from cloudsync.wire import cdr_with_empty
 
 A, B = "aaaaaaaa-0000-4000-8000-000000000001", "bbbbbbbb-0000-4000-8000-000000000002"
 WALL_MS = 1_790_000_000_000
@@ -157,7 +158,7 @@ class Kamailio:
 
 
 def cdrs(spool: Spool) -> list[dict[str, Any]]:
-    return [dict(record.body) for record in spool.waiting(10**6) if record.kind == "cdr"]
+    return [cdr_with_empty(record.body) for record in spool.waiting(10**6) if record.kind == "cdr"]
 
 
 def now(at_ms: int) -> Moment:

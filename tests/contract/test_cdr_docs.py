@@ -1,11 +1,13 @@
 """docs/cdr.md is what others build on: it lists exactly the fields that are made, and the words that they hold."""
 
+import json
 import re
 from pathlib import Path
 
 from agent import cdr, cdr_fields
 from appliance.kamailio.dialogs import STRANGE_BURST, STRANGE_PER_MINUTE
 from appliance.model import LinkState, NumberKind
+from cloudsync.wire import CDR_EMPTY
 
 TEXT = (Path(__file__).parents[2] / "docs" / "cdr.md").read_text("utf-8")
 
@@ -19,6 +21,14 @@ def test_documented_fields_are_the_made_fields_in_order() -> None:
     listed = rows("A dash: they have no such field.")
     assert tuple(row[0].strip("`") for row in listed) == cdr_fields.FIELDS
     assert {len(row) for row in listed} == {6}
+
+
+def test_documented_fields_that_may_be_absent_are_those_that_are_left_out() -> None:
+    listed = TEXT.partition("says just that: ")[2].partition("\n\n")[0]
+    found: dict[str, object] = {}
+    for names, value in re.findall(r"((?:`[a-z_]+`,?\s*)+)\(`([^`]+)`\)", listed):
+        found |= dict.fromkeys(re.findall(r"`([a-z_]+)`", names), json.loads(value))
+    assert found == dict(CDR_EMPTY)
 
 
 def test_documented_dispositions_are_the_made_ones() -> None:

@@ -23,7 +23,7 @@ from agent.cdr import (
 from agent.cdr_fields import FIELDS, cdr_id
 from agent.journal_events import JournalEvent, Kind, Moment
 from agent.records import NewRecord
-from cloudsync.wire import RECORD_BYTES_MAX, canonical_json
+from cloudsync.wire import RECORD_BYTES_MAX, canonical_json, cdr_with_empty
 
 BOOT, NEXT_BOOT = "boot-a", "boot-b"
 WALL_MS = 1_790_000_000_000
@@ -79,7 +79,7 @@ def fold(events: list[JournalEvent], *, until_ms: int = 10**9, boot: str = BOOT)
 
 def only_cdr(records: list[NewRecord]) -> dict[str, Any]:
     (record,) = [r for r in records if r.kind == "cdr"]
-    return dict(record.body)
+    return cdr_with_empty(record.body)
 
 
 def test_answered_call_gives_one_whole_cdr() -> None:

@@ -8,7 +8,7 @@ from agent.call_doc import AWAITED_MAX, LEGS_MAX, from_json, to_json
 from agent.cdr import SETTLE_MS, CallBook
 from agent.journal_events import JournalEvent, Kind, Moment
 from agent.records import NewRecord
-from cloudsync.wire import RECORD_BYTES_MAX, canonical_json
+from cloudsync.wire import RECORD_BYTES_MAX, canonical_json, cdr_with_empty
 
 BOOT, NEXT_BOOT = "boot-a", "boot-b"
 WALL_MS = 1_790_000_000_000
@@ -92,7 +92,7 @@ def book(docs: list[dict[str, Any]] | None = None, last: Moment | None = None) -
 
 
 def cdrs(records: list[NewRecord]) -> list[dict[str, Any]]:
-    return [dict(record.body) for record in records if record.kind == "cdr"]
+    return [cdr_with_empty(record.body) for record in records if record.kind == "cdr"]
 
 
 def fold(events: list[JournalEvent], until_ms: int = 10**7, boot: str = BOOT) -> list[NewRecord]:

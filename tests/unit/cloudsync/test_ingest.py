@@ -102,6 +102,55 @@ def test_both_ways_say_the_same_of_any_single_record(item: Any) -> None:
     assert ingest.read_batch(body, coding="identity") == ("s", "b", by_the_plain_way(body))
 
 
+STEP = {"kind": "cloud", "target": "cloud", "reason": "", "outcome": "answered", "ms": 5, "leg": 0}
+CALL = {name: f"told of {name}" for name in wire.CDR_FIELDS} | {
+    "route": [STEP, STEP],
+    "quality": {"mos": 4.3, "loss": 0.0, "jitter_ms": 2.5},
+    "legs": [{"number": "202", "codec": "", "after_ms": 9}],
+    "answer_utc": None,
+    "clock_ok": True,
+    "ring_ms": 0,
+}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        CALL,
+        wire.cdr_without_empty(CALL | dict(wire.CDR_EMPTY)),
+        CALL | {"later": 1},
+        CALL | {"route": None},
+        CALL | {"route": [1]},
+        CALL | {"route": [STEP | {"zone": 1}, {}]},
+        CALL | {"quality": {"loss": 1e-7}},
+        CALL | {"ring_ms": 2**80},
+    ],
+    ids=[
+        "whole",
+        "without empty",
+        "new field",
+        "no route",
+        "odd route",
+        "odd step",
+        "float",
+        "large",
+    ],
+)
+def test_both_ways_say_the_same_of_any_call_record(body: dict[str, Any]) -> None:
+    item = asdict(record(1, body))
+    texts = [wire.canonical_json({"site_id": "s", "box_id": "b", "records": [item]}).encode(), plain([item])]
+    twice = texts[0].replace(b'"body":{', b'"body":{"ring_ms":1,')
+    for text in (*texts, twice, texts[0].replace(b"ring_ms", b"rin\\u0067_ms")):
+        assert ingest.read_batch(text, coding="identity") == ("s", "b", by_the_plain_way(text))
+
+
+@pytest.mark.parametrize("body", [CALL, wire.cdr_without_empty(CALL | dict(wire.CDR_EMPTY))])
+def test_call_record_comes_out_of_its_places_as_it_went_in(body: dict[str, Any]) -> None:
+    """Else every record would be read twice, and nobody would notice but the processor."""
+    text = wire.canonical_json(body).encode()
+    assert ingest._encode_body(ingest._decode_cdr(text)) == text
+
+
 def test_text_that_was_not_canonical_is_stored_as_the_text_that_was_hashed() -> None:
     body = plain([GOOD]).replace(b'{"a": 1}', b'{ "a" : 1 }')
     (item,) = ingest.read_batch(body, coding="identity")[2]
