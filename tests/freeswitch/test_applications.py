@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -9,6 +10,7 @@ import soundfile
 
 from appliance import site
 from tests.lab import tones
+from tests.lab.freeswitch import SHORT
 from tests.lab.gateway import GatewayCall
 from tests.lab.lab import Lab, Parts
 from tests.lab.phone import PhoneCall
@@ -22,6 +24,9 @@ PEOPLE = {
     "203": {"display": "Sato Ken", "kana": "さとう けん"},
     "204": {"display": "Suzuki Mei", "kana": "すずき めい"},
 }
+
+ROOM_BYTES = 64_000
+"""Of a room's recording: two seconds at the least."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -37,7 +42,10 @@ async def lab() -> AsyncIterator[Lab]:
             {"number": "720", "kind": "conference", "language": "en", "record": "all"},
             {"number": "721", "kind": "conference", "language": "en", "record": "key"},
         ],
-        "prompts": [{"id": "our_music", "en": "This is the music of our house, which we like very much."}],
+        "prompts": [
+            *SHORT,
+            {"id": "our_music", "en": "This is the music of our house, which we like very much."},
+        ],
         "music_on_hold": "our_music",
         "mailboxes": [{"number": "202", "code_md5": "0" * 32, "language": "en"}],
     }
@@ -119,19 +127,19 @@ async def test_a_caller_who_cannot_be_connected_hears_why_before_the_code(lab: L
 
 
 async def screened(lab: Lab, count: int) -> tuple[GatewayCall, PhoneCall]:
-    """Somebody outside calls 202, says his name (a tone), and 202 is asked."""
+    """Somebody outside calls 202, says his name (a tone), and 202 begins to be asked."""
     uri = f"sip:+81312340202@{lab.addresses.box_lan}:5060"
     outside = await lab.gateway.dial(uri, "0398765432")
     met = await lab.phones["202"].wait_incoming(count, timeout_s=25)
     await hears(lab, met, "scr_call_from")
-    await met.wait_hears(lab.gateway.tone_hz, timeout_s=10)
-    await hears(lab, met, "scr_choose")
     return outside, met
 
 
 async def test_a_called_person_hears_who_it_is_and_accepts_refuses_or_sends_to_voicemail(lab: Lab) -> None:
     before = len([one for one in lab.phones["202"].calls if one.incoming])
     outside, met = await screened(lab, before + 1)
+    await met.wait_hears(lab.gateway.tone_hz, timeout_s=10)
+    await hears(lab, met, "scr_choose")
     await met.dtmf("1")
     await met.wait_hears(lab.gateway.tone_hz, timeout_s=10)
     await outside.wait_hears(tone(lab, "202"), timeout_s=10)
@@ -180,13 +188,14 @@ async def test_a_room_is_recorded_by_policy_or_by_key_and_whoever_enters_is_told
             assert set(rooms.glob("*.wav")) == before
             await first.dtmf("*1")
         await wait_until(lambda: set(rooms.glob("*.wav")) - before, "the recording begins", 10)  # noqa: B023
-        await asyncio.sleep(3)
+        (path,) = set(rooms.glob("*.wav")) - before
+        begun = path.stat().st_size
+        await wait_until(lambda: path.stat().st_size > begun + ROOM_BYTES, "it grows", 15)  # noqa: B023
         if number == "721":
             await first.dtmf("*2")
-            await asyncio.sleep(1)
+            await wait_until(lambda: rests(path), "it has stopped", 15)  # noqa: B023
         await second.hangup()
         await first.hangup()
-        (path,) = set(rooms.glob("*.wav")) - before
 
         def both() -> bool:
             samples, rate_hz = soundfile.read(path, always_2d=True)  # noqa: B023
@@ -198,6 +207,13 @@ async def test_a_room_is_recorded_by_policy_or_by_key_and_whoever_enters_is_told
             )
 
         await wait_until(both, f"both are in the recording of {number}", 10, 0.5)
+
+
+async def rests(path: Path) -> bool:
+    """Whether a recording does not grow."""
+    before = path.stat().st_size
+    await asyncio.sleep(1)
+    return path.stat().st_size == before
 
 
 async def test_a_busy_telephone_is_called_for_the_caller_when_both_are_free_unless_he_cancels(

@@ -1,4 +1,5 @@
-"""The matrix of feature codes: every code of the table that works is dialled from a telephone, and what it does is heard.
+"""The matrix of feature codes: every code of the table that works is dialled from a telephone, and what it does is heard, with
+the line to the cloud up and cut.
 
 A row is a coroutine with the feature's id; a feature that is `ready` and has none fails tests/test_feature_codes.py. Rows
 share one lab, so each leaves things as it found them.
@@ -14,10 +15,12 @@ import pytest_asyncio
 from appliance import site
 from appliance.digest import pin_sha256
 from appliance.feature_codes import FEATURES
+from tests.lab.freeswitch import SHORT
 from tests.lab.lab import Lab, Parts
 from tests.lab.phone import PhoneCall
 from tests.lab.processes import wait_until
 from tests.lab.site_document import REALM, extension
+from tests.lab.standing import Standing
 from tests.lab.worker import OrderRefused
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module")]
@@ -41,12 +44,13 @@ def row(feature_id: str) -> Callable[[Row], Row]:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def lab() -> AsyncIterator[Lab]:
-    parts = Parts(phones=4, cloud_phones=0, cloud=False, carrier=False, freeswitch=True)
+async def standing() -> AsyncIterator[Standing]:
+    parts = Parts(phones=4, cloud_phones=0, carrier=False, freeswitch=True)
     digest = hashlib.md5(f"202:{REALM}:{PIN}".encode(), usedforsecurity=False).hexdigest()
     document = {
         "call_control": "local",
         "feature_codes": {"language": "en"},
+        "prompts": SHORT,
         "mailboxes": [{"number": "202", "code_md5": digest, "language": "en"}],
         "pickup": "site",
         "groups": [
@@ -59,8 +63,13 @@ async def lab() -> AsyncIterator[Lab]:
         extension(number, password, pin_sha256=pin_sha256(number, REALM, DESK_PIN))
         for number, password in lab.passwords.items()
     ]
-    async with lab:
-        yield lab
+    async with Standing(lab) as standing:
+        yield standing
+
+
+@pytest.fixture(scope="module")
+def lab(standing: Standing) -> Lab:
+    return standing.lab
 
 
 @pytest_asyncio.fixture(autouse=True, loop_scope="module")
@@ -84,7 +93,11 @@ async def hears(lab: Lab, call: PhoneCall, prompt: str, timeout_s: float = 20.0)
 
 
 @pytest.mark.parametrize("feature_id", [feature.id for feature in FEATURES if feature.ready])
-async def test_the_code_does_what_the_table_says(lab: Lab, feature_id: str) -> None:
+@pytest.mark.parametrize("state", ["UP", "DOWN"])
+async def test_the_code_does_what_the_table_says(
+    standing: Standing, lab: Lab, feature_id: str, state: str
+) -> None:
+    await standing.line(state)
     await ROWS[feature_id](lab)
 
 

@@ -17,6 +17,7 @@ from agent.clerk import LOOK_S
 from appliance import site
 from appliance.freeswitch.applications import MediaPlan
 from tests.helpers.certificates import self_signed
+from tests.lab.freeswitch import SHORT
 from tests.lab.lab import Lab, Parts
 from tests.lab.phone import PhoneCall
 from tests.lab.processes import wait_until
@@ -99,6 +100,7 @@ def document(host: str) -> dict[str, Any]:
         "cases": [{"is": ["202", "203"], "then": "bye"}, {"prefixes": ["201"], "then": "welcome"}],
         "otherwise": "sorry",
     }
+    strangers = SORRY | {"prompts": ["nobody", "closed", "goodbye"]}  # long enough to be found there
     figures = {
         "id": "depth",
         "do": "branch",
@@ -123,6 +125,7 @@ def document(host: str) -> dict[str, Any]:
     return {
         "call_control": "local",
         "record": "all",
+        "prompts": SHORT,
         "queues": [
             {
                 "id": "sales",
@@ -140,7 +143,7 @@ def document(host: str) -> dict[str, Any]:
         "flows": [
             flow("queue", queue, BYE, SORRY, hangup("none", "closed")),
             flow("crm", ASK, look_up(host), level, said, hangup("welcome", "welcome"), BYE, SORRY),
-            flow("lists", lists, BYE, SORRY, hangup("welcome", "welcome")),
+            flow("lists", lists, BYE, strangers, hangup("welcome", "welcome")),
             flow("figures", figures, agents, BYE, SORRY, hangup("welcome", "welcome")),
             flow("card", *CARD, BYE, SORRY),
             flow("long", menu | {"keys": keys, "invalid": "bye"}, call, BYE),

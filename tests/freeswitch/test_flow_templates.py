@@ -12,6 +12,7 @@ import pytest_asyncio
 from appliance import site
 from appliance.freeswitch.flow_templates import TEMPLATES, part
 from tests.lab.box import kyusai
+from tests.lab.freeswitch import SHORT
 from tests.lab.lab import Lab, Parts
 from tests.lab.phone import PhoneCall
 from tests.lab.processes import wait_until
@@ -24,7 +25,7 @@ CLOSURE = "emergency-closure-closure"
 
 def document() -> dict[str, Any]:
     """All templates, open on every day of the week; nobody is at the desk."""
-    merged: dict[str, Any] = {"call_control": "local"}
+    merged: dict[str, Any] = {"call_control": "local", "prompts": list(SHORT)}
     for name, template in TEMPLATES.items():
         given = {"language": "en", "desk": "203", "sales": "202", "help": "202", "support": "202"} | ALL_DAY
         known = {key: value for key, value in given.items() if key in template.settings}

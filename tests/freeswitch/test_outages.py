@@ -42,7 +42,7 @@ PASSED_OVER_S = 1.5
 START_S = 20.0
 """Some three seconds on an idle machine."""
 
-STARTS = 3
+STARTS = 2
 
 LOOK_S = 2.0
 """So often the box looks which FreeSWITCH runs: a call that it saw once is ended with its FreeSWITCH."""

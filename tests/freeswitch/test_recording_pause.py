@@ -1,4 +1,5 @@
-"""A recording is paused by a telephone's code, by order and through re-INVITEs: what was said meanwhile is in no file."""
+"""A recording is paused by a telephone's code, by order and through re-INVITEs: what was said meanwhile is in no file, and
+what was said otherwise is on the side of who said it, with the line to the cloud up and cut."""
 
 import asyncio
 import json
@@ -31,8 +32,7 @@ LISTENED_S = 1.5
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def lab() -> AsyncIterator[Lab]:
     parts = Parts(
-        phones=4, cloud_phones=0, cloud=False, gateway=False, carrier=False, freeswitch=True, control=True,
-        agent=True, media=True,
+        phones=4, cloud_phones=0, gateway=False, carrier=False, freeswitch=True, control=True, agent=True, media=True,
     )  # fmt: skip
     document = {
         "call_control": "local",
@@ -79,19 +79,35 @@ async def test_a_telephone_s_code_pauses_and_a_hold_meanwhile_does_not_resume(
     await wait_until(lambda: len(sizes(lab)) > len(paused), "a second capture", 10)
     await asyncio.sleep(LISTENED_S)
     await caller.hangup()
-    made = await wait_until(
-        lambda: len(files(lab) - before) == 2 and files(lab) - before, "two recordings", 40
+    for found in await listened(lab, before, 2, tmp_path):
+        assert found.length_s < 2 * LISTENED_S + 2, "the pause is in neither"
+
+
+async def listened(lab: Lab, before: set[Path], count: int, folder: Path) -> list[recorded.Recorded]:
+    """The recordings made since, once there are so many: 201 is on the left of each, 202 on the right, and nobody else."""
+    await wait_until(
+        lambda: len(files(lab) - before) >= count and not sizes(lab), f"{count} recordings", 60, 0.2
     )
-    for path in made:
-        plain = tmp_path / f"{path.stem}.ogg"
+    made = []
+    for path in files(lab) - before:
+        plain = folder / f"{path.stem}.ogg"
         pyrage.decrypt_file(str(path), str(plain), [TENANT])
         found = recorded.load(plain)
-        assert found.length_s < 2 * LISTENED_S + 2, "the pause is in neither"
-        for channel, number in ((found.left, "201"), (found.right, "202")):
+        for channel, number, other in ((found.left, "201", "202"), (found.right, "202", "201")):
             assert recorded.spans(channel, found.rate_hz, lab.phones[number].tone_hz), number
+            assert not recorded.spans(channel, found.rate_hz, lab.phones[other].tone_hz), other
+        made.append(found)
+    assert len(made) == count
+    return made
 
 
-async def test_an_order_pauses_all_legs_of_a_call_in_an_application(lab: Lab) -> None:
+@pytest.mark.parametrize("state", ["UP", "DOWN"])
+async def test_an_order_pauses_all_legs_of_a_call_in_an_application(
+    lab: Lab, tmp_path: Path, state: str
+) -> None:
+    await (lab.link.restore() if state == "UP" else lab.link.cut("drop"))
+    await lab.box.wait_link_state(state, timeout_s=30)
+    before = files(lab)
     caller = await lab.phones["201"].call("700")
     await caller.wait_hears(lab.phones["202"].tone_hz, timeout_s=15)
     begun = await wait_until(lambda: len(sizes(lab)) >= 1 and sizes(lab), "it is recorded", 10)
@@ -102,8 +118,10 @@ async def test_an_order_pauses_all_legs_of_a_call_in_an_application(lab: Lab) ->
     answer = json.loads(json.dumps(await kyusai("call", "record", "201", "pause", *box)))
     assert "already" in answer
     await kyusai("call", "record", "201", "resume", *box)
-    await wait_until(lambda: len(sizes(lab)) > len(paused), "captures go on", 10)
+    await wait_until(lambda: len(sizes(lab)) == 2 * len(paused), "captures go on", 10)
+    await asyncio.sleep(LISTENED_S)
     await caller.hangup()
+    await listened(lab, before, 2 * len(paused), tmp_path)
 
 
 async def test_the_capture_of_a_call_that_is_not_recorded_can_be_begun_by_nobody_outside(lab: Lab) -> None:

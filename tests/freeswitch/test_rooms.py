@@ -9,6 +9,7 @@ from appliance import site
 from tests.lab.freeswitch import SHORT
 from tests.lab.lab import Lab, Parts
 from tests.lab.phone import PhoneCall
+from tests.lab.processes import wait_until
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module")]
 
@@ -85,7 +86,7 @@ async def lab() -> AsyncIterator[Lab]:
         "flows": [HOURS, LINE],
     }
     lab = Lab(parts, document)
-    lab.phones["203"] = lab.make_phone("203", display=HOSTILE.replace('"', ""), extra=())
+    lab.phones["203"] = lab.make_phone("203", display=HOSTILE.replace('"', ""), extra=(), digits="info")
     async with lab:
         yield lab
 
@@ -152,8 +153,6 @@ async def test_a_call_that_nobody_fetches_goes_to_the_fallback(lab: Lab) -> None
     call = await lab.phones["201"].call("771")
     met = await lab.phones["202"].wait_incoming(timeout_s=30) if before == 0 else None
     if met is None:
-        from tests.lab.processes import wait_until
-
         await wait_until(lambda: len(lab.phones["202"].calls) > before, "202 is called", 30)
         met = lab.phones["202"].calls[-1]
     await met.wait("established", 10)

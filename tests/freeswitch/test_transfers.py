@@ -1,6 +1,6 @@
 """Calls transferred into and out of applications, keys by RFC 4733 and by SIP INFO, with the line to the cloud up and cut."""
 
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
@@ -10,8 +10,7 @@ from tests.lab.freeswitch import SHORT
 from tests.lab.lab import Lab, Parts
 from tests.lab.phone import PhoneCall
 from tests.lab.processes import wait_until
-from tests.lab.standing import Standing, hear_each_other
-from tests.lab.worker import OrderRefused
+from tests.lab.standing import Standing, hear_each_other, lets_go
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module")]
 
@@ -118,18 +117,9 @@ async def test_a_caller_is_transferred_into_a_room_after_asking_there(site: Stan
     await hear_each_other(site.phones["201"].current(), inside, timeout_s=LONG_S)
 
 
-async def lets_go(met: PhoneCall, transfer: Awaitable[None]) -> None:
-    """FreeSWITCH ends the call of who transfers as soon as the other telephone has accepted: he is not told how it went."""
-    try:
-        await transfer
-    except OrderRefused as error:
-        assert "call closed before the transfer completed" in str(error), error
-    await met.wait("closed", LONG_S)
-
-
 async def test_who_came_by_a_menu_is_transferred_blindly_to_another_telephone(site: Standing) -> None:
     _, met = await by_menu(site, "201")
-    await lets_go(met, met.transfer("204"))
+    await lets_go(met, met.transfer("204"), LONG_S)
     other = await site.rings("204", LONG_S)
     await hear_each_other(site.phones["201"].current(), other, timeout_s=LONG_S)
 
@@ -139,9 +129,28 @@ async def test_who_came_by_a_menu_is_transferred_after_asking(site: Standing) ->
     await met.hold()
     asked, _ = await site.talk("202", "204", "204")
     await asked.hold()
-    await lets_go(met, met.transfer_to(asked))
+    await lets_go(met, met.transfer_to(asked), LONG_S)
     await wait_until(lambda: site.phones["201"].current().state == "established", "201 is connected", LONG_S)
     await hear_each_other(site.phones["201"].current(), site.phones["204"].current(), timeout_s=LONG_S)
+
+
+async def test_freeswitch_restarted_in_between_ends_its_calls_and_leads_and_transfers_new_ones(
+    lab: Standing,
+) -> None:
+    box = lab.lab.box
+    await lab.line("DOWN")
+    try:
+        placed, met = await by_menu(lab, "201")
+        await box.kill("freeswitch")
+        for call in (placed, met):
+            await call.wait("closed", 2 * LONG_S)
+        await box.start("freeswitch")
+        _, met = await by_menu(lab, "203")
+        await lets_go(met, met.transfer("204"), LONG_S)
+        other = await lab.rings("204", LONG_S)
+        await hear_each_other(lab.phones["203"].current(), other, timeout_s=LONG_S)
+    finally:
+        await lab.tidy()
 
 
 async def test_nothing_of_all_this_was_a_fault_in_freeswitch_s_log(lab: Standing) -> None:

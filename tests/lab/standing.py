@@ -5,7 +5,7 @@ No agent runs: what it would tell Kamailio of the line is told here, so that a t
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Any
 
 from appliance.kamailio.snapshot_view import STAT_INTERVAL_S
@@ -14,6 +14,7 @@ from tests.lab.lab import Lab, Parts
 from tests.lab.phone import Phone, PhoneCall
 from tests.lab.processes import wait_until
 from tests.lab.site_document import extension
+from tests.lab.worker import OrderRefused
 
 TELL_EVERY_S = 1.0
 """As often as the agent: what it says of a line holds for five seconds."""
@@ -141,6 +142,17 @@ async def hear_each_other(*calls: PhoneCall, timeout_s: float = 3.0) -> None:
         one.wait_hears(two.phone.tone_hz, timeout_s=timeout_s),
         two.wait_hears(one.phone.tone_hz, timeout_s=timeout_s),
     )
+
+
+async def lets_go(met: PhoneCall, transfer: Awaitable[None], timeout_s: float) -> None:
+    """Wait until who transfers out of an application has let go. FreeSWITCH ends his call as soon as the other telephone has
+    accepted: he is not told how it went."""
+    try:
+        await transfer
+    except OrderRefused as error:
+        if "call closed before the transfer completed" not in str(error):
+            raise
+    await met.wait("closed", timeout_s)
 
 
 async def _hang_up(phone: Phone) -> None:
