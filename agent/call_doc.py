@@ -56,6 +56,8 @@ class CallDoc:
     recording_stem: how the ids of its recordings begin, "" when policy has it not recorded.
     recording_refused: why it was not recorded although policy would have it, "" otherwise. recording_pauses: how often its
     recording was paused. retention: class of its recording, "" for the site's usual one.
+    announced: the caller was told of the recording before he was connected. not_captured: it turned out after the start that
+    the call is not recorded, or only the one that FreeSWITCH placed for it.
     anchored: the audio of the answered call goes through rtpengine. codec_ms: when `codec` was agreed on.
     last_*: the latest evidence that the call was up. orphan_ms: when Kamailio restarted under it, 0 when it did not.
     by_rule: the end was inferred, not journalled. closed_ms: when the CDR was made, in the boot that made it.
@@ -80,6 +82,8 @@ class CallDoc:
     recording_stem: str = ""
     recording_refused: str = ""
     recording_pauses: int = 0
+    announced: bool = False
+    not_captured: bool = False
     retention: str = ""
     emergency: bool = False
     start_ms: int = 0
@@ -164,8 +168,8 @@ def _start(doc: CallDoc, event: JournalEvent) -> None:
     for name in ("origin", "origin_id", "caller", "dialled", "number", "kind"):
         setattr(doc, name, text_of(data, name))
     doc.link_state = text_of(data, "link")
-    doc.record = data.get("record") is True
-    doc.recording_refused = text_of(data, "recording_refused")
+    doc.record = data.get("record") is True and not doc.not_captured
+    doc.recording_refused = text_of(data, "recording_refused") or doc.recording_refused
     call_id = data.get("call_id")
     if doc.record and isinstance(call_id, str):
         doc.recording_stem = recording_stem(call_id)
@@ -203,6 +207,10 @@ def _answer(doc: CallDoc, event: JournalEvent) -> None:
     doc.answer_index = number_of(event.data, "index", -1)
     doc.answered_by = text_of(event.data, "user")
     doc.anchored = event.data.get("anchored") is True
+    doc.announced = event.data.get("announced") is True
+    if event.data.get("record") is False:
+        doc.not_captured, doc.record, doc.recording_stem = True, False, ""
+    doc.recording_refused = text_of(event.data, "recording_refused") or doc.recording_refused
     _media(doc, event)
 
 

@@ -20,6 +20,7 @@ from agent.journal_events import JournalEvent, Kind, Moment
 from agent.journal_reader import Cursor, Damage, JournalUnreadable, read_page
 from agent.records import NewRecord
 from agent.spool import Spool
+from appliance.kamailio.announcement import REFUSED as UNANNOUNCED
 from appliance.kamailio.journal_mark import read_mark, write_mark
 from cloudsync.wire import Priority, RecordKind
 
@@ -49,6 +50,7 @@ class Counters:
     replaced: int = 0
     places: int = 0
     places_strange: int = 0
+    unannounced: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +250,9 @@ class CallRecords:
         self._places_cursor = places or self._places_cursor
         self._noted = book.last or self._noted
         self.counters.records += len(added)
+        self.counters.unannounced += sum(
+            one.kind is RecordKind.CDR and one.body.get("recording_refused") == UNANNOUNCED for one in records
+        )
         return len(added)
 
     def _load(self) -> CallBook:

@@ -163,7 +163,9 @@ def build(site: str, box: str, doc: CallDoc) -> dict[str, Any]:
         "recordings": [*_recordings(doc), *(id_ for one in doc.legs for id_ in one["recordings"])][
             :RECORDINGS_MAX
         ],
-        "recording_refused": doc.recording_refused,
+        "recording_refused": doc.recording_refused
+        or next((one["recording_refused"] for one in doc.legs if one.get("recording_refused")), ""),
+        "announced": doc.announced or any(one.get("announced") is True for one in doc.legs),
         "recording_pauses": doc.recording_pauses,
         "retention": doc.retention,
         "emergency": doc.emergency or any(one["emergency"] for one in doc.legs),
@@ -192,6 +194,8 @@ def leg(doc: CallDoc, parent: CallDoc) -> dict[str, Any]:
         "quality": doc.quality,
         "route": _route(doc)[-LEG_STEPS_MAX:],
         "recordings": _recordings(doc),
+        "recording_refused": doc.recording_refused,
+        "announced": doc.announced,
         "emergency": doc.emergency,
         "incomplete": doc.incomplete,
     }

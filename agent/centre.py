@@ -388,6 +388,7 @@ class Centre:
             recordings_waiting=recordings.waiting if recordings else 0,
             recordings_waiting_bytes=recordings.bytes if recordings else 0,
             open_calls=self._calls_up(),
+            calls_unannounced=self._calls.counters.unannounced if self._calls else 0,
         )
 
 

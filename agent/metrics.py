@@ -373,6 +373,12 @@ METRICS: tuple[tuple[Spec, Read], ...] = (
         lambda status: _one(status.spool.open_calls),
     ),
     (
+        Spec(
+            "calls_unannounced_total", "counter", "Calls that were not recorded because nobody could be told."
+        ),
+        lambda status: _one(status.spool.calls_unannounced),
+    ),
+    (
         Spec("agent_task_up", "gauge", "1 while the agent's task runs.", ("task",)),
         lambda status: [((name,), float(task.running)) for name, task in status.tasks.items()],
     ),

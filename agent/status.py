@@ -96,6 +96,7 @@ class SpoolStatus:
     recordings_waiting: int = 0
     recordings_waiting_bytes: int = 0
     open_calls: int = 0
+    calls_unannounced: int = 0
     numbered: int = 0
     recordings_parked: int = 0
     recordings_given_up: Mapping[str, int] = field(default_factory=dict)

@@ -10,7 +10,7 @@ from appliance.bech32 import is_age_recipient
 from appliance.digest import MD5_DIGITS, SHA256_DIGITS
 from appliance.freeswitch import directory_names
 from appliance.freeswitch.directory_keys import Person
-from appliance.kamailio import callback, screening
+from appliance.kamailio import announcement, screening
 from appliance.kamailio.blocking import ACTIONS, BLOCKS_MAX
 from appliance.kamailio.dialplan import INTERNAL
 from appliance.kamailio.view import Extension, Group, Peer, Policy
@@ -100,6 +100,7 @@ def read(root: Table) -> Site:
     recipients = recording.texts("recipients", (), count_most=RECIPIENTS_MAX, form=RECIPIENT)
     pause_codes = site_recording.codes(recording)
     retention = site_retention.read(recording)
+    announce, sentence = site_recording.announced(recording)
     recording.finish()
     upload_limits, keeping, record_keeping = _sync(root.table("sync", required=False))
     settled = root.table("local_changes", required=False)
@@ -113,17 +114,26 @@ def read(root: Table) -> Site:
     in_force = site_features.in_force(
         codes, named, (one.number for one in media.applications), policy.outside_prefix
     )
-    media = replace(media, features=in_force, feature_language=feature_language)
+    announces = announce != announcement.OFF or any(
+        one.announce in (announcement.OUTSIDE, announcement.EVERYBODY) for one, _ in people
+    )
+    media = replace(
+        media,
+        features=in_force,
+        feature_language=feature_language,
+        announcement=sentence if announces else "",
+    )
     media = directory_names.with_people(media, listed)
     policy = replace(
         policy,
         time_zone=time_zone or "UTC",
+        announce=announce,
         applications=site_media.answered(media),
         application_calls=site_media.called(media),
         mailboxes=tuple(box.number for box in media.mailboxes),
         codes=tuple(one for one in in_force if not one.pressed),
-        follows_members=any(one.id == callback.SET for one in in_force)
-        or any(group.strategy == "longest_idle" or not group.ring_busy for group, _ in groups),
+        follows_members=any(group.strategy == "longest_idle" or not group.ring_busy for group, _ in groups),
+        follows_idle=any(group.strategy == "longest_idle" for group, _ in groups),
     )
     root.finish()
     return Site(
@@ -257,6 +267,7 @@ def _extension(table: Table, listed: list[Person]) -> tuple[Extension, Credentia
         max_calls=table.integer("max_calls", 4, low=1, high=EXTENSION_CALLS_MAX),
         screening=table.choice("screening", screening.OFF, screening.WAYS),
         pickup_group=table.text("pickup_group", "", most=words.ID_MAX_CHARS, form=words.ID),
+        announce=table.choice("announce", announcement.SITE, (announcement.SITE, *announcement.WAYS)),
     )
     kana = table.text("kana", "", most=64, form=words.KANA)
     if table.flag("listed", True) and (extension.display or kana):

@@ -65,7 +65,13 @@ def read(root: Table, time_zone: str, domain: str) -> MediaPlan:
 
 def answered(plan: MediaPlan) -> tuple[view.Application, ...]:
     """What Kamailio has to know of the numbers that FreeSWITCH answers."""
-    return tuple(view.Application(one.number, one.kind, one.fallback) for one in plan.applications)
+    announcing = {
+        flow.id for flow in plan.flows if any(node.kind is NodeKind.RECORD_ANNOUNCE for node in flow.nodes)
+    }
+    return tuple(
+        view.Application(one.number, one.kind, one.fallback, announces=one.flow in announcing)
+        for one in plan.applications
+    )
 
 
 def called(plan: MediaPlan) -> tuple[str, ...]:

@@ -36,6 +36,7 @@ def check(plan: MediaPlan, extensions: frozenset[str], problems: Problems) -> No
     _mailboxes(plan, extensions, problems)
     if plan.music and plan.music not in known.prompts:
         problems.add("$.music_on_hold", "flow.prompt_missing", node="music_on_hold", value=shown(plan.music))
+    _announcement(plan, known, problems)
     for index, queue in enumerate(plan.queues):
         for place, agent in enumerate(queue.agents):
             if agent and agent not in extensions:
@@ -45,6 +46,16 @@ def check(plan: MediaPlan, extensions: frozenset[str], problems: Problems) -> No
     for index, flow in enumerate(plan.flows):
         if flow.id and flow.id not in used:
             problems.warn(f"$.flows[{index}]", "media.flow_unused", value=shown(flow.id))
+
+
+def _announcement(plan: MediaPlan, known: Known, problems: Problems) -> None:
+    """The sentence that tells of recording is there, in the language that the box speaks to callers."""
+    path, said, language = "$.recording.announce_prompt", plan.announcement, plan.feature_language
+    if said and said not in known.prompts:
+        problems.add(path, "flow.prompt_missing", node="recording", value=shown(said))
+    elif said and language not in known.prompts[said]:
+        values = {"node": "recording", "value": shown(said), "language": language}
+        problems.add(path, "flow.prompt_language", **values)
 
 
 def _mailboxes(plan: MediaPlan, extensions: frozenset[str], problems: Problems) -> None:

@@ -142,7 +142,9 @@ def _flags(body: Body, lang: Lang) -> list[str]:
     said = {
         "emergency": body.get("emergency"),
         "recorded": body.get("recordings"),
-        "not_recorded": body.get("recording_refused"),
+        "announced": body.get("announced"),
+        "not_recorded": body.get("recording_refused") not in (None, "", "unannounced"),
+        "unannounced": body.get("recording_refused") == "unannounced",
         "transferred": body.get("transfers"),
         "incomplete": body.get("incomplete"),
         "clock": body.get("clock_ok") is False,

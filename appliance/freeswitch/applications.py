@@ -73,7 +73,7 @@ class Mailbox:
 @dataclass(frozen=True, slots=True)
 class MediaPlan:
     """All that a site document says of applications. time_zone: IANA name. features: feature codes in force;
-    feature_language: what they speak."""
+    feature_language: what they speak. announcement: prompt that says that a call is recorded, "" where nobody is told."""
 
     time_zone: str = "Asia/Tokyo"
     domain: str = ""
@@ -87,6 +87,7 @@ class MediaPlan:
     feature_language: str = "ja"
     people: tuple[Person, ...] = ()
     music: str = ""
+    announcement: str = ""
 
     @property
     def directory_languages(self) -> tuple[str, ...]:

@@ -91,6 +91,16 @@ def _play(flow: Flow, node: FlowNode, site: Rendering) -> Iterator[Element]:
     )
 
 
+def _announce(flow: Flow, node: FlowNode, site: Rendering) -> Iterator[Element]:
+    """As `play`; whomever the flow calls from here on, the caller is not told a second time."""
+    yield extension(
+        node.id,
+        action("playback", audio(flow, node.prompts, site.prompts)),
+        action("export", f"nolocal:sip_h_{names.ANNOUNCED_HEADER}=${{current_application_response}}"),
+        action("transfer", to(flow, node.target(DONE))),
+    )
+
+
 def _menu(flow: Flow, node: FlowNode, site: Rendering) -> Iterator[Element]:
     keys = [key for key, _ in node.keys]
     lengths = [len(key) for key in keys]
@@ -263,7 +273,7 @@ _KINDS: dict[Kind, Callable[[Flow, FlowNode, Rendering], Iterator[Element]]] = {
     Kind.HTTP: flow_clerk_xml.http,
     Kind.SAY: flow_steps_xml.say,
     Kind.DIRECTORY: flow_steps_xml.directory,
-    Kind.RECORD_ANNOUNCE: _play,
+    Kind.RECORD_ANNOUNCE: _announce,
     Kind.RECORD_PAUSE: flow_clerk_xml.recording,
     Kind.RECORD_RESUME: flow_clerk_xml.recording,
     Kind.RETENTION: flow_clerk_xml.recording,

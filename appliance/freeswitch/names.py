@@ -61,6 +61,9 @@ BEHALF_HEADER = "X-Kyusai-Behalf"
 PLAIN_HEADER = "X-Kyusai-Plain"
 """On an outgoing leg: the extension itself is called, its forwardings do not count."""
 
+ANNOUNCED_HEADER = "X-Kyusai-Announced"
+"""On a call to FreeSWITCH, and on an outgoing leg: the caller has been told that the call is recorded."""
+
 VOICEMAIL_LOCK = "ky_vm_lock_"
 VOICEMAIL_TRIES = "ky_vm_tries_"
 """Global variables, before a box's number: "true" while it is locked; an x for each call that did not bring its PIN."""

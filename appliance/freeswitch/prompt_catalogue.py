@@ -63,6 +63,10 @@ _TEXTS: dict[str, dict[str, str]] = {
         "en": "This call is recorded to improve our service.",
         "ja": "この通話は、サービス向上のため録音されます。",
     },
+    "call_recorded": {
+        "en": "This call is recorded.",
+        "ja": "この通話は録音されます。",
+    },
     "queue_place": {
         "en": "All our lines are busy. Your place in the queue is:",
         "ja": "ただいま電話が大変混み合っております。お客様の順番は、",

@@ -32,7 +32,7 @@ def of(plan: MediaPlan) -> list[Spoken]:
         one
         for one in catalogue(plan.prompts)
         if (one.language in spoken and one.prompt in named)
-        or (one.language == plan.feature_language and one.prompt in ALWAYS)
+        or (one.language == plan.feature_language and one.prompt in ALWAYS | {plan.announcement})
         or (one.language in plan.directory_languages and one.prompt in names)
     ]
     return [*sentences, *(piece for language in sorted(spoken) for piece in pieces(language))]

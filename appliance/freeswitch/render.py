@@ -115,7 +115,8 @@ def write_site(
     check_path(prompts_dir)
     _hold_music(prompts_dir)
     used = prompts_used.of(plan)
-    stand_ins.lay((one.file for one in used), prompts_dir)
+    # Nothing stands in for the sentence that tells of recording: who heard a sign was not told.
+    stand_ins.lay((one.file for one in used if one.prompt != plan.announcement), prompts_dir)
     stand_ins.link_pieces(prompts_dir)
     waiting = set(stand_ins.waiting((one.file for one in used), prompts_dir))
     audio = prompt_texts.paths(plan, prompts_dir)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from appliance.freeswitch import (
+    announcement_xml,
     callback_xml,
     control_xml,
     directory_xml,
@@ -52,6 +53,7 @@ def files(
         *directory_xml.contexts(plan, prompts),
         screening_xml.context(plan, prompts),
         callback_xml.context(),
+        *announcement_xml.context(plan, prompts),
     ]
     return {
         "globals.xml": text(
@@ -112,8 +114,9 @@ def entry_context(plan: MediaPlan, prompts: Prompts) -> Element:
         *refusal_xml.extensions(plan, prompts),
         *screening_xml.extensions(plan),
         *callback_xml.extensions(plan, prompts),
+        *announcement_xml.extensions(plan),
     )
-    first = (_arrival(), _smooth(plan), _clean_names())
+    first = (_arrival(), announcement_xml.arrival(), _smooth(plan), _clean_names())
     return element("context", *first, *applications, *boxes, *features, nobody, name=names.ENTRY)
 
 

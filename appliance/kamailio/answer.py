@@ -3,6 +3,7 @@
 Adapter over `KsrCall`; `stray` writes the messages.
 """
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from appliance.kamailio.actions import Step, StepKind
@@ -11,6 +12,8 @@ from appliance.kamailio.compact_json import read, write
 from appliance.kamailio.here import Here
 from appliance.kamailio.ksr_call import KsrCall
 from appliance.kamailio.stray import Answer, cseq_number, farewell, uri_in
+
+NOTHING: Mapping[str, object] = {}
 
 BRANCHES_MAX = 31
 """Branches of one transaction: Kamailio's own bound (`MAX_BRANCHES_LIMIT`, core/config.h)."""
@@ -30,8 +33,8 @@ class Answering:
         self._journal = journal
         self._here = here
 
-    def answered(self, index: int, step: Step, code: int) -> None:
-        """Somebody took the call: write it down, and which tag is whose, for a later transfer."""
+    def answered(self, index: int, step: Step, code: int, told: Mapping[str, object] = NOTHING) -> None:
+        """Somebody took the call: write it down, and which tag is whose, for a later transfer. told: more to write down."""
         ksr = self._ksr
         user = self._who(step)
         call = ksr.get("call")
@@ -49,7 +52,7 @@ class Answering:
         elif step.kind is StepKind.CLOUD:
             seen = ksr.look("pass", call)
             user = seen if len(seen) > 1 else user
-        data: dict[str, Any] = {"index": index, "code": code, "user": user}
+        data: dict[str, Any] = {"index": index, "code": code, "user": user, **told}
         if ksr.noted("media"):
             in_application = [1] if step.kind is StepKind.MEDIA or origin == "media" else []
             ksr.keep("media", call, write([ksr.pv("$ci"), ksr.pv("$ft"), ksr.pv("$tt"), *in_application]))

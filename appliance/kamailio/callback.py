@@ -16,6 +16,10 @@ AGAIN = "again"
 WANTED, PENDING = "wanted", "callback"
 """Tables: extension -> whom it last found busy; extension -> whom it is to be connected with."""
 
+UNTIL = "callback_until"
+"""Beside the generation of what is kept: until when some extension may wait, in seconds since 1970. Only so long does the
+journal's process follow for them who is in a call (`members`)."""
+
 LIFE_S = 1_800
 """As the tables' expiry in kamailio.cfg."""
 

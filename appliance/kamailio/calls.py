@@ -11,8 +11,8 @@ import time
 from dataclasses import dataclass, replace
 from typing import Any
 
-from appliance.freeswitch.names import BEHALF_HEADER, CALL_HEADER, PLAIN_HEADER
-from appliance.kamailio import callback, caller_id, ksr_call, recording_order, refusals
+from appliance.freeswitch.names import ANNOUNCED_HEADER, BEHALF_HEADER, CALL_HEADER, PLAIN_HEADER
+from appliance.kamailio import announcement, callback, caller_id, ksr_call, recording_order, refusals
 from appliance.kamailio.actions import HERE, CallerId, Outcome, Plan, Step, StepKind, advance
 from appliance.kamailio.answer import Answering, Journal
 from appliance.kamailio.call_events import of_message, of_start, of_step, of_step_end
@@ -23,8 +23,8 @@ from appliance.kamailio.compact_json import write
 from appliance.kamailio.desks import Desks
 from appliance.kamailio.hangup import hang_up
 from appliance.kamailio.here import Here, peer_of, transport_of, with_user
+from appliance.kamailio.kept import GENERATION, Kept
 from appliance.kamailio.kept import TABLE as KEPT
-from appliance.kamailio.kept import Kept
 from appliance.kamailio.ksr_call import KsrCall, Target
 from appliance.kamailio.media import MediaPath
 from appliance.kamailio.orders import Orders
@@ -111,15 +111,22 @@ class Calls:
         ksr = self._ksr
         call = self._call()
         again = facts.origin is Origin.UPSTREAM and bool(ksr.look("pass", call))
-        if again and self._parts.media.is_recorded(call):
-            plan = replace(plan, record=True)
+        if again:
+            plan = self._on_its_way_back(call, plan)
         if facts.origin is not Origin.STRANGER:
             ksr.remove_all(caller_id.UNTRUSTED)
-        part_of = ""
+        part_of = heard = payer = ""
+        taken = None
         if facts.origin is Origin.MEDIA:
             part_of = ksr.header(CALL_HEADER)
+            heard = announcement.YES if ksr.header(ANNOUNCED_HEADER) in announcement.HEARD else ""
+            taken = self._announced(facts.dialled, part_of)
+            if taken is not None:
+                dialled, payer, plan = taken
+                heard = announcement.YES if plan.record else announcement.NO
+                facts = replace(facts, dialled=dialled)
             ksr.remove(CALL_HEADER)
-            ksr.remove_all((BEHALF_HEADER, PLAIN_HEADER))
+            ksr.remove_all((BEHALF_HEADER, PLAIN_HEADER, ANNOUNCED_HEADER))
             if facts.behalf and self._parts.view.wish(callback.PENDING, facts.behalf) == facts.dialled:
                 ksr.forget(callback.PENDING, facts.behalf)
         if not ksr.begin():
@@ -129,10 +136,18 @@ class Calls:
         refused = recording_order.refused(ksr.look) if plan.record else ""
         if refused:
             plan = replace(plan, record=False)
-        plan = self._turned(plan)
+        if taken is None:
+            plan = self._turned(plan)
+        if announcement.leads(plan):
+            plan, heard = self._announcing(facts, plan, heard)
         ksr.put("plan", encode(plan))
+        if heard or payer:
+            ksr.put("heard", heard)
+            ksr.put("payer", payer)
         ksr.put("call", call)
         ksr.put("origin", f"{facts.origin} {facts.origin_id}")
+        if facts.origin is not Origin.PHONE:
+            ksr.put("caller", facts.caller)
         ksr.put("again", "1" if again else "")
         if facts.origin is Origin.PHONE:
             ksr.alias_contact()
@@ -158,6 +173,50 @@ class Calls:
         if plan.emergency:
             self._parts.kept.put(EMERGENCY_KEY, str(int(time.time())))
             self._parts.journal.put("emergency", call, {"caller": facts.caller, "dialled": facts.dialled})
+
+    def _on_its_way_back(self, call: str, plan: Plan) -> Plan:
+        """The plan of a call that a cloud sends back. Whoever had to be told was told before the cloud was asked."""
+        recorded = self._parts.media.is_recorded(call)
+        if announcement.leads(plan):
+            return announcement.rest(plan, recorded)
+        return replace(plan, record=True) if recorded else plan
+
+    def _announced(self, dialled: str, part_of: str) -> tuple[str, str, Plan] | None:
+        """What FreeSWITCH goes on with after an announcement: what was dialled, who pays, and the rest of the plan."""
+        if dialled not in (announcement.ANNOUNCED, announcement.UNANNOUNCED):
+            return None
+        key = announcement.key(part_of)
+        taken = announcement.taken(self._ksr.look("sdp", key))
+        if taken is None:
+            return None
+        self._ksr.forget("sdp", key)
+        said, payer, plan = taken
+        return said, payer, replace(plan, record=plan.record and dialled == announcement.ANNOUNCED)
+
+    def _announcing(self, facts: CallFacts, plan: Plan, heard: str) -> tuple[Plan, str]:
+        """A plan that begins with an announcement: without it where it is not wanted any more, or cannot be had. The other
+        value: see `announcement.YES`."""
+        way = announcement.way_of(plan.steps[0])
+        if heard or not plan.record or way is announcement.Way.NEVER:
+            heard = heard or (announcement.NO if plan.record else "")
+            return announcement.rest(plan, plan.record and heard == announcement.YES), heard
+        if way is not announcement.Way.SAID:
+            payer = facts.origin_id if facts.origin is Origin.PHONE else facts.behalf
+            self._ksr.keep(
+                "sdp", announcement.key(self._ksr.pv("$ci")), announcement.kept(facts.dialled, payer, plan)
+            )
+        return plan, ""
+
+    def _after_announcement(self, plan: Plan, index: int, outcome: Outcome) -> Plan:
+        """The plan once a step has ended: what was not said to its end is not recorded."""
+        if not announcement.is_announcement(plan.steps[index]):
+            return plan
+        said = outcome is Outcome.DONE
+        self._ksr.put("heard", announcement.YES if said else announcement.NO)
+        if not said:
+            plan = replace(plan, record=False)
+            self._ksr.put("plan", encode(plan))
+        return plan
 
     def _picked_by_lamp(self) -> Plan | None:
         """The plan of an INVITE that takes over a call that a lamp has named; None: it does not."""
@@ -209,6 +268,7 @@ class Calls:
             if outcome is None:
                 return
             self._step_end(index, outcome, 0)
+            plan = self._after_announcement(plan, index, outcome)
             later = advance(plan, index, outcome)
             if later is None:
                 code, reason = LAST_WORD[outcome]
@@ -275,6 +335,7 @@ class Calls:
             noted = callback.noted(step.target, wanted, pending)
             if noted:
                 self._ksr.keep(callback.PENDING, own, noted)
+                self._ksr.keep(GENERATION, callback.UNTIL, str(int(time.time()) + callback.LIFE_S))
 
     def _send(self, plan: Plan, index: int, targets: list[Target]) -> bool:
         ksr = self._ksr
@@ -338,7 +399,7 @@ class Calls:
             )
         if step.kind in (StepKind.CLOUD, StepKind.GATEWAY) and plan.kind not in INSIDE:
             origin, _, origin_id = self._ksr.get("origin").partition(" ")
-            payer = origin_id if origin == Origin.PHONE else ""
+            payer = origin_id if origin == Origin.PHONE else self._ksr.get("payer")
             channels.enter_outside(payer) if enter else channels.leave_outside(payer)
 
     # branch stage
@@ -358,9 +419,11 @@ class Calls:
         if step.kind is StepKind.MEDIA:
             ksr.remove(LINK_HEADER)
             ksr.append(f"{LINK_HEADER}: {self._link() or LinkState.UNKNOWN}")
-            ksr.remove_all((WHY_HEADER, BEHALF_HEADER, PLAIN_HEADER))
+            ksr.remove_all((WHY_HEADER, BEHALF_HEADER, PLAIN_HEADER, ANNOUNCED_HEADER))
             ksr.append(f"{WHY_HEADER}: {step.reason}")
-        if not self._parts.media.offer_to(step, plan.record):
+            if ksr.get("heard") == announcement.YES:
+                ksr.append(f"{ANNOUNCED_HEADER}: {announcement.YES}")
+        if not self._parts.media.offer_to(step, plan.record and not announcement.is_announcement(step)):
             ksr.put("media_dead", "1")
             return False
         ksr.record_route(self._parts.media.mark())
@@ -398,7 +461,9 @@ class Calls:
         if 200 <= code < 300:
             self._parts.media.settle()
             self._parts.media.learn()
-            self._answering.answered(int(index), step, code)
+            self._answering.answered(
+                int(index), step, code, announcement.at_answer(step, ksr.get("heard"), plan.record)
+            )
             asked = asked_of(step)
             if asked is not None:
                 self._order_pickup(asked)
@@ -446,6 +511,7 @@ class Calls:
         outcome = self._outcome(step, Ending(code, replied, bool(ksr.get("rang")), timer))
         self._answering.pass_over(index)
         self._step_end(index, outcome, code)
+        plan = self._after_announcement(plan, index, outcome)
         if self._gives_way(plan, step, outcome):
             self._walk(plan, index)
             return
@@ -476,7 +542,19 @@ class Calls:
         if step.kind is StepKind.GATEWAY and self._ksr.look("ending", call) == str(Cause.PREEMPTED):
             self._ksr.forget("ending", call)
             return Outcome.FULL
+        if announcement.is_announcement(step):
+            return self._outcome_of_announcement(step, ending)
         return outcome_of(step.kind, ending)
+
+    def _outcome_of_announcement(self, step: Step, ending: Ending) -> Outcome:
+        """Where FreeSWITCH had called on, what came of that is the call's own answer, whatever the code."""
+        if ending.code == announcement.SAID_CODE:
+            return Outcome.DONE
+        outcome = outcome_of(step.kind, ending)
+        called_on = announcement.way_of(step) is not announcement.Way.SAID and not self._ksr.look(
+            "sdp", announcement.key(self._ksr.pv("$ci"))
+        )
+        return Outcome.REFUSED if called_on and outcome in announcement.LOST else outcome
 
     def _gives_way(self, plan: Plan, step: Step, outcome: Outcome) -> bool:
         """Whether a gateway that says it is full is tried again for an emergency call, after a lower call was ended."""
@@ -521,6 +599,10 @@ class Calls:
         self._parts.media.release()
 
     def _step_begin(self, index: int, step: Step) -> None:
+        if step.kind is StepKind.CONTACTS:
+            origin, _, own = self._ksr.get("origin").partition(" ")
+            caller = own if origin == Origin.PHONE else self._ksr.get("caller")
+            self._parts.channels.ring_for(step.users, caller)
         if self._ksr.get("again"):
             self._tell_lamps("step", of_step(index, step))
         else:

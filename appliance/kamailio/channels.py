@@ -12,7 +12,7 @@ from typing import Any
 from appliance.kamailio.call_key import call_key
 from appliance.kamailio.kept import TABLE
 from appliance.kamailio.ksr_call import KsrCall
-from appliance.kamailio.members import BUSY, LAST
+from appliance.kamailio.members import BUSY
 from appliance.model import LinkState
 
 GATEWAY = "gateway"
@@ -28,6 +28,12 @@ LIFE_KEY = "life_ms"
 """Beside an upstream's state in the table `link`, as "<upstream>:life_ms" (`agent/publish.py` writes it)."""
 LIFE_MAX_MS = 5_000
 """No caller waits longer for an upstream that says nothing; the site document's own limit ends there too."""
+
+LAST = "last"
+"""Table: extension -> who called it last. routes.cfg writes it for plain calls."""
+
+CALLER_CHARACTERS_MAX = 64
+"""Of a caller's number; what is longer is none."""
 
 _EARLY, _TALKING = (1, 2), (3, 4)
 """Dialog states of the dialog module: unconfirmed and early, confirmed without and with ACK."""
@@ -148,7 +154,7 @@ class Channels:
         return self._ksr.counted(OUTSIDE)
 
     def in_call(self, extension: str) -> bool:
-        """Whether an extension is in a call; known where some group of the site asks for it."""
+        """Whether an extension is in a call; known where a group of the site, or somebody who waits for a busy one, asks."""
         return bool(self._ksr.look(BUSY, extension))
 
     def wish(self, what: str, extension: str) -> str:
@@ -159,6 +165,13 @@ class Channels:
         """When the extension's last answered call ended, in milliseconds since 1970; 0: it had none."""
         text = self._ksr.look(TABLE, idle_key(extension))
         return int(text) if text.isdigit() else 0
+
+    def ring_for(self, users: Iterable[str], caller: str) -> None:
+        """These extensions are called by somebody, "" for one without a number."""
+        caller = caller[:CALLER_CHARACTERS_MAX] or "anonymous"
+        for user in users:
+            if user != caller:
+                self._ksr.keep(LAST, user, caller)
 
     def last_caller(self, extension: str) -> str:
         """Who called an extension last, "" for nobody."""

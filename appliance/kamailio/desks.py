@@ -64,6 +64,8 @@ class Desks:
         return count
 
     def _other(self, key: str) -> str:
+        if self._kept.empty:
+            return ""
         number, _, until = self._kept.get(key).partition(" ")
         if not number or (until not in ("", "0") and int(until) <= self._now_s()):
             return ""

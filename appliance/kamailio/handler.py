@@ -215,7 +215,7 @@ class Handler:
             origin, origin_id = Origin.PHONE, number
         worker.kept.refresh()
         given = facts.call_facts(origin, origin_id, self._ksr.pv, self._ksr.headers)
-        if origin is Origin.PHONE:
+        if origin is Origin.PHONE and not worker.kept.empty:
             given = self._seated(given)
         shown = login.masked(given.dialled, worker.view.policy)
         if shown != given.dialled:

@@ -48,17 +48,20 @@ class Kept:
         self._tables = tables
         self._known: dict[str, str] = {}
         self.generation = ""
+        self.empty = True
+        """Nobody at the site has set anything: no entry needs to be asked for."""
 
     def refresh(self) -> None:
         """Look whether anything was changed since the last time; one read of shared memory."""
         generation = self._tables.look(GENERATION, TABLE)
         if generation != self.generation:
             self.generation = generation
+            self.empty = generation in ("", "0")
             self._known.clear()
 
     def get(self, key: str) -> str:
         """An entry as of the last `refresh`, "" when there is none."""
-        if self.generation in ("", "0"):
+        if self.empty:
             return ""
         value = self._known.get(key)
         if value is None:

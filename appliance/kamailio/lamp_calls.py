@@ -10,7 +10,7 @@ next one fetches it, and a call that FreeSWITCH places on behalf of the one that
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
@@ -118,6 +118,10 @@ class LampCalls:
     def knows(self, call: str) -> bool:
         """Whether the call's beginning has been read, and not its end."""
         return call in self._rows
+
+    def rows(self) -> Iterator[tuple[str, str, str]]:
+        """Call, event and data of every row of the calls that are up."""
+        return ((call, *row) for call, rows in self._rows.items() for row in rows)
 
     def watch(self, numbers: frozenset[str]) -> None:
         """From now on these numbers are watched, and no others."""

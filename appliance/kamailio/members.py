@@ -1,12 +1,14 @@
-"""Who is in a call, who has been free for longest, and who called last, from the journal's own rows. Pure.
+"""Who is in a call, and who has been free for longest, from the journal's own rows. Pure.
 
-The process that writes the journal hands each row on, so calls themselves write nothing for this. Who is in a call is only
-followed where a group of the site asks for it (`follow`); of who called whom a few characters are cut out of the rows. Texts
-that the box did not write itself are escaped in them, so that no Call-ID can be taken for a field.
+Nobody follows calls for their own sake: it begins when somebody asks, a group of the site or an extension that waits for a
+busy one, with the rows of the calls that are up by then, and ends when nobody does any more. Calls themselves write nothing for
+it; the process that writes the journal hands each row on. Texts that the box did not write itself are escaped in the rows, so
+that no Call-ID can be taken for a field.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 CALLS_MAX = 20_000
 """Calls followed at once; more than a box can carry."""
@@ -14,56 +16,72 @@ CALLS_MAX = 20_000
 Publish = Callable[[str, str, str], None]
 """What, of which extension, value ("": none)."""
 
-BUSY, IDLE, LAST = "busy", "idle", "last"
-"""What is published: extension -> calls that it is in; when its last answered call ended (milliseconds since 1970); who called
-it last."""
+BUSY, IDLE = "busy", "idle"
+"""What is published: extension -> calls that it is in; when its last answered call ended (milliseconds since 1970)."""
+
+
+class Asked(StrEnum):
+    """What somebody wants to know. IDLE: who is in a call, and since when the others are not."""
+
+    NOTHING = "0"
+    CALLS = "calls"
+    IDLE = "idle"
 
 
 @dataclass(slots=True)
 class _Call:
-    caller: str
     parties: list[str] = field(default_factory=list)
     answered: bool = False
 
 
 class Members:
-    """What is known in one run of Kamailio. publish: where it goes. now_ms: milliseconds since 1970. follow: whether calls of
-    members are counted."""
+    """What is known in one run of Kamailio. publish: where it goes. now_ms: milliseconds since 1970."""
 
     def __init__(self, publish: Publish, now_ms: Callable[[], int]) -> None:
         self._publish = publish
         self._now_ms = now_ms
         self._calls: dict[str, _Call] = {}
         self._busy: dict[str, int] = {}
-        self.follow = False
+        self._asked = Asked.NOTHING
+
+    @property
+    def following(self) -> bool:
+        """Whether rows are of any use now."""
+        return self._asked is not Asked.NOTHING
+
+    def ask(self, asked: Asked, up: Callable[[], Iterable[tuple[str, str, str]]]) -> None:
+        """Say what is wanted from now on. up: gives the rows so far (call, event, data) of all calls that are up; asked where
+        following begins."""
+        if asked is self._asked:
+            return
+        was_following, self._asked = self.following, asked
+        if not self.following:
+            self._stop()
+        elif not was_following:
+            for row in up():
+                self.take(*row)
 
     def take(self, call: str, event: str, data: str) -> None:
-        """A row of the journal. data: its JSON. Never raises."""
+        """A row of the journal, while following. data: its JSON. Never raises."""
         if event == "start":
             self._start(call, data)
-        elif event == "step":
-            self._step(call, data)
-        elif event == "answer" and self.follow:
+        elif event == "answer":
             self._answer(call, data)
         elif event == "end":
             self._end(call)
 
+    def _stop(self) -> None:
+        for user in self._busy:
+            self._publish(BUSY, user, "")
+        self._calls.clear()
+        self._busy.clear()
+
     def _start(self, call: str, data: str) -> None:
         if len(self._calls) >= CALLS_MAX:
             return
-        known = self._calls[call] = _Call(text_in(data, '"caller":"'))
-        if self.follow and '"origin":"phone"' in data:
+        known = self._calls[call] = _Call()
+        if '"origin":"phone"' in data:
             self._join(known, text_in(data, '"origin_id":"'))
-
-    def _step(self, call: str, data: str) -> None:
-        known = self._calls.get(call)
-        if known is None or '"kind":"contacts"' not in data:
-            return
-        begin = data.find('"users":[')
-        users = data[begin + 9 : data.find("]", begin)] if begin >= 0 else ""
-        for user in users.replace('"', "").split(","):
-            if user and user != known.caller:
-                self._publish(LAST, user, known.caller or "anonymous")
 
     def _answer(self, call: str, data: str) -> None:
         known = self._calls.get(call)
@@ -86,7 +104,7 @@ class Members:
             if left:
                 self._busy[user] = left
             self._publish(BUSY, user, str(left) if left else "")
-            if known.answered:
+            if known.answered and self._asked is Asked.IDLE:
                 self._publish(IDLE, user, str(self._now_ms()))
 
 

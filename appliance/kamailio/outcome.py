@@ -13,6 +13,8 @@ CLOUD_PROGRESS_LIMIT_S = 8
 takes a PBX up to 6 s, a caller puts down after some 10 s of silence."""
 GATEWAY_PROGRESS_LIMIT_S = 25
 """The same for a gateway: behind it lies the telephone network, where overlap dialling and routes abroad take 20 s."""
+MEDIA_PROGRESS_LIMIT_S = 8
+"""The same for FreeSWITCH, which opens the audio in milliseconds."""
 TIMER_TICK_MS = 63
 """Kamailio's timers run on ticks of 1/16 s and fire up to one tick late (`TIMER_TICKS_HZ`, `core/timer_ticks.h`)."""
 LIFE_MIN_MS = 2 * TIMER_TICK_MS
@@ -84,4 +86,6 @@ def _progress_ms(plan: Plan, index: int, step: Step, ring_ms: int) -> int:
         return ring_ms
     if step.kind is StepKind.CLOUD:
         return CLOUD_PROGRESS_LIMIT_S * 1000
+    if step.kind is StepKind.MEDIA:
+        return MEDIA_PROGRESS_LIMIT_S * 1000
     return GATEWAY_PROGRESS_LIMIT_S * 1000 if step.kind is StepKind.GATEWAY else ring_ms

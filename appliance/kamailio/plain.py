@@ -15,4 +15,6 @@ def is_plain(facts: CallFacts, plan: Plan) -> bool:
     step = plan.steps[0]
     if facts.origin is not Origin.PHONE or plan.record or plan.emergency:
         return False
-    return step.kind is StepKind.CONTACTS and len(step.users) == 1 and not groups_in(plan)
+    if step.kind is not StepKind.CONTACTS or len(step.users) != 1 or step.users[0] == facts.origin_id:
+        return False
+    return not groups_in(plan)

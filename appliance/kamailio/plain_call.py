@@ -46,10 +46,11 @@ class Made:
 
 
 class Found(NamedTuple):
-    """A plain call that can be set up: where to, and what is spoken."""
+    """A plain call that can be set up: where to, and what is spoken. made: of the same call before, None for a new one."""
 
     targets: list[Target]
     talk: Talk
+    made: Made | None
 
 
 class PlainCalls:
@@ -65,7 +66,8 @@ class PlainCalls:
     def look(self, facts: CallFacts, plan: Plan) -> Found | None:
         """The call, if it is plain: somebody is registered, the audio is direct, and it takes no other call over."""
         ksr = self._ksr
-        if not is_plain(facts, plan) or ksr.header("Replaces"):
+        made = self._made_before(facts, plan)
+        if (made is None and not is_plain(facts, plan)) or ksr.header("Replaces"):
             return None
         if len(ksr.pv("$ci")) + len(ksr.pv("$ft")) > NAMES_MAX_CHARACTERS:
             return None
@@ -73,12 +75,12 @@ class PlainCalls:
         phone = self._desks.phone_of(user) or user
         targets = ksr.contacts(phone, self._view.policy.domain)[: ksr_call.CONTACTS_MAX]
         talk = self._media.direct(facts, targets) if targets else None
-        return None if talk is None else Found(targets, talk)
+        return None if talk is None else Found(targets, talk, made)
 
     def hand_over(self, facts: CallFacts, plan: Plan, found: Found) -> None:
         """Leave the call to `route[PLAIN_CALL]`, which has done nothing with it yet."""
         ksr, targets, talk = self._ksr, found.targets, found.talk
-        made = self._make(facts, plan)
+        made = found.made or self._make(facts, plan)
         call_id, from_tag = ksr.pv("$ci"), ksr.pv("$ft")
         call = call_key(call_id, from_tag)
         kept = {"step": "0", "call": call, "origin": f"phone {facts.origin_id}", "side": talk.side}
@@ -104,10 +106,11 @@ class PlainCalls:
             )
         )
 
-    def _make(self, facts: CallFacts, plan: Plan) -> Made:
+    def _made_before(self, facts: CallFacts, plan: Plan) -> Made | None:
         made = self._made.get(id(plan))  # `Made` holds the plan, so that no other one gets its id
-        if made is not None and made.facts == facts:
-            return made
+        return made if made is not None and made.facts == facts else None
+
+    def _make(self, facts: CallFacts, plan: Plan) -> Made:
         step = plan.steps[0]
         caller = step.caller or CallerId(facts.origin_id)
         shown = caller_id.present(caller, self._view.policy.domain, "")

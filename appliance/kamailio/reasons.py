@@ -17,6 +17,7 @@ class Reason(StrEnum):
     FROM_CLOUD = "from_cloud"  # the cloud asked for this extension: ring it, no features
     APPLICATION = "application"  # the box's FreeSWITCH answers
     SCREENING = "screening"  # the caller is asked for his name first
+    RECORDED = "recorded"  # somebody is told that the call is recorded
     FEATURE = "feature"  # a feature code
     APPLICATION_AWAY = "application_away"  # it does not: the number that the site document names instead
     GROUP_ALL = "group_all"

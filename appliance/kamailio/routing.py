@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 
-from appliance.kamailio import callback
+from appliance.kamailio import announcement, callback
 from appliance.kamailio import reasons as no
 from appliance.kamailio.actions import HERE, PASS_OVER, Plan, Step, StepKind
 from appliance.kamailio.blocking import blocked_by_site
@@ -27,7 +27,7 @@ from appliance.kamailio.reasons import Reason
 from appliance.kamailio.request import CallFacts, Origin
 from appliance.kamailio.route import UNREACHABLE, Route, close, refused, then
 from appliance.kamailio.trunks import clouds, last_resort
-from appliance.kamailio.view import View
+from appliance.kamailio.view import Extension, View
 from appliance.model import NumberKind
 
 STEPS_MAX = 32
@@ -170,22 +170,27 @@ def _plan(call: Call, number: Number, route: Route) -> Plan:
         last = replace(steps[-1], after=UNREACHABLE, follows=())
         steps = (*steps[: STEPS_MAX - 1], last)
     called = number.extension or number.e164 or number.national or number.dialled
-    return Plan(
+    plan = Plan(
         number.kind,
         called[:NUMBER_CHARACTERS_MAX],
         steps,
         record=_is_recorded(call, number, steps),
         emergency=number.kind is NumberKind.EMERGENCY and call.may_reach(StepKind.GATEWAY),
     )
+    return announcement.led(call, number, plan, _extensions(call, number, steps)) if plan.record else plan
 
 
 def _is_recorded(call: Call, number: Number, steps: tuple[Step, ...]) -> bool:
     """Whether the policy of anybody who may take part says so."""
     if steps[0].kind is StepKind.REJECT or number.kind is NumberKind.FEATURE:
         return False
-    parties = [call.view.extension(party) for party in _parties(call, number, steps)]
-    policies = {party.record for party in parties if party}
+    policies = {party.record for party in _extensions(call, number, steps)}
     return "all" in policies or ("outside" in policies and _is_outside(call, number, steps))
+
+
+def _extensions(call: Call, number: Number, steps: tuple[Step, ...]) -> list[Extension]:
+    found = (call.view.extension(party) for party in _parties(call, number, steps))
+    return [one for one in found if one]
 
 
 def _parties(call: Call, number: Number, steps: tuple[Step, ...]) -> set[str]:

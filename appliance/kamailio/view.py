@@ -17,6 +17,7 @@ class Extension:
     blocked_too: those blocked at the telephone, with spaces between. block_action: what becomes of them.
     pin_sha256: of the PIN for logging in at other telephones, "" for none.
     no_answer_s: before forward_no_answer. screening: see `screening`.
+    announce: who is told that calls of the extension are recorded, see `announcement`; "site": as the site says.
     pickup_group: extensions with the same one may pick up each other's calls; "" is none."""
 
     number: str
@@ -37,6 +38,7 @@ class Extension:
     max_calls: int = 4
     screening: str = "off"
     pickup_group: str = ""
+    announce: str = "site"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +86,13 @@ dial it."""
 @dataclass(frozen=True, slots=True)
 class Application:
     """A number that the box's FreeSWITCH answers. kind: "flow", "announcement", "conference", "voicemail".
-    fallback: number that takes the call while FreeSWITCH is out of order, or ""."""
+    fallback: number that takes the call while FreeSWITCH is out of order, or "". announces: it says itself that calls are
+    recorded."""
 
     number: str
     kind: str
     fallback: str = ""
+    announces: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +101,11 @@ class Policy:
     application_calls: outside numbers, as dialled, that the site's flows call; FreeSWITCH may call no others.
     mailboxes: extensions that have a voicemail box. codes: feature codes in force, those alone that are dialled.
     spoken_refusals: FreeSWITCH says why a call is refused, before the reply.
+    announce: who is told that a call is recorded, see `announcement`.
     pickup: who may pick calls up: "group" (those of one pickup group), "site" (everybody) or "off".
-    follows_members: some group asks who is in a call. blocked, reject_anonymous, block_action: as of extensions, for callers
-    from outside. emergency_callback_s: after an emergency call nobody from outside is blocked for so long.
+    follows_members: some group asks who is in a call; follows_idle: and since when the others are not.
+    blocked, reject_anonymous, block_action: as of extensions, for callers from outside.
+    emergency_callback_s: after an emergency call nobody from outside is blocked for so long.
     hot_desk_ends: minute of the day at which people are logged out, -1 for never; hot_desk_tries: wrong PINs that lock for
     hot_desk_lock_s."""
 
@@ -129,7 +135,9 @@ class Policy:
     codes: tuple[Code, ...] = ()
     spoken_refusals: bool = True
     pickup: str = "group"
+    announce: str = "off"
     follows_members: bool = False
+    follows_idle: bool = False
     blocked: tuple[str, ...] = ()
     reject_anonymous: bool = False
     block_action: str = "reject"

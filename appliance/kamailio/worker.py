@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from appliance.kamailio import bindings, journal, kept, recording_order
+from appliance.kamailio import bindings, callback, journal, kept, recording_order
 from appliance.kamailio.calls import Calls, Parts
 from appliance.kamailio.channels import Channels, idle_key
 from appliance.kamailio.desks import Desks
@@ -25,7 +25,7 @@ from appliance.kamailio.lamps import Lamps
 from appliance.kamailio.media import MediaPath
 from appliance.kamailio.media_loss import Look
 from appliance.kamailio.media_watch import MediaWatch
-from appliance.kamailio.members import IDLE, Members
+from appliance.kamailio.members import IDLE, Asked, Members
 from appliance.kamailio.memory import Memory
 from appliance.kamailio.pickup import Order, mark_of
 from appliance.kamailio.registrar import Doorkeeper, Registrar
@@ -51,7 +51,7 @@ SAVED_PHONES_MAX = 20_000
 
 
 FOLLOW = "follow"
-"""Beside the generation: some group of the site asks who is in a call."""
+"""Beside the generation: what groups of the site ask of calls (`members.Asked`)."""
 
 
 def now_s() -> int:
@@ -179,7 +179,16 @@ class Worker:
     def _hear(self, call: str, event: str, data: str) -> None:
         """A row of the journal, for those who live by its rows."""
         self._lamps.calls.take(call, event, data)
-        self._members.take(call, event, data)
+        if self._members.following:
+            self._members.take(call, event, data)
+
+    def _follow(self) -> None:
+        """Follow who is in a call for as long as a group of the site asks, or somebody waits for a busy telephone."""
+        asked, until = (self.ksr.look(kept.GENERATION, name) for name in (FOLLOW, callback.UNTIL))
+        waits = until.isdigit() and int(until) > now_s()
+        if asked == Asked.NOTHING and waits:
+            asked = Asked.CALLS
+        self._members.ask(Asked(asked), self._lamps.calls.rows)
 
     @cached_property
     def _lamps(self) -> Lamps:
@@ -241,7 +250,7 @@ class Worker:
         elif was_full:
             self.parts.ksr.forget(recording_order.TABLE, recording_order.BY_JOURNAL)
         self._bindings_writer.tick()
-        self._members.follow = self.ksr.look(kept.GENERATION, FOLLOW) == "1"
+        self._follow()
         self._kept_writer.tick()
 
     def light(self) -> None:
@@ -268,7 +277,8 @@ class Worker:
         for address in self._peers - peers:
             self.parts.ksr.forget("peers", address)
         self._peers = peers
-        self.ksr.keep(kept.GENERATION, FOLLOW, "1" if policy.follows_members else "0")
+        asked = Asked.CALLS if policy.follows_members else Asked.NOTHING
+        self.ksr.keep(kept.GENERATION, FOLLOW, Asked.IDLE if policy.follows_idle else asked)
         self.ksr.set_pv("$shv(nonce_key)", self._key)
         self.ksr.set_pv("$shv(realm)", "" if self._passthrough else policy.realm)
 

@@ -84,10 +84,10 @@ from cloudsync.wire.record import (
     chain_record,
     chain_text,
     hash_fits,
-    hash_of_text,
     record_from,
     record_hash,
     text_fits,
+    text_hash,
 )
 from cloudsync.wire.recording import (
     Receipt,
@@ -238,7 +238,6 @@ __all__ = [
     "gunzip",
     "gzip_batch",
     "hash_fits",
-    "hash_of_text",
     "ids_sha256",
     "is_id",
     "is_recording_id",
@@ -258,6 +257,7 @@ __all__ = [
     "record_hash",
     "short_answer",
     "text_fits",
+    "text_hash",
     "to_base64",
     "token_signing_bytes",
     "upload_stands_from",

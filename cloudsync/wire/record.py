@@ -3,8 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from cloudsync.wire.limits import RECORD_BYTES_MAX
@@ -62,47 +61,31 @@ def quoted(text: str) -> str:
     return f'"{text}"' if _PLAIN_TEXT.fullmatch(text) else canonical_json(text)
 
 
-def hash_of_text(
-    prev_hash: str,
-    *,
-    seq: int,
-    record_id: str,
-    kind: str,
-    priority: int,
-    created_utc: str,
-    boot_id: str,
-    text: str,
-) -> str:
-    """SHA-256 in hex over the previous record's hash and everything that this record says. text: the canonical body."""
-    if _PLAIN_TEXT.fullmatch(f"{record_id}{kind}{created_utc}{boot_id}"):  # nearly always: looked at once
-        fields = f'"{record_id}","{kind}",{priority},"{created_utc}","{boot_id}"'
+def text_hash(record: RecordText) -> str:
+    """SHA-256 in hex over the previous record's hash and everything that this record says; not over its `hash`."""
+    seq, id_, kind, priority, created_utc, boot_id, text, prev_hash, _ = record
+    if _PLAIN_TEXT.fullmatch(f"{id_}{kind}{created_utc}{boot_id}"):  # nearly always: looked at once
+        fields = f'"{id_}","{kind}",{priority},"{created_utc}","{boot_id}"'
     else:
-        fields = f"{quoted(record_id)},{quoted(kind)},{priority},{quoted(created_utc)},{quoted(boot_id)}"
+        fields = f"{quoted(id_)},{quoted(kind)},{priority},{quoted(created_utc)},{quoted(boot_id)}"
     said = f"kyusai-record-v1\0{prev_hash}\0[{seq},{fields},{text}]"
     return hashlib.sha256(said.encode()).hexdigest()
 
 
-def record_hash(
-    prev_hash: str,
-    *,
-    seq: int,
-    record_id: str,
-    kind: str,
-    priority: int,
-    created_utc: str,
-    boot_id: str,
-    body: Mapping[str, Json],
-) -> str:
-    """`hash_of_text` of a body that is not text yet."""
-    return hash_of_text(
-        prev_hash,
-        seq=seq,
-        record_id=record_id,
-        kind=kind,
-        priority=priority,
-        created_utc=created_utc,
-        boot_id=boot_id,
-        text=canonical_json(body),
+def record_hash(record: Record) -> str:
+    """`text_hash` of a record whose body is not text yet."""
+    return text_hash(
+        RecordText(
+            record.seq,
+            record.id,
+            record.kind,
+            record.priority,
+            record.created_utc,
+            record.boot_id,
+            canonical_json(record.body),
+            record.prev_hash,
+            "",
+        )
     )
 
 
@@ -118,32 +101,13 @@ def chain_text(
     text: str,
 ) -> RecordText:
     """`chain_record` for a body that is canonical text already."""
-    digest = hash_of_text(
-        prev_hash,
-        seq=seq,
-        record_id=record_id,
-        kind=kind,
-        priority=priority,
-        created_utc=created_utc,
-        boot_id=boot_id,
-        text=text,
-    )
-    return RecordText(seq, record_id, kind, priority, created_utc, boot_id, text, prev_hash, digest)
+    made = RecordText(seq, record_id, kind, priority, created_utc, boot_id, text, prev_hash, "")
+    return made._replace(hash=text_hash(made))
 
 
 def text_fits(record: RecordText) -> bool:
     """`hash_fits` for a record whose body is text."""
-    expected = hash_of_text(
-        record.prev_hash,
-        seq=record.seq,
-        record_id=record.id,
-        kind=record.kind,
-        priority=record.priority,
-        created_utc=record.created_utc,
-        boot_id=record.boot_id,
-        text=record.text,
-    )
-    return expected == record.hash
+    return text_hash(record) == record.hash
 
 
 def chain_record(
@@ -158,32 +122,13 @@ def chain_record(
     body: dict[str, Json],
 ) -> Record:
     """The record that follows the one with `prev_hash` (GENESIS_HASH for the first)."""
-    digest = record_hash(
-        prev_hash,
-        seq=seq,
-        record_id=record_id,
-        kind=kind,
-        priority=priority,
-        created_utc=created_utc,
-        boot_id=boot_id,
-        body=body,
-    )
-    return Record(seq, record_id, kind, priority, created_utc, boot_id, body, prev_hash, digest)
+    made = Record(seq, record_id, kind, priority, created_utc, boot_id, body, prev_hash, "")
+    return replace(made, hash=record_hash(made))
 
 
 def hash_fits(record: Record) -> bool:
     """Whether the record's own hash is right; says nothing of its neighbours."""
-    expected = record_hash(
-        record.prev_hash,
-        seq=record.seq,
-        record_id=record.id,
-        kind=record.kind,
-        priority=record.priority,
-        created_utc=record.created_utc,
-        boot_id=record.boot_id,
-        body=record.body,
-    )
-    return expected == record.hash
+    return record_hash(record) == record.hash
 
 
 _RECORD_FIELDS: tuple[tuple[str, type], ...] = (

@@ -51,11 +51,9 @@ def test_month_is_exported_whole_and_dropped_and_its_records_stay_known(
     for line in gzip.decompress(path.read_bytes()).splitlines():  # whoever has the file can check it
         row = json.loads(line)
         assert row["prev_hash"] == prev_hash
+        names = ("seq", "id", "kind", "priority", "created_utc", "boot_id", "prev_hash", "hash")
         prev_hash = wire.record_hash(
-            prev_hash,
-            record_id=row["id"],
-            body=json.loads(row["body"]),
-            **{name: row[name] for name in ("seq", "kind", "priority", "created_utc", "boot_id")},
+            wire.Record(body=json.loads(row["body"]), **{name: row[name] for name in names})
         )
         assert row["hash"] == prev_hash
     assert months.drop(centre, "2026-10", "admin:test") == 300

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from appliance.kamailio import callback
 from appliance.media.ng import NgClient
 from tests.helpers.site_documents import extension, group
 from tests.lab import addresses, sipmsg
@@ -120,6 +121,12 @@ async def end(box: BareBox) -> dict[str, Any]:
     return row
 
 
+async def table(box: BareBox, name: str) -> dict[str, str]:
+    """One of Kamailio's tables."""
+    slots = await box.kamailio.rpc.call("htable.dump", name)
+    return {item["name"]: item["value"] for slot in slots for item in slot["slot"]}
+
+
 # plans
 
 
@@ -140,6 +147,29 @@ async def test_call_between_two_telephones_is_answered_ended_and_journalled() ->
             "extension",
         )
         assert answered == {"index": 0, "code": 200, "user": "202", "codec": "PCMU"}
+        assert await table(box, "last") == {"202": "201"}
+        assert await table(box, "kept") == {}
+
+
+async def test_who_is_in_a_call_is_known_for_as_long_as_somebody_waits_for_a_busy_telephone() -> None:
+    async with bare_box(call_control="local") as box, phones(box, x201=None, x202=answer()) as (a, _):
+        before = await a.invite(f"sip:202@{box.addresses.box_lan}")
+        assert (await before.wait()).code == 200
+        await rows(box, "answer")
+        assert await table(box, "busy") == {}
+
+        async def busy(expected: dict[str, str]) -> bool:
+            return await table(box, "busy") == expected
+
+        await box.kamailio.rpc.call("htable.sets", "generation", callback.UNTIL, str(int(time.time()) + 60))
+        await wait_until(lambda: busy({"201": "1", "202": "1"}), "the call that is up is known", 5)
+        second = await a.invite(f"sip:202@{box.addresses.box_lan}")
+        assert (await second.wait()).code == 200
+        await wait_until(lambda: busy({"201": "2", "202": "2"}), "another call is known", 5)
+        assert (await a.bye(a.dialog(before))).code == 200
+        await wait_until(lambda: busy({"201": "1", "202": "1"}), "the end of the first is known", 5)
+        await box.kamailio.rpc.call("htable.sets", "generation", callback.UNTIL, str(int(time.time()) - 1))
+        await wait_until(lambda: busy({}), "nobody is followed any more", 5)
 
 
 async def test_callee_who_ends_the_call_is_named_and_a_callers_telephone_that_is_gone_delays_nobody() -> None:
@@ -307,6 +337,7 @@ async def test_forwarding_on_no_answer_and_on_busy_happens_within_one_call() -> 
         call = await a.invite(f"sip:202@{box.addresses.box_lan}")
         assert (await call.wait(timeout_s=8)).get("contact").startswith("<sip:204@")
         assert await steps(box, 2) == [("contacts", "no_answer"), ("contacts", "busy")]
+        assert await table(box, "last") == dict.fromkeys(("202", "203", "204"), "201")
         assert "CANCEL" in [m.method for m in requests(b)]
 
 
@@ -624,6 +655,7 @@ async def test_call_round_by_the_cloud_is_one_call_with_its_audio_at_the_site() 
         assert await end(box) == {"cause": "normal_clearing", "code": 200, "by": "caller"}
         assert [event for event, _, _ in box.journal()] == ["start", "step", "answer", "end"]
         assert box.journal()[2][2]["user"] == "202"
+        assert await table(box, "last") == {"202": "201"}
 
 
 @pytest.mark.parametrize("told", ["UP", "DOWN"], ids=["before detection", "after detection"])

@@ -6,9 +6,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
-from tests.component.test_kamailio_calls import answer, bare_box, phones
+from tests.component.test_kamailio_calls import Answers, answer, bare_box, phones
 from tests.lab.bare_box import BareBox
 from tests.lab.processes import wait_until
+from tests.lab.sipua import Ua
 from tests.lab.spiral_proxy import SpiralProxy
 from tests.lab.watcher import WAIT_S, Watcher, attribute
 
@@ -27,12 +28,20 @@ async def watcher(box: BareBox, number: str = "206", index: int = 9, **more: str
         yield Watcher(ua, box.addresses.box_lan)
 
 
-async def test_lamp_shows_a_call_as_it_rings_is_answered_and_ends_and_both_its_sides() -> None:
+@asynccontextmanager
+async def watched(*others: Answers, **more: str) -> AsyncIterator[tuple[BareBox, Ua, Watcher]]:
+    """A box in control of its calls, 201 who places some, those from 202 on with what they do, and somebody who watches."""
+    named = {f"x{202 + index}": other for index, other in enumerate(others)}
     async with (
         bare_box(**LOCAL) as box,
-        phones(box, x201=None, x202=answer(0.6)) as (a, _),
-        watcher(box) as w,
+        phones(box, x201=None, **named) as (caller, *_),
+        watcher(box, **more) as w,
     ):
+        yield box, caller, w
+
+
+async def test_lamp_shows_a_call_as_it_rings_is_answered_and_ends_and_both_its_sides() -> None:
+    async with watched(answer(0.6)) as (box, a, w):
         called, calls, other = [await w.watch(number) for number in ("202", "201", "203")]
         await called.wait()
         call = await a.invite(f"sip:202@{box.addresses.box_lan}")
@@ -56,11 +65,7 @@ async def test_lamp_shows_a_call_as_it_rings_is_answered_and_ends_and_both_its_s
 
 
 async def test_lamp_of_a_group_rings_with_it_and_those_who_ring_stop_when_one_answers() -> None:
-    async with (
-        bare_box(**LOCAL) as box,
-        phones(box, x201=None, x202=answer(0.8), x203=answer(9)) as (a, _, _),
-        watcher(box) as w,
-    ):
+    async with watched(answer(0.8), answer(9)) as (box, a, w):
         lamps = {number: await w.watch(number) for number in ("600", "202", "203", "204")}
         call = await a.invite(f"sip:600@{box.addresses.box_lan}")
         for number in ("600", "202", "203"):
@@ -76,11 +81,7 @@ async def test_lamp_of_a_group_rings_with_it_and_those_who_ring_stop_when_one_an
 
 
 async def test_lamps_go_on_after_kamailio_was_killed_without_the_telephones_doing() -> None:
-    async with (
-        bare_box(**LOCAL) as box,
-        phones(box, x201=None, x202=answer(0.3)) as (a, _),
-        watcher(box) as w,
-    ):
+    async with watched(answer(0.3)) as (box, a, w):
         udp, ended = await w.watch("202"), await w.watch("203")
         assert (await ended.renew(0)).code == 200
         await asyncio.sleep(1.5)
@@ -122,11 +123,7 @@ async def test_who_is_refused_what() -> None:
 
 
 async def test_subscription_ends_when_the_telephone_says_so_or_does_not_know_it_any_more() -> None:
-    async with (
-        bare_box(**LOCAL) as box,
-        phones(box, x201=None, x202=answer(0.2)) as (a, _),
-        watcher(box) as w,
-    ):
+    async with watched(answer(0.2)) as (box, a, w):
         first, second = await w.watch("202"), await w.watch("201")
         await second.wait()
         assert (await first.renew(0)).code == 200
@@ -153,11 +150,7 @@ async def test_telephone_has_a_limit_of_its_own() -> None:
 
 
 async def test_lamps_by_tcp() -> None:
-    async with (
-        bare_box(**LOCAL) as box,
-        phones(box, x201=None, x202=answer(0.2)) as (a, _),
-        watcher(box, transport="tcp") as w,
-    ):
+    async with watched(answer(0.2), transport="tcp") as (box, a, w):
         lamp = await w.watch("202")
         call = await a.invite(f"sip:202@{box.addresses.box_lan}")
         await lamp.wait((CALLED, "confirmed"))

@@ -10,16 +10,14 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from tenacity.wait import wait_random
 
-from agent import senders
 from cloudsync.service.centre import open_centre
 from cloudsync.store import recordings
 from cloudsync.store import records as store
 from tests.crash.forked_centre import ForkedCentre
 from tests.helpers.centre_box import prepare_site
 from tests.helpers.centre_stores import DATABASES, prepared
-from tests.helpers.synced_box import NOW, SITE, SyncedBox
+from tests.helpers.synced_box import NOW, SITE, SyncedBox, hurry
 
 ADDRESS = "127.0.99.51"
 DAY_MS = 24 * 3600 * 1000
@@ -28,12 +26,8 @@ JUMPS_DAYS = (0, 3650, -3650, 1, -1, 0)
 
 
 @pytest.fixture(autouse=True)
-def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Shorter pauses than at a site."""
-    monkeypatch.setattr(senders, "IDLE_S", 0.05)
-    monkeypatch.setattr(senders, "RECORDINGS_EVERY_S", 0.1)
-    monkeypatch.setattr(senders, "REFUSED_PAUSE_S", 0.1)
-    monkeypatch.setattr(senders, "_spread", wait_random(0.01, 0.1))
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    hurry(monkeypatch)
 
 
 def clock_from(file: Path) -> None:

@@ -12,9 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tenacity.wait import wait_random
 
-from agent import senders
 from agent.journal_events import Moment
 from agent.receipts import chain_problem
 from agent.record_retain import RecordRetention
@@ -42,33 +40,26 @@ from cloudsync.wire import (
 )
 from tests.helpers.centre_box import CentreProcess, opened, prepare_site
 from tests.helpers.centre_stores import DATABASES, prepared
-from tests.helpers.synced_box import BOX, NOW, SITE, SyncedBox
+from tests.helpers.synced_box import BOX, NOW, SITE, SyncedBox, box_of, hurry, running_centre
 
 LIMIT_S = 60.0
 
 
 @pytest.fixture(autouse=True)
-def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Shorter pauses than at a site."""
-    monkeypatch.setattr(senders, "IDLE_S", 0.05)
-    monkeypatch.setattr(senders, "_spread", wait_random(0.01, 0.1))
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    hurry(monkeypatch)
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[CentreProcess]:
-    process = CentreProcess(tmp_path / "centre")
-    process.start()
-    yield process
-    process.stop()
+    with running_centre(tmp_path / "centre") as process:
+        yield process
 
 
 @pytest.fixture
 async def box(server: CentreProcess, tmp_path: Path) -> AsyncIterator[SyncedBox]:
-    with server.store() as found:
-        text = prepare_site(found, SITE)
-    made = await SyncedBox.enrolled(tmp_path / "box", server.url, text)
-    yield made
-    await made.close()
+    async with box_of(server, tmp_path / "box") as made:
+        yield made
 
 
 @pytest.fixture(params=DATABASES)

@@ -6,41 +6,31 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from tenacity.wait import wait_random
 
-from agent import senders, spool_desk
+from agent import spool_desk
 from cloudsync.service.backup import backup, restore
 from cloudsync.service.centre import Centre
 from cloudsync.store import recordings
 from cloudsync.store import records as store
-from tests.helpers.centre_box import CentreProcess, prepare_site
-from tests.helpers.synced_box import SITE, SyncedBox
+from tests.helpers.centre_box import CentreProcess
+from tests.helpers.synced_box import SITE, SyncedBox, box_of, hurry, running_centre
 
 
 @pytest.fixture(autouse=True)
-def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Shorter pauses than at a site."""
-    monkeypatch.setattr(senders, "IDLE_S", 0.05)
-    monkeypatch.setattr(senders, "RECORDINGS_EVERY_S", 0.1)
-    monkeypatch.setattr(senders, "REFUSED_PAUSE_S", 0.1)
-    monkeypatch.setattr(senders, "_spread", wait_random(0.01, 0.1))
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    hurry(monkeypatch)
 
 
 @pytest.fixture
 def centre(tmp_path: Path) -> Iterator[CentreProcess]:
-    process = CentreProcess(tmp_path / "centre")
-    process.start()
-    yield process
-    process.stop()
+    with running_centre(tmp_path / "centre") as process:
+        yield process
 
 
 @pytest.fixture
 async def box(centre: CentreProcess, tmp_path: Path) -> AsyncIterator[SyncedBox]:
-    with centre.store() as opened:
-        text = prepare_site(opened, SITE)
-    made = await SyncedBox.enrolled(tmp_path / "box", centre.url, text)
-    yield made
-    await made.close()
+    async with box_of(centre, tmp_path / "box") as made:
+        yield made
 
 
 def held(opened: Centre) -> tuple[Counter[str], int]:

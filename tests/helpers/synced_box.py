@@ -3,9 +3,13 @@
 import asyncio
 import hashlib
 import shutil
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Self
+
+import pytest
+from tenacity.wait import wait_random
 
 from agent import recording_spool, senders
 from agent.cloud_client import CloudClient
@@ -20,7 +24,7 @@ from agent.records import NewRecord
 from agent.senders import Switches
 from agent.spool_files import open_spool
 from agent.upload import RecordSender
-from tests.helpers.centre_box import random_bytes
+from tests.helpers.centre_box import CentreProcess, prepare_site, random_bytes
 
 NOW = Moment("boot-a", 5_000, 1_790_000_000_000)
 SITE = "tokyo-1"
@@ -129,6 +133,37 @@ class SyncedBox:
         """The folder as a backup of a running machine has it: files as they are, the log beside the spool."""
         shutil.copytree(self.folder, folder)
         return folder
+
+
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shorter pauses than at a site."""
+    monkeypatch.setattr(senders, "IDLE_S", 0.05)
+    monkeypatch.setattr(senders, "RECORDINGS_EVERY_S", 0.1)
+    monkeypatch.setattr(senders, "REFUSED_PAUSE_S", 0.1)
+    monkeypatch.setattr(senders, "_spread", wait_random(0.01, 0.1))
+
+
+@contextmanager
+def running_centre(folder: Path) -> Iterator[CentreProcess]:
+    """A centre of its own, as a process."""
+    process = CentreProcess(folder)
+    process.start()
+    try:
+        yield process
+    finally:
+        process.stop()
+
+
+@asynccontextmanager
+async def box_of(centre: CentreProcess, folder: Path) -> AsyncIterator[SyncedBox]:
+    """A box of `SITE` that is enrolled at this centre."""
+    with centre.store() as opened:
+        text = prepare_site(opened, SITE)
+    made = await SyncedBox.enrolled(folder, centre.url, text)
+    try:
+        yield made
+    finally:
+        await made.close()
 
 
 class _Hurried:

@@ -1,14 +1,15 @@
 """Gateways to the public network, as tests and the demo hold them: the site's own, and the carrier behind the cloud."""
 
+import base64
 import json
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.lab import sipmsg, tones
+from tests.lab import prompts, sipmsg, tones
 from tests.lab.processes import wait_until
-from tests.lab.rtp import PORTS
+from tests.lab.rtp import PORTS, RATE_HZ
 from tests.lab.worker import Worker
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -61,6 +62,17 @@ class GatewayCall:
             return tones.only(await self.hear(), expected_hz)
 
         await wait_until(right, f"{self.gateway.name} hears {expected_hz or 'silence'}", timeout_s)
+
+    async def wait_hears_prompt(self, path: Path, timeout_s: float = 15.0) -> None:
+        """Wait until the whole of a prompt's audio file has been heard."""
+
+        async def heard() -> bool:
+            samples = tones.from_pcm16(
+                base64.b64decode(await self.gateway.worker.ask("recorded", call=self.handle))
+            )
+            return prompts.likeness(samples, RATE_HZ, path) >= prompts.HEARD
+
+        await wait_until(heard, f"{self.gateway.name} hears {path.name}", timeout_s, prompts.LOOK_S)
 
     async def hangup(self) -> None:
         """End the call from the public network's side."""

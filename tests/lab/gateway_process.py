@@ -4,6 +4,7 @@ Orders on stdin and events on stdout as in ``phone_process``. It can also call i
 """
 
 import asyncio
+import base64
 import contextlib
 import itertools
 import json
@@ -11,7 +12,9 @@ import sys
 import time
 from typing import Any
 
-from tests.lab import sipmsg
+import numpy as np
+
+from tests.lab import sipmsg, tones
 from tests.lab.rtp import Stream
 from tests.lab.sipcall import Dialog, Incoming, Transaction
 from tests.lab.sipmsg import Message
@@ -66,6 +69,12 @@ class GatewayProcess:
         """Frequencies and levels heard right now."""
         channel = self._channels.get(call)
         return [(tone.hz, tone.level_db) for tone in channel.stream.hear()] if channel else []
+
+    async def do_recorded(self, call: int) -> str:
+        """What arrived in the last seconds: 16-bit samples, as text."""
+        channel = self._channels.get(call)
+        heard = channel.stream.recorded() if channel else np.zeros(0)
+        return base64.b64encode(tones.pcm16(heard)).decode()
 
     async def do_dial(self, uri: str, caller: str) -> int:
         """Call into the site with the given caller number; returns the call."""

@@ -17,6 +17,8 @@ from tests.lab import g711, g722, tones
 RATE_HZ = 8000
 PACKET_S = 0.02
 PACKET_SAMPLES = 160
+KEPT_S = 30.0
+"""Of what came in: longer than any prompt that a test listens to."""
 PORTS = range(10000, 19998)
 SENDABLE = (g711.PCMU, g711.PCMA, g722.G722)
 
@@ -39,7 +41,7 @@ class Stream:
         """When something was sent: [first, end of last packet] in ``time.monotonic`` seconds."""
         self._wideband = g722.Encoder()
         self._tone_hz = tone_hz
-        self._recent: deque[tuple[float, tones.Samples]] = deque(maxlen=50)
+        self._recent: deque[tuple[float, tones.Samples]] = deque(maxlen=int(KEPT_S / PACKET_S))
         self._running: asyncio.Task[None] | None = None
 
     def start(self, peer: tuple[str, int], payloads: list[int]) -> None:
@@ -62,6 +64,10 @@ class Stream:
         since = time.monotonic() - tones.WINDOW_S
         pieces = [samples for at, samples in self._recent if at >= since]
         return tones.heard(np.concatenate(pieces), RATE_HZ) if pieces else []
+
+    def recorded(self) -> tones.Samples:
+        """What came in, of the last `KEPT_S`, at `RATE_HZ`."""
+        return np.concatenate([samples for _, samples in self._recent] or [np.zeros(0)])
 
     async def _send(self) -> None:
         sequence, source, sample = random.randrange(1 << 15), random.randrange(1 << 32), 0

@@ -137,6 +137,7 @@ def test_answered_call_gives_one_whole_cdr() -> None:
         "quality": None,
         "recordings": [],
         "recording_refused": "",
+        "announced": False,
         "recording_pauses": 0,
         "retention": "",
         "emergency": False,
@@ -608,6 +609,26 @@ def test_call_that_found_no_room_for_its_recording_says_so_and_names_none() -> N
     told = replace(first, data={**first.data, "record": False, "recording_refused": "disk"})
     cdr = only_cdr(fold([told, *rest]))
     assert (cdr["recording_refused"], cdr["recordings"]) == ("disk", [])
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ({}, (False, "", True)),
+        ({"announced": True}, (True, "", True)),
+        ({"record": False, "recording_refused": "unannounced"}, (False, "unannounced", False)),
+    ],
+    ids=["nobody had to be told", "told", "could not be told"],
+)
+def test_an_answer_says_whether_the_caller_was_told_of_the_recording(
+    told: dict[str, object], expected: tuple[bool, str, bool]
+) -> None:
+    """In whatever order the rows come in."""
+    rows = [start(record=True), *answered_call()[1:]]
+    rows = [replace(row, data={**row.data, **told}) if row.kind is Kind.ANSWER else row for row in rows]
+    for order in (rows, [*rows[1:-1], rows[0], rows[-1]]):
+        cdr = only_cdr(fold(order))
+        assert (cdr["announced"], cdr["recording_refused"], bool(cdr["recordings"])) == expected
 
 
 def test_ids_of_later_calls_sort_later_and_do_not_change_when_read_again() -> None:

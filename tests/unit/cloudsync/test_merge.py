@@ -40,9 +40,7 @@ def judged(records: list[Record], store: list[Record]) -> list[str]:
 
 def rehashed(record: Record, **changes: object) -> Record:
     changed = replace(record, **changes)
-    fields = asdict(changed)
-    del fields["hash"], fields["id"]
-    return replace(changed, hash=wire.record_hash(fields.pop("prev_hash"), record_id=changed.id, **fields))
+    return replace(changed, hash=wire.record_hash(changed))
 
 
 R1, R2, R3, R4 = chain(4)

@@ -239,3 +239,23 @@ def test_time_for_a_sign_of_life_is_what_the_agent_says_within_reason(
     if said is not None:
         ksr.tables["link"] = {"cloud:life_ms": said}
     assert Channels(KsrCall(ksr)).life_ms("cloud") == life_ms
+
+
+@pytest.mark.parametrize(
+    ("caller", "known"),
+    [
+        ("201", {"202": "201"}),
+        ("0312345678", {"201": "0312345678", "202": "0312345678"}),
+        ("", {"201": "anonymous", "202": "anonymous"}),
+        ("9" * 70, {"201": "9" * 64, "202": "9" * 64}),
+    ],
+    ids=["not of himself", "outside", "withheld", "no number is as long"],
+)
+def test_who_called_last_is_known_of_every_telephone_that_was_to_ring(
+    caller: str, known: dict[str, str]
+) -> None:
+    ksr = KsrDouble()
+    channels = Channels(KsrCall(ksr))
+    channels.ring_for(("201", "202"), caller)
+    assert ksr.tables["last"] == known
+    assert channels.last_caller("202") == known["202"]

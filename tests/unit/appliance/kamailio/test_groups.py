@@ -3,7 +3,7 @@
 import pytest
 
 from appliance.kamailio.actions import Plan, StepKind
-from appliance.kamailio.members import BUSY, IDLE, LAST, Members
+from appliance.kamailio.members import BUSY, IDLE, Asked, Members
 from appliance.kamailio.routing import decide
 from appliance.kamailio.turns import groups_in, turned
 from appliance.kamailio.view import Extension
@@ -90,28 +90,27 @@ def test_other_groups_do_not_turn() -> None:
 
 START = '{"call_id":"a","origin":"phone","origin_id":"201","caller":"201","dialled":"202"}'
 STEP = '{"index":0,"kind":"contacts","target":"","users":["202","203"],"reason":"extension"}'
+ANSWER = '{"index":0,"code":200,"user":"202"}'
+UP = [("a#1", "start", START), ("a#1", "step", STEP), ("a#1", "answer", ANSWER)]
 
 
-def told(*rows: tuple[str, str], follow: bool = True) -> list[tuple[str, str, str]]:
+def following(asked: Asked, *up: tuple[str, str, str]) -> tuple[Members, list[tuple[str, str, str]]]:
     found: list[tuple[str, str, str]] = []
     members = Members(lambda *published: found.append(published), lambda: 7_000)
-    members.follow = follow
-    for event, data in rows:
-        members.take("a#1", event, data)
+    members.ask(asked, lambda: up)
+    return members, found
+
+
+def told(*rows: tuple[str, str, str], asked: Asked = Asked.IDLE) -> list[tuple[str, str, str]]:
+    members, found = following(asked)
+    for row in rows:
+        members.take(*row)
     return found
 
 
 def test_who_talks_is_busy_until_the_call_ends_and_free_from_then_on() -> None:
-    rows = [
-        ("start", START),
-        ("step", STEP),
-        ("answer", '{"index":0,"code":200,"user":"202"}'),
-        ("end", "{}"),
-    ]
-    assert told(*rows) == [
+    assert told(*UP, ("a#1", "end", "{}")) == [
         (BUSY, "201", "1"),
-        (LAST, "202", "201"),
-        (LAST, "203", "201"),
         (BUSY, "202", "1"),
         (BUSY, "201", ""),
         (IDLE, "201", "7000"),
@@ -121,24 +120,44 @@ def test_who_talks_is_busy_until_the_call_ends_and_free_from_then_on() -> None:
 
 
 def test_a_call_that_nobody_answered_makes_nobody_less_idle() -> None:
-    assert told(("start", START), ("step", STEP), ("end", "{}"))[-1] == (BUSY, "201", "")
+    assert told(*UP[:2], ("a#1", "end", "{}"))[-1] == (BUSY, "201", "")
 
 
-def test_where_no_group_asks_nobody_is_followed() -> None:
-    rows = [("start", START), ("step", STEP), ("answer", '{"user":"202"}'), ("end", "{}")]
-    assert told(*rows, follow=False) == [(LAST, "202", "201"), (LAST, "203", "201")]
+def test_since_when_somebody_is_free_is_only_told_where_a_group_asks() -> None:
+    assert told(*UP, ("a#1", "end", "{}"), asked=Asked.CALLS)[-2:] == [(BUSY, "201", ""), (BUSY, "202", "")]
+
+
+def test_a_call_that_is_up_when_somebody_asks_keeps_both_busy_until_its_end() -> None:
+    members, found = following(Asked.CALLS, *UP)
+    assert (members.following, found) == (True, [(BUSY, "201", "1"), (BUSY, "202", "1")])
+    members.take("a#1", "end", "{}")
+    assert found[2:] == [(BUSY, "201", ""), (BUSY, "202", "")]
+
+
+def test_when_nobody_asks_any_more_nobody_stays_busy() -> None:
+    members, found = following(Asked.CALLS, *UP)
+    members.ask(Asked.NOTHING, lambda: ())
+    assert not members.following
+    assert found[2:] == [(BUSY, "201", ""), (BUSY, "202", "")]
+    members.ask(Asked.CALLS, lambda: UP)
+    assert found[4:] == [(BUSY, "201", "1"), (BUSY, "202", "1")]
+
+
+def test_another_question_counts_no_call_twice() -> None:
+    members, found = following(Asked.CALLS, *UP)
+    members.ask(Asked.IDLE, lambda: UP)
+    assert found[2:] == []
+
+
+def test_where_nobody_asks_calls_that_are_up_are_not_even_looked_at() -> None:
+    def looked() -> list[tuple[str, str, str]]:
+        raise AssertionError("somebody looked")
+
+    members = Members(lambda *published: None, lambda: 7_000)
+    members.ask(Asked.NOTHING, looked)
+    assert not members.following
 
 
 def test_a_call_id_that_looks_like_a_field_is_none() -> None:
-    hostile = (
-        '{"call_id":"x\\",\\"caller\\":\\"110\\"","origin":"gateway","origin_id":"gw1","caller":"0312345678"}'
-    )
-    assert told(("start", hostile), ("step", STEP))[0] == (LAST, "202", "0312345678")
-
-
-def test_a_caller_without_a_number_is_anonymous() -> None:
-    assert told(("start", '{"origin":"gateway","caller":""}'), ("step", STEP))[0] == (
-        LAST,
-        "202",
-        "anonymous",
-    )
+    hostile = '{"call_id":"x\\",\\"origin_id\\":\\"110\\"","origin":"phone","origin_id":"203"}'
+    assert told(("a#1", "start", hostile)) == [(BUSY, "203", "1")]

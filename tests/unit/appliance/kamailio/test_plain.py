@@ -19,6 +19,7 @@ LOCAL = site(call_control=CallControl.LOCAL)
     [
         (from_phone("202", "203"), True),
         (from_phone("202", "203", anonymous=True), True),
+        (from_phone("203", "203"), False),
         (from_phone("201", "203"), False),
         (from_phone("600", "203"), False),
         (from_phone("601", "203"), True),
@@ -31,6 +32,7 @@ LOCAL = site(call_control=CallControl.LOCAL)
     ids=[
         "a telephone",
         "a telephone, withheld",
+        "itself",
         "a recorded telephone",
         "a group rung together",
         "the first of a group in turn",

@@ -1,0 +1,233 @@
+"""Callers are told that a call is recorded before anybody is rung; what was not announced is not recorded."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from agent.cdr import CallBook
+from agent.journal_events import JournalEvent, Kind, Moment
+from agent.journal_reader import Cursor, read_page
+from appliance import site as site_document
+from appliance.media.naming import parse_capture_name, recording_stem
+from tests.lab.gateway import GatewayCall
+from tests.lab.lab import Lab, Parts
+from tests.lab.phone import PhoneCall
+from tests.lab.processes import wait_until
+from tests.lab.site_document import SITE
+from tests.lab.standing import Standing, hear_each_other
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module")]
+
+LONG_S = 20.0
+OUTSIDE = "0398765432"
+CALLED_OUTSIDE = "0312345678"
+FLOW = {
+    "id": "desk",
+    "language": "en",
+    "nodes": [
+        {"id": "desk", "do": "transfer", "number": "201", "unanswered": "bye"},
+        {"id": "bye", "do": "hangup", "prompts": ["goodbye"]},
+    ],
+}
+TELLING = {
+    "id": "telling",
+    "language": "en",
+    "nodes": [
+        {"id": "tell", "do": "record_announce", "prompts": ["recorded"], "next": "desk"},
+        *FLOW["nodes"],  # type: ignore[misc]
+    ],
+}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def lab() -> AsyncIterator[Standing]:
+    parts = Parts(phones=3, cloud_phones=0, carrier=False, freeswitch=True)
+    document = {
+        "feature_codes": {"language": "en"},
+        "recording": {"announce": "outside_callers"},
+        "prompts": [{"id": "recorded", "en": "We record."}],
+        "applications": [
+            {"number": "700", "kind": "flow", "flow": "desk", "public_number": "+81312340700"},
+            {"number": "701", "kind": "flow", "flow": "telling", "public_number": "+81312340701"},
+        ],
+        "flows": [FLOW, TELLING],
+    }
+    async with Standing(Lab(parts, document)) as lab:
+        await lab.publish({"201": {"record": "all"}})
+        lab.keep_document()
+        yield lab
+
+
+@pytest_asyncio.fixture(autouse=True, loop_scope="module")
+async def tidy(lab: Standing) -> AsyncIterator[None]:
+    yield
+    await lab.tidy()
+
+
+def sentence(lab: Standing, name: str = "call_recorded") -> Path:
+    box = lab.lab.box
+    assert box.freeswitch is not None
+    plan = site_document.loads(box.layout.document(lab.lab.version).read_bytes()).media
+    return box.freeswitch.prompt(plan, name, "en")
+
+
+async def from_outside(lab: Standing, number: str = "201") -> GatewayCall:
+    return await lab.lab.gateway.dial(f"sip:0312340{number}@{lab.lab.addresses.box_lan}:5060", OUTSIDE)
+
+
+def coming(lab: Standing, number: str) -> list[PhoneCall]:
+    return [one for one in lab.phones[number].calls if one.incoming and one.state != "closed"]
+
+
+async def speak(lab: Standing, came: GatewayCall, met: PhoneCall) -> None:
+    await came.wait_hears(met.phone.tone_hz, timeout_s=LONG_S)
+    await met.wait_hears(lab.lab.gateway.tone_hz, timeout_s=LONG_S)
+
+
+def journal(lab: Standing) -> list[JournalEvent]:
+    rows: list[JournalEvent] = []
+    cursor = Cursor()
+    while True:
+        page = read_page(lab.lab.box.layout.journal, cursor)
+        rows, cursor = [*rows, *page.events], page.cursor
+        if not page.more:
+            return rows
+
+
+def captured(lab: Standing) -> set[str]:
+    """Stems of the recordings that rtpengine has captured."""
+    names = (path.name for path in lab.lab.box.layout.pcaps_dir.glob("*.pcap"))
+    return {recording_stem(parse_capture_name(name)[0]) for name in names}
+
+
+async def record(lab: Standing) -> dict[str, Any]:
+    """The record of the newest call that is over, as the agent makes it."""
+
+    def ended() -> list[JournalEvent]:
+        rows = journal(lab)
+        begun, over = ([row for row in rows if row.kind is kind] for kind in (Kind.START, Kind.END))
+        return rows if {row.call for row in begun} == {row.call for row in over} else []
+
+    rows = await wait_until(ended, "every leg's end is in the journal", LONG_S, 0.2)
+    book = CallBook(SITE, "b")
+    made = [record for row in rows for record in book.apply(row)]
+    at = rows[-1].at
+    made += book.tick(Moment(at.boot_id, at.mono_ms + 60_000, at.wall_ms + 60_000))
+    return max((one.body for one in made if one.kind == "cdr"), key=lambda body: str(body["start_utc"]))
+
+
+def told(body: dict[str, Any]) -> tuple[bool, str]:
+    return body["announced"], body["recording_refused"]
+
+
+@pytest.mark.parametrize("state", ["UP", "DOWN"])
+async def test_an_outside_caller_hears_it_before_the_called_telephone_rings(
+    lab: Standing, state: str
+) -> None:
+    await lab.line(state)
+    came = await from_outside(lab)
+    await came.wait("answered", LONG_S)
+    assert coming(lab, "201") == [], "the telephone rings while the caller is still told"
+    await came.wait_hears_prompt(sentence(lab), LONG_S)
+    met = await lab.rings("201", LONG_S)
+    await speak(lab, came, met)
+    assert met.peer.startswith(f"sip:{OUTSIDE}@")
+    await met.hangup()
+    await came.wait("ended", LONG_S)
+    body = await record(lab)
+    assert told(body) == (True, "")
+    assert (body["direction"], body["dialled"], body["answered_by"]) == ("in", "0312340201", "201")
+    assert len(body["recordings"]) == 1
+    assert set(body["recordings"]) <= captured(lab)
+
+
+async def test_a_colleague_does_not_hear_it_and_is_recorded_as_before(lab: Standing) -> None:
+    placed = await lab.phones["202"].call("201", LONG_S)
+    await hear_each_other(placed, lab.phones["201"].current(), timeout_s=LONG_S)
+    await placed.hangup()
+    body = await record(lab)
+    assert [step["target"] for step in body["route"] if step["kind"] == "media"] == []
+    assert told(body) == (False, "")
+    assert set(body["recordings"]) <= captured(lab) and body["recordings"]
+
+
+async def test_an_outside_caller_of_a_busy_telephone_is_told_so(lab: Standing) -> None:
+    await lab.phones["201"].behave(refuse=True)
+    came = await from_outside(lab)
+    await came.wait("answered", LONG_S)
+    await came.wait_hears_prompt(sentence(lab, "ref_busy"), LONG_S)
+    await came.wait("ended", LONG_S)
+
+
+async def test_whom_a_flow_has_told_already_is_not_told_twice(lab: Standing) -> None:
+    untold = await from_outside(lab, "700")
+    await untold.wait_hears_prompt(sentence(lab), LONG_S)
+    await speak(lab, untold, await lab.rings("201", LONG_S))
+    await untold.hangup()
+    assert told(await record(lab)) == (True, "")
+    came = await from_outside(lab, "701")
+    met = await lab.rings("201", LONG_S)
+    await speak(lab, came, met)
+    with pytest.raises(AssertionError):
+        await came.wait_hears_prompt(sentence(lab), 0.1)
+    await came.hangup()
+    body = await record(lab)
+    assert told(body) == (True, "") and len(body["recordings"]) == 1
+    assert sum(step["target"] == "recording" for step in body["route"]) == 0
+
+
+async def test_everybody_is_told_inside_and_outside_and_a_call_for_help_waits_for_nothing(
+    lab: Standing,
+) -> None:
+    await lab.publish(recording={"announce": "everybody"})
+    placed = await lab.phones["202"].dial("201")
+    await placed.wait_hears_prompt(sentence(lab), LONG_S)
+    await placed.wait("established", LONG_S)
+    await hear_each_other(placed, lab.phones["201"].current(), timeout_s=LONG_S)
+    await placed.hangup()
+    body = await record(lab)
+    assert (told(body), body["legs"]) == ((True, ""), []), "a call between telephones stays one call"
+    assert set(body["recordings"]) <= captured(lab) and body["recordings"]
+    await lab.phones["201"].behave(refuse=True)
+    busy = await lab.phones["202"].dial("201")
+    await busy.wait("closed", LONG_S)
+    assert busy.code == 486
+    await lab.line("DOWN")
+    outward = await lab.phones["201"].dial(CALLED_OUTSIDE)
+    await outward.wait_hears_prompt(sentence(lab), LONG_S)
+    asked = await lab.at_gateway(timeout_s=LONG_S)
+    await asked.wait_hears_prompt(sentence(lab), LONG_S)
+    await outward.wait("established", LONG_S)
+    await outward.wait_hears(lab.lab.gateway.tone_hz, timeout_s=LONG_S)
+    await asked.wait_hears(lab.phones["201"].tone_hz, timeout_s=LONG_S)
+    assert asked.caller == "0312340201", "the trunk sees the telephone's own number"
+    await outward.hangup()
+    body = await record(lab)
+    assert told(body) == (True, "") and len(body["recordings"]) == 1
+    help_ = await lab.phones["201"].call("119", LONG_S)
+    await help_.wait_hears(lab.lab.gateway.tone_hz, timeout_s=LONG_S)
+    await help_.hangup()
+    body = await record(lab)
+    assert body["emergency"] and not body["announced"]
+    assert [step["kind"] for step in body["route"]] == ["gateway"]
+
+
+async def test_nothing_of_all_this_was_a_fault_in_freeswitch_s_log(lab: Standing) -> None:
+    assert lab.lab.box.freeswitch is not None
+    assert "\n".join(lab.lab.box.freeswitch.faults()) == ""
+
+
+async def test_without_freeswitch_calls_go_through_and_are_not_recorded(lab: Standing) -> None:
+    await lab.lab.box.kill("freeswitch")
+    before = captured(lab)
+    came = await from_outside(lab)
+    met = await lab.rings("201", LONG_S)
+    await speak(lab, came, met)
+    await came.hangup()
+    body = await record(lab)
+    assert told(body) == (False, "unannounced")
+    assert (body["disposition"], body["recordings"]) == ("answered", [])
+    assert captured(lab) == before
