@@ -17,6 +17,7 @@ from appliance.kamailio.actions import Outcome, Plan, Step, StepKind
 from appliance.kamailio.call import Call
 from appliance.kamailio.compact_json import read, write
 from appliance.kamailio.dialplan import INTERNAL, Number, read_inbound
+from appliance.kamailio.outcome import Ending, outcome_of
 from appliance.kamailio.plan_codec import decode, encode
 from appliance.kamailio.reasons import Reason
 from appliance.kamailio.request import Origin
@@ -138,6 +139,22 @@ def _behind(steps: tuple[Step, ...], after: frozenset[Outcome]) -> tuple[Step, .
         for index, step in enumerate(rest, 1)
     )
     return (replace(first, after=after, follows=(0,)), *moved)
+
+
+def outcome(step: Step, ending: Ending, waits: bool) -> Outcome:
+    """What the end of an announcement means. waits: what was kept for FreeSWITCH is still there, so it has not called on.
+
+    Where it had, what came of that is the call's own answer, whatever the code. Where it had not, it did not do its work: it may
+    not know the sentence yet, because the site's document is that new.
+    """
+    if ending.code == SAID_CODE:
+        return Outcome.DONE
+    found = outcome_of(step.kind, ending)
+    if way_of(step) is Way.SAID:
+        return found
+    if waits:
+        return found if found in LOST else Outcome.OVERLOADED
+    return Outcome.REFUSED if found in LOST else found
 
 
 def leads(plan: Plan) -> bool:

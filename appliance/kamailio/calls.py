@@ -214,6 +214,8 @@ class Calls:
         said = outcome is Outcome.DONE
         self._ksr.put("heard", announcement.YES if said else announcement.NO)
         if not said:
+            # A FreeSWITCH that wakes up late must find nobody to call.
+            self._ksr.forget("sdp", announcement.key(self._ksr.pv("$ci")))
             plan = replace(plan, record=False)
             self._ksr.put("plan", encode(plan))
         return plan
@@ -547,14 +549,8 @@ class Calls:
         return outcome_of(step.kind, ending)
 
     def _outcome_of_announcement(self, step: Step, ending: Ending) -> Outcome:
-        """Where FreeSWITCH had called on, what came of that is the call's own answer, whatever the code."""
-        if ending.code == announcement.SAID_CODE:
-            return Outcome.DONE
-        outcome = outcome_of(step.kind, ending)
-        called_on = announcement.way_of(step) is not announcement.Way.SAID and not self._ksr.look(
-            "sdp", announcement.key(self._ksr.pv("$ci"))
-        )
-        return Outcome.REFUSED if called_on and outcome in announcement.LOST else outcome
+        waits = bool(self._ksr.look("sdp", announcement.key(self._ksr.pv("$ci"))))
+        return announcement.outcome(step, ending, waits)
 
     def _gives_way(self, plan: Plan, step: Step, outcome: Outcome) -> bool:
         """Whether a gateway that says it is full is tried again for an emergency call, after a lower call was ended."""

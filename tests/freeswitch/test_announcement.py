@@ -44,11 +44,16 @@ TELLING = {
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def lab() -> AsyncIterator[Standing]:
-    parts = Parts(phones=3, cloud_phones=0, carrier=False, freeswitch=True)
+    parts = Parts(phones=3, cloud_phones=0, freeswitch=True)
     document = {
         "feature_codes": {"language": "en"},
         "recording": {"announce": "outside_callers"},
-        "prompts": [{"id": "recorded", "en": "We record."}],
+        "refusals": "plain",
+        "prompts": [
+            {"id": "recorded", "en": "We record."},
+            {"id": "ours", "en": "Somebody writes down what we say."},
+            {"id": "ref_busy", "en": "Busy here."},
+        ],
         "applications": [
             {"number": "700", "kind": "flow", "flow": "desk", "public_number": "+81312340700"},
             {"number": "701", "kind": "flow", "flow": "telling", "public_number": "+81312340701"},
@@ -103,8 +108,8 @@ def captured(lab: Standing) -> set[str]:
     return {recording_stem(parse_capture_name(name)[0]) for name in names}
 
 
-async def record(lab: Standing) -> dict[str, Any]:
-    """The record of the newest call that is over, as the agent makes it."""
+async def record(lab: Standing, call: PhoneCall | None = None) -> dict[str, Any]:
+    """The record of a call that is over, as the agent makes it; the newest where none is named."""
 
     def ended() -> list[JournalEvent]:
         rows = journal(lab)
@@ -116,7 +121,10 @@ async def record(lab: Standing) -> dict[str, Any]:
     made = [record for row in rows for record in book.apply(row)]
     at = rows[-1].at
     made += book.tick(Moment(at.boot_id, at.mono_ms + 60_000, at.wall_ms + 60_000))
-    return max((one.body for one in made if one.kind == "cdr"), key=lambda body: str(body["start_utc"]))
+    bodies = [one.body for one in made if one.kind == "cdr"]
+    if call is not None:
+        return next(body for body in bodies if body["call_id"] == call.call_id)
+    return max(bodies, key=lambda body: str(body["start_utc"]))
 
 
 def told(body: dict[str, Any]) -> tuple[bool, str]:
@@ -142,6 +150,21 @@ async def test_an_outside_caller_hears_it_before_the_called_telephone_rings(
     assert (body["direction"], body["dialled"], body["answered_by"]) == ("in", "0312340201", "201")
     assert len(body["recordings"]) == 1
     assert set(body["recordings"]) <= captured(lab)
+
+
+async def test_who_calls_by_a_cloud_that_controls_calls_is_told_before_the_answer(lab: Standing) -> None:
+    await lab.lab.cloud.public_number("+81312340201", "201")
+    came = await lab.lab.carrier.dial(f"sip:+81312340201@{lab.lab.addresses.cloud_inside}:5060", OUTSIDE)
+    met = await lab.rings("201", LONG_S)
+    await came.wait("answered", LONG_S)
+    await came.wait_hears(met.phone.tone_hz, timeout_s=LONG_S)
+    await came.hangup()
+    body = await record(lab)
+    assert (told(body), body["legs"]) == ((True, ""), [])
+    assert [(step["target"], step["outcome"]) for step in body["route"]] == [
+        ("recording", "done"),
+        ("", "answered"),
+    ]
 
 
 async def test_a_colleague_does_not_hear_it_and_is_recorded_as_before(lab: Standing) -> None:
@@ -182,7 +205,7 @@ async def test_whom_a_flow_has_told_already_is_not_told_twice(lab: Standing) -> 
 async def test_everybody_is_told_inside_and_outside_and_a_call_for_help_waits_for_nothing(
     lab: Standing,
 ) -> None:
-    await lab.publish(recording={"announce": "everybody"})
+    await lab.publish({"201": {"record": "all", "max_calls": 1}}, recording={"announce": "everybody"})
     placed = await lab.phones["202"].dial("201")
     await placed.wait_hears_prompt(sentence(lab), LONG_S)
     await placed.wait("established", LONG_S)
@@ -195,6 +218,11 @@ async def test_everybody_is_told_inside_and_outside_and_a_call_for_help_waits_fo
     busy = await lab.phones["202"].dial("201")
     await busy.wait("closed", LONG_S)
     assert busy.code == 486
+    await lab.phones["201"].behave()
+    liar = await lab.phones["202"].dial("700", {"X-Kyusai-Announced": "yes"})
+    await liar.wait_hears_prompt(sentence(lab), LONG_S)
+    await hear_each_other(liar, await lab.rings("201", LONG_S), timeout_s=LONG_S)
+    await liar.hangup()
     await lab.line("DOWN")
     outward = await lab.phones["201"].dial(CALLED_OUTSIDE)
     await outward.wait_hears_prompt(sentence(lab), LONG_S)
@@ -204,8 +232,11 @@ async def test_everybody_is_told_inside_and_outside_and_a_call_for_help_waits_fo
     await outward.wait_hears(lab.lab.gateway.tone_hz, timeout_s=LONG_S)
     await asked.wait_hears(lab.phones["201"].tone_hz, timeout_s=LONG_S)
     assert asked.caller == "0312340201", "the trunk sees the telephone's own number"
+    another = await lab.phones["201"].dial(CALLED_OUTSIDE)
+    await another.wait("closed", LONG_S)
+    assert another.code == 403, "the call counts against the limit of who placed it"
     await outward.hangup()
-    body = await record(lab)
+    body = await record(lab, outward)
     assert told(body) == (True, "") and len(body["recordings"]) == 1
     help_ = await lab.phones["201"].call("119", LONG_S)
     await help_.wait_hears(lab.lab.gateway.tone_hz, timeout_s=LONG_S)
@@ -218,6 +249,24 @@ async def test_everybody_is_told_inside_and_outside_and_a_call_for_help_waits_fo
 async def test_nothing_of_all_this_was_a_fault_in_freeswitch_s_log(lab: Standing) -> None:
     assert lab.lab.box.freeswitch is not None
     assert "\n".join(lab.lab.box.freeswitch.faults()) == ""
+
+
+async def test_a_sentence_without_its_audio_is_not_taken_for_said(lab: Standing) -> None:
+    await lab.publish(recording={"announce": "outside_callers", "announce_prompt": "ours"})
+    assert lab.lab.box.freeswitch is not None
+    assert (await lab.lab.box.freeswitch.api("reloadxml")).startswith("+OK")
+    came = await from_outside(lab)
+    await came.wait_hears_prompt(sentence(lab, "ours"), LONG_S)
+    await lab.rings("201", LONG_S)
+    await came.hangup()
+    assert told(await record(lab)) == (True, "")
+    sentence(lab, "ours").unlink()
+    before = captured(lab)
+    came = await from_outside(lab)
+    await speak(lab, came, await lab.rings("201", LONG_S))
+    await came.hangup()
+    assert told(await record(lab)) == (False, "unannounced")
+    assert captured(lab) == before
 
 
 async def test_without_freeswitch_calls_go_through_and_are_not_recorded(lab: Standing) -> None:

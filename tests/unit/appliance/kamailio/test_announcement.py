@@ -9,6 +9,7 @@ import pytest
 from appliance.kamailio import announcement
 from appliance.kamailio.actions import Outcome, Plan, StepKind, advance
 from appliance.kamailio.announcement import EVERYBODY, OFF, OUTSIDE
+from appliance.kamailio.outcome import Ending
 from appliance.kamailio.request import CallFacts, Origin
 from appliance.kamailio.routing import decide
 from appliance.kamailio.view import Application, Extension
@@ -19,6 +20,7 @@ MOBILE = "009012345678"
 INSIDE = CallFacts(Origin.PHONE, "202", "203", "202")
 OUT = CallFacts(Origin.PHONE, "202", MOBILE, "202")
 FROM_GATEWAY = CallFacts(Origin.GATEWAY, "gw1", "+81312340202", "0398765432")
+TO_GROUP = replace(FROM_GATEWAY, dialled="+81312340600")
 FROM_CLOUD = CallFacts(Origin.UPSTREAM, "cloud", "202", "0398765432")
 COLLEAGUE_BY_CLOUD = CallFacts(Origin.UPSTREAM, "cloud", "202", "7201")
 BY_FLOW = CallFacts(Origin.MEDIA, "media", "202", "0398765432")
@@ -49,6 +51,7 @@ def way(facts: CallFacts, view: SiteView) -> str:
         pytest.param(OUT, "", "both", id="a telephone calls outside"),
         pytest.param(FROM_GATEWAY, "answer", "answer", id="by the gateway"),
         pytest.param(replace(FROM_GATEWAY, anonymous=True, caller="anonymous"), "answer", "answer", id="nameless"),
+        pytest.param(TO_GROUP, "answer", "answer", id="a member of the group is recorded"),
         pytest.param(FROM_CLOUD, "answer", "answer", id="by a trunk"),
         pytest.param(COLLEAGUE_BY_CLOUD, "", "answer", id="another site"),
         pytest.param(BY_FLOW, "early", "early", id="a flow that has said nothing"),
@@ -138,6 +141,25 @@ def test_whom_freeswitch_called_in_vain_is_not_called_a_second_time() -> None:
         assert (advance(answering, 0, outcome) == 1) is (outcome in (Outcome.NO_LIFE, Outcome.OVERLOADED))
     speaking = decide(INSIDE, recorded(EVERYBODY))
     assert {advance(speaking, 0, outcome) for outcome in Outcome} == {1}
+
+
+@pytest.mark.parametrize(
+    ("ending", "before", "after"),
+    [
+        (Ending(470), Outcome.DONE, Outcome.DONE),
+        (Ending(408, replied=False, timer=True), Outcome.NO_LIFE, Outcome.REFUSED),
+        (Ending(503), Outcome.OVERLOADED, Outcome.REFUSED),
+        (Ending(404), Outcome.OVERLOADED, Outcome.NO_CONTACT),
+        (Ending(486, rang=True), Outcome.OVERLOADED, Outcome.BUSY),
+    ],
+    ids=["said", "dead", "overloaded", "does not know the sentence yet", "busy"],
+)
+def test_an_end_before_freeswitch_has_called_on_leads_past_it_and_after_that_is_the_call_s_own(
+    ending: Ending, before: Outcome, after: Outcome
+) -> None:
+    step = decide(FROM_GATEWAY, recorded(OUTSIDE)).steps[0]
+    assert announcement.outcome(step, ending, waits=True) is before
+    assert announcement.outcome(step, ending, waits=False) is after
 
 
 def test_what_waits_for_freeswitch_is_the_rest_of_the_plan_recorded() -> None:
