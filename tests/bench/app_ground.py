@@ -5,11 +5,8 @@ import os
 import secrets
 import shutil
 import sys
-import wave
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from appliance import site
 from appliance.freeswitch import prompt_texts, render
@@ -27,8 +24,8 @@ PHONES = 10
 """Telephones; each holds many calls, as a switchboard does."""
 
 CALLS_OF_A_PHONE_MAX = 100
-LONG_PROMPT, LONG_PROMPT_S = "long", 120
-"""A prompt that sounds from its first sample on and outlasts a measurement."""
+LONG_PROMPT, LONG_PROMPT_S = "long", 600
+"""A prompt that sounds from its first sample on and outlasts a measurement, also on a machine that has much else to do."""
 
 LONG_PROMPT_HZ = 440
 READY_S = 60.0
@@ -120,8 +117,10 @@ class Ground:
         plan = site.loads(json.dumps(told)).media
         for prompt in (one.id for one in plan.prompts):
             file = Path(prompt_texts.paths(plan, self.prompts)[prompt, "en"])
-            if not file.exists():  # calls that are up listen to it
-                write_tone(file, LONG_PROMPT_HZ, LONG_PROMPT_S)
+            if (
+                file.is_symlink() or not file.exists()
+            ):  # a link is the product's stand-in, a sign of one second
+                tones.write(file, LONG_PROMPT_HZ, LONG_PROMPT_S)
         self.box.publish(told)
 
     def prompt(self, told: dict[str, Any], name: str = LONG_PROMPT) -> Path:
@@ -153,19 +152,6 @@ class Ground:
         except FreeSwitchSilent:
             return False
         return any("RUNNING" in line and address in line for line in said.splitlines())
-
-
-def write_tone(path: Path, hz: float, seconds: float) -> None:
-    """A prompt of one tone, 8 kHz and 16 bits, that begins at once; left alone where it is there."""
-    if path.exists():
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    samples = tones.sine(hz, 8_000, 0, int(seconds * 8_000))
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(8_000)
-        file.writeframes((np.asarray(samples) * 32_767).astype("<i2").tobytes())
 
 
 def cpu_s(pid: int) -> float:

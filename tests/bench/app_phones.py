@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from tests.bench.hearing import Hearing, outcome
 from tests.lab import g711, sipmsg, tones
 from tests.lab.sipcall import Dialog, Incoming
 from tests.lab.sipua import Ua
@@ -37,6 +38,9 @@ ANSWER_S, SOUND_S = 15.0, 10.0
 
 READY_BYTES = 2048
 
+ARRIVED, ARRIVED_BYTES, STAMP = 35, 64, struct.Struct("@qq")
+"""SO_TIMESTAMPNS, in which the kernel says when a packet arrived: silence is what did not arrive, not what was read late."""
+
 
 class Line:
     """One call's audio."""
@@ -45,27 +49,33 @@ class Line:
         """Opens the socket and begins to listen."""
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
+        self._socket.setsockopt(socket.SOL_SOCKET, ARRIVED, 1)
         self._socket.bind((address, 0))
         self.port = int(self._socket.getsockname()[1])
         self.peer: tuple[str, int] | None = None
         self.sound_at: float | None = None
         self.heard = asyncio.Event()
-        self.last_at: float | None = None
-        self.gap_s = 0.0
-        self._follow = self._listening = False
+        self._hearing: Hearing | None = None
+        self._listening = False
         self._sequence = int.from_bytes(os.urandom(2))
         self._source = int.from_bytes(os.urandom(4))
         self.listen()
 
     def listen(self, *, follow: bool = False) -> None:
         """Look at what comes in: until there is sound, or (follow) until `deafen`."""
-        self._follow = follow
-        self.last_at, self.gap_s = None, 0.0
+        self._hearing = None
         if follow:
             self._drain()
+            self._hearing = Hearing(time.monotonic())
         if not self._listening:
             asyncio.get_running_loop().add_reader(self._socket, self._receive)
             self._listening = True
+
+    def heard_since(self) -> Hearing | None:
+        """What was heard since it was followed, and is waiting to be read included."""
+        if self._hearing is not None:
+            self._receive()
+        return self._hearing
 
     def deafen(self) -> None:
         """Leave what comes in to the kernel, which throws it away."""
@@ -91,20 +101,19 @@ class Line:
 
     def _receive(self) -> None:
         now = time.monotonic()
+        behind = time.time() - now  # the kernel's stamps are of the clock on the wall
         with contextlib.suppress(OSError):
             while True:
-                packet = self._socket.recv(READY_BYTES)
+                packet, stamps, _, _ = self._socket.recvmsg(READY_BYTES, ARRIVED_BYTES)
                 if len(packet[12:].translate(None, QUIET)) < LOUD_SAMPLES:
                     continue
                 if self.sound_at is None:
                     self.sound_at = now
                     self.heard.set()
-                if not self._follow:
+                if self._hearing is None:
                     self.deafen()
                     return
-                if self.last_at is not None:
-                    self.gap_s = max(self.gap_s, now - self.last_at)
-                self.last_at = now
+                self._hearing.sound(_arrived(stamps, now + behind) - behind)
 
     def _drain(self) -> None:
         with contextlib.suppress(OSError):
@@ -131,6 +140,7 @@ class Phones:
     _uas: list[Ua] = field(default_factory=list)
     _up: dict[str, Up] = field(default_factory=dict)
     _lines: set[Line] = field(default_factory=set)
+    _followed: list[Up] = field(default_factory=list)
     _sending: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
@@ -173,19 +183,24 @@ class Phones:
 
     async def do_follow(self) -> int:
         """From now on look at every packet of the calls that are up; returns how many there are."""
-        for one in self._up.values():
+        self._followed = list(self._up.values())
+        for one in self._followed:
             one.line.listen(follow=True)
-        return len(self._up)
+        return len(self._followed)
 
-    async def do_followed(self, fresh_s: float) -> dict[str, Any]:
-        """What became of them: how many are up, how many heard sound within the last `fresh_s`, and the longest gap in the sound
-        of each, in milliseconds. Ends the following."""
-        now = time.monotonic()
-        lines = [one.line for one in self._up.values()]
-        hearing = sum(line.last_at is not None and now - line.last_at <= fresh_s for line in lines)
-        for line in lines:
-            line.deafen()
-        return {"up": len(lines), "hearing": hearing, "gap_ms": [round(line.gap_s * 1000) for line in lines]}
+    async def do_followed(self) -> dict[str, Any]:
+        """What became of them since, as `hearing.outcome` says. Ends the following."""
+        lines = {
+            call_id: self._up[call_id].line if call_id in self._up else None
+            for call_id in (one.dialog.call_id for one in self._followed)
+        }
+        heard = {call_id: line.heard_since() if line else None for call_id, line in lines.items()}
+        found = outcome(heard, time.monotonic())
+        for line in lines.values():
+            if line is not None:
+                line.deafen()
+        self._followed = []
+        return found
 
     async def do_empty(self) -> int:
         """Hang up all calls that are up; returns how many answered their BYE."""
@@ -249,6 +264,15 @@ class Phones:
                 line.send(packet)
             due = max(due + FRAME_S, time.monotonic() - 5 * FRAME_S)
             await asyncio.sleep(max(0.0, due - time.monotonic()))
+
+
+def _arrived(stamps: list[tuple[int, int, bytes]], now_utc: float) -> float:
+    """When the kernel took a packet; now, where it does not say."""
+    for level, kind, value in stamps:
+        if (level, kind) == (socket.SOL_SOCKET, ARRIVED) and len(value) == STAMP.size:
+            seconds, nanoseconds = STAMP.unpack(value)
+            return float(seconds) + float(nanoseconds) / 1e9
+    return now_utc
 
 
 def _ms(began_s: float, at_s: float | None) -> float | None:

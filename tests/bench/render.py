@@ -2,12 +2,14 @@
 
 Rendering is what the agent does with a document that came: parse and check, route snapshot, dialplan and directory on the
 disk. The switch is real: 100 calls listen to a menu through Kamailio, rtpengine and FreeSWITCH while another version is put
-into use and FreeSWITCH is told; every one of them has to be heard on, and a call after it has to get the new version.
+into use and FreeSWITCH is told; every one of them has to be heard on, and a call after it has to get the new version. At the
+end some calls are ended and some silenced on purpose: a count that does not find exactly those could not find others.
 """
 
 import asyncio
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from tests.bench.app_ground import (
     rss_kb,
 )
 from tests.bench.figures import cell, spread, table
+from tests.bench.hearing import SILENCE_MAX_MS
 from tests.lab.addresses import claim
 from tests.lab.processes import Process
 from tests.lab.site_document import extension
@@ -31,15 +34,21 @@ SWITCHES, SWITCHES_QUICK = 5, 2
 EXTENSIONS, GROUPS, FLOWS = 1_000, 100, 50
 FIRST_EXTENSION = 2000
 NODES_OF_A_FLOW = 8
+MEMORY_ROUNDS, MEMORY_ROUNDS_QUICK = 5, 2
 MEMORY_STEPS = (100, 500, 1_000)
 """Extensions in the documents whose memory is compared; groups and flows stay as they are."""
+SETTLE_S = 1.0
+"""From the moment at which FreeSWITCH takes calls: what it does at its start is over then."""
 
 RELOADS, RELOADS_QUICK = 60, 20
 """With other versions of the same size: what it holds grows to what the parser needs beside the one in use, and stays."""
 CALLS, FILL_PER_S = 100, 20.0
 LIMIT_S = 2.0
-BEFORE_S, AFTER_S, FRESH_S = 0.5, 1.5, 1.0
-"""Calls are listened to so long before and after a switch; who heard nothing in the last part of it is lost."""
+BEFORE_S, AFTER_S = 0.5, 1.5
+"""Calls are listened to so long before and after a switch. One that was ended, or was silent for too long, is lost."""
+
+ENDED, SILENCED = 3, 2
+"""On purpose, when all switches are over."""
 
 NUMBER, OTHER_NUMBER = "7000", "7777"
 """Of the menu that calls listen to, and of one that only the second version has."""
@@ -57,8 +66,6 @@ def report(figures: Figures) -> str:
     steps = figures["render_s"]
     rows = [[name, cell(steps[name], 3)] for name in ("check", "snapshot", "freeswitch", "all")]
     held = "held" if steps["all"]["max"] < LIMIT_S else "MISSED"
-    switch, memory = figures["switch"], figures["memory"]
-    lost = switch["calls"] - switch["hearing"]
     return "\n".join(
         [
             f"{EXTENSIONS:,} extensions with mailboxes, {GROUPS} groups, {FLOWS} flows of {NODES_OF_A_FLOW} nodes: "
@@ -67,16 +74,35 @@ def report(figures: Figures) -> str:
             table(["step", "seconds"], rows),
             f"limit {LIMIT_S:g} s: {held}",
             "",
-            f"{switch['switches']} switches with {CALLS} calls up: {lost} lost; FreeSWITCH read its files in "
-            f"{cell(switch['reload_ms'], 0)} ms; longest gap in a call's sound {cell(switch['gap_ms'], 0)} ms "
-            f"(without a switch {cell(switch['gap_without_ms'], 0)}); the next call had the new version: {switch['new_version']}",
-            f"memory: {memory['kb_per_100_extensions']:,.0f} KiB for each 100 extensions; resident MiB with "
-            + ", ".join(f"{count:,}: {memory['rss_mb'][str(count)]:.1f}" for count in memory["extensions"])
-            + "; after {} and {} reloads {:.1f} and {:.1f}".format(
-                memory["reloads"] // 2, memory["reloads"], *memory["rss_mb_after_reloads"]
-            ),
+            *_said_of_switches(figures["switch"]),
+            "",
+            *_said_of_memory(figures["memory"]),
         ]
     )
+
+
+def _said_of_switches(switch: Figures) -> list[str]:
+    lost, caught = switch["ended"] + switch["silent"], switch["on_purpose"]
+    seen = caught["ended"] == ENDED and caught["silent"] == SILENCED
+    return [
+        f"{switch['switches']} switches with {switch['calls']} calls up: {lost} lost ({switch['ended']} ended, "
+        f"{switch['silent']} silent for more than {SILENCE_MAX_MS} ms; FreeSWITCH itself had {switch['least_up']} up at least)",
+        f"FreeSWITCH read its files in {cell(switch['reload_ms'], 0)} ms; longest gap in a call's sound "
+        f"{cell(switch['gap_ms'], 0)} ms (without a switch {cell(switch['gap_without_ms'], 0)}); the next call had the new "
+        f"version: {switch['new_version']}",
+        f"then {ENDED} ended and {SILENCED} silenced on purpose: {caught['ended']} and {caught['silent']} found"
+        + ("" if seen else "; THE COUNT OF LOST CALLS IS WRONG"),
+    ]
+
+
+def _said_of_memory(memory: Figures) -> list[str]:
+    steps = ", ".join(f"{count:,}: {cell(memory['rss_mb'][str(count)], 1)}" for count in memory["extensions"])
+    after = " and ".join(f"{one:.1f}" for one in memory["rss_mb_after_reloads"])
+    reloads = memory["reloads"]
+    return [
+        f"FreeSWITCH's memory, {memory['rounds']} rounds: {cell(memory['kb_per_100_extensions'], 0)} KiB for each 100 "
+        f"extensions; resident MiB with {steps}; after {reloads // 2} and {reloads} reloads {after}",
+    ]
 
 
 def large(ground: Ground, version: int = 1, *, extensions: int = EXTENSIONS, **changes: Any) -> Figures:
@@ -163,7 +189,9 @@ async def _measure(quick: bool) -> Figures:
         figures = _rendered(ground, ROUNDS_QUICK if quick else ROUNDS)
         await ground.begin(large(ground))
         figures["switch"] = await _switched(ground, SWITCHES_QUICK if quick else SWITCHES)
-        figures["memory"] = await _memory(ground, RELOADS_QUICK if quick else RELOADS)
+        figures["memory"] = await _memory(
+            ground, RELOADS_QUICK if quick else RELOADS, MEMORY_ROUNDS_QUICK if quick else MEMORY_ROUNDS
+        )
     finally:
         await ground.end()
         held.release()
@@ -174,6 +202,7 @@ def _rendered(ground: Ground, rounds: int) -> Figures:
     text = json.dumps(large(ground), ensure_ascii=False)
     taken: list[dict[str, float]] = []
     folder = Path(ground.folder) / "rendered"
+    prompts = folder / "prompts"
     for number in range(rounds):
         version = folder / str(number)
         version.mkdir(parents=True)
@@ -182,7 +211,7 @@ def _rendered(ground: Ground, rounds: int) -> Figures:
         marks.append(time.perf_counter())
         snapshot.write(parsed, version / "route.sqlite")
         marks.append(time.perf_counter())
-        freeswitch.write_site(parsed.media, version / "freeswitch", ground.prompts)
+        freeswitch.write_site(parsed.media, version / "freeswitch", prompts)
         marks.append(time.perf_counter())
         names = ("check", "snapshot", "freeswitch")
         parts = {name: marks[at + 1] - marks[at] for at, name in enumerate(names)}
@@ -200,26 +229,21 @@ def _process(ground: Ground, name: str) -> Process:
     return Process(f"freeswitch-{name}", freeswitch.command(ground.box.layout), ground.folder)
 
 
-async def _switched(ground: Ground, switches: int) -> Figures:
+async def _switched(ground: Ground, switches: int, calls: int = CALLS) -> Figures:
     await ground.start_media(_process(ground, "switch"))
-    filled = await ground.phones.ask("call", 120.0, number=NUMBER, count=CALLS, rate_per_s=FILL_PER_S)
+    filled = await ground.phones.ask("call", 120.0, number=NUMBER, count=calls, rate_per_s=FILL_PER_S)
     up = sum(one["sound_ms"] is not None for one in filled)
-    if up != CALLS:
-        raise RuntimeError(f"only {up} of {CALLS} calls came up: {filled[:3]}")
-    reload_ms, gaps, plain_gaps, hearing, new_version = [], [], [], CALLS, True
+    if up != calls:
+        raise RuntimeError(f"only {up} of {calls} calls came up: {filled[:3]}")
+    reload_ms: list[float] = []
+    without: list[Figures] = []
+    during: list[Figures] = []
+    least_up, new_version = calls, True
     for number in range(switches):
         await ground.phones.ask("follow")
         await asyncio.sleep(BEFORE_S + AFTER_S)
-        plain_gaps.append(float(max((await ground.phones.ask("followed", fresh_s=FRESH_S))["gap_ms"])))
-        told = large(ground, 2 + number)
-        told["applications"].append(
-            {
-                "number": f"{int(OTHER_NUMBER) + number}",
-                "kind": "announcement",
-                "prompts": [LONG_PROMPT],
-                "language": "en",
-            }
-        )
+        without.append(await ground.phones.ask("followed"))
+        told, other = _another(ground, number)
         await ground.phones.ask("follow")
         await asyncio.sleep(BEFORE_S)
         await asyncio.to_thread(ground.publish, told)
@@ -227,53 +251,101 @@ async def _switched(ground: Ground, switches: int) -> Figures:
         answer = await ground.order("reloadxml")
         reload_ms.append((time.perf_counter() - began_s) * 1000)
         await asyncio.sleep(AFTER_S)
-        found = await ground.phones.ask("followed", fresh_s=FRESH_S)
-        gaps.append(float(max(found["gap_ms"])))
-        hearing = min(hearing, found["hearing"])
-        fresh = await ground.phones.ask(
-            "call",
-            30.0,
-            number=f"{int(OTHER_NUMBER) + number}",
-            count=1,
-            rate_per_s=1.0,
-            hold_s=0.1,
-        )
+        during.append(await ground.phones.ask("followed"))
+        least_up = min(least_up, len(await _legs(ground)))
+        fresh = await ground.phones.ask("call", 30.0, number=other, count=1, rate_per_s=1.0, hold_s=0.1)
         new_version &= answer.startswith("+OK") and fresh[0]["sound_ms"] is not None
+    on_purpose = await _lost_on_purpose(ground)
     await ground.phones.ask("empty", 60.0)
     await ground.stop_media()
+    last = during[-1]
     return {
         "switches": switches,
-        "calls": CALLS,
-        "hearing": hearing,
+        "calls": calls,
+        "ended": calls - (last["calls"] - last["ended"]),
+        "silent": sum(one["silent"] for one in (*without, *during)),
+        "least_up": least_up,
         "new_version": new_version,
+        "on_purpose": on_purpose,
         "reload_ms": spread(reload_ms, 1),
-        "gap_ms": spread(gaps, 0),
-        "gap_without_ms": spread(plain_gaps, 0),
+        "gap_ms": spread(_longest(during), 0),
+        "gap_without_ms": spread(_longest(without), 0),
     }
 
 
-async def _memory(ground: Ground, reloads: int) -> Figures:
-    """Resident memory of a FreeSWITCH that has just started, by the size of its site."""
-    found: dict[str, float] = {}
-    for count in MEMORY_STEPS:
-        ground.publish(large(ground, 100 + count, extensions=count))
-        await ground.start_media(_process(ground, f"memory-{count}"))
-        assert ground.media is not None
-        found[str(count)] = rss_kb(ground.media.pid) / 1024
-        if count != MEMORY_STEPS[-1]:
-            await ground.stop_media()
+def _another(ground: Ground, number: int) -> tuple[Figures, str]:
+    """Another version, and the number that only it has."""
+    told, other = large(ground, 2 + number), str(int(OTHER_NUMBER) + number)
+    added = {"number": other, "kind": "announcement", "prompts": [LONG_PROMPT], "language": "en"}
+    told["applications"].append(added)
+    return told, other
+
+
+def _longest(found: Sequence[Figures]) -> list[float]:
+    return [float(max(one["gap_ms"], default=0)) for one in found]
+
+
+async def _legs(ground: Ground) -> list[str]:
+    """Ids of the legs that FreeSWITCH has."""
+    told = json.loads(await ground.order("show", "channels", "as", "json"))
+    return [str(row["uuid"]) for row in told.get("rows", ())]
+
+
+async def _lost_on_purpose(ground: Ground) -> Figures:
+    """What is counted when FreeSWITCH ends some calls and falls silent towards others."""
+    await ground.phones.ask("follow")
+    await asyncio.sleep(BEFORE_S)
+    legs = await _legs(ground)
+    for leg in legs[:ENDED]:
+        await ground.order("uuid_kill", leg)
+    for leg in legs[ENDED : ENDED + SILENCED]:
+        await ground.order("uuid_audio", leg, "start", "write", "mute", "1")
+    await asyncio.sleep(AFTER_S)
+    found: Figures = await ground.phones.ask("followed")
+    return {"ended": found["ended"], "silent": found["silent"]}
+
+
+async def _memory(ground: Ground, reloads: int, rounds: int) -> Figures:
+    """Resident memory of a FreeSWITCH that has just started, by the size of its site; then after reading it again and again."""
+    taken = [
+        {
+            count: await _resident_mb(ground, count, number)
+            for count in MEMORY_STEPS[:: 1 if number % 2 else -1]
+        }
+        for number in range(rounds)
+    ]
+    after = await _after_reloads(ground, reloads)
+    least, most = MEMORY_STEPS[0], MEMORY_STEPS[-1]
+    return {
+        "rounds": rounds,
+        "extensions": list(MEMORY_STEPS),
+        "rss_mb": {str(count): spread([one[count] for one in taken], 2) for count in MEMORY_STEPS},
+        "reloads": reloads,
+        "rss_mb_after_reloads": after,
+        "kb_per_100_extensions": spread(
+            [(one[most] - one[least]) * 1024 / (most - least) * 100 for one in taken], 0
+        ),
+    }
+
+
+async def _resident_mb(ground: Ground, extensions: int, number: int) -> float:
+    ground.publish(large(ground, 100 + extensions, extensions=extensions))
+    await ground.start_media(_process(ground, f"memory-{extensions}-{number}"))
+    await asyncio.sleep(SETTLE_S)
+    assert ground.media is not None
+    found = rss_kb(ground.media.pid) / 1024
+    await ground.stop_media()
+    return found
+
+
+async def _after_reloads(ground: Ground, reloads: int) -> list[float]:
+    ground.publish(large(ground, 100 + MEMORY_STEPS[-1]))
+    await ground.start_media(_process(ground, "reloads"))
     assert ground.media is not None
     after: list[float] = []
-    for share in (2, 2):
-        for _ in range(reloads // share):
+    for _ in range(2):
+        for _ in range(reloads // 2):
             await ground.order("reloadxml")
         after.append(rss_kb(ground.media.pid) / 1024)
     await ground.stop_media()
-    least, most = MEMORY_STEPS[0], MEMORY_STEPS[-1]
-    return {
-        "extensions": list(MEMORY_STEPS),
-        "rss_mb": found,
-        "reloads": reloads,
-        "rss_mb_after_reloads": after,
-        "kb_per_100_extensions": (found[str(most)] - found[str(least)]) * 1024 / (most - least) * 100,
-    }
+    return after

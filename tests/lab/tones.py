@@ -1,8 +1,11 @@
-"""Tones that tell who hears whom: each phone sends its own frequency and lists those it receives. Pure (numpy only)."""
+"""Tones that tell who hears whom: each phone sends its own frequency and lists those it receives. Pure, but for `write`."""
 
 import math
+import os
+import wave
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +30,9 @@ SAME_HZ = 12.0
 """Two frequencies closer than this are the same tone."""
 
 FIRST_HZ, STEP_HZ, TONES = 500, 30, 34
+
+SILENT_RMS, SILENCE_STEP_S = 0.003, 0.02
+"""50 dB below full scale: what a line without a sound has left."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +87,29 @@ def heard(samples: Samples, rate_hz: int) -> list[Tone]:
         tones.append(Tone(round((index + offset) * bin_hz, 1), round(here, 1)))
     tones.sort(key=lambda tone: -tone.level_db)
     return _without_sidelobes(tones)
+
+
+def longest_silence_s(samples: Samples, rate_hz: int, lasted_s: float) -> float:
+    """The longest silence in ``samples``, in steps of 20 ms. What is missing of the ``lasted_s`` seconds was silence as well."""
+    size = int(SILENCE_STEP_S * rate_hz)
+    steps = samples[: len(samples) // size * size].reshape(-1, size)
+    longest = now = 0
+    for level in np.sqrt(np.mean(steps**2, axis=1)):
+        now = now + 1 if level < SILENT_RMS else 0
+        longest = max(longest, now)
+    return longest * SILENCE_STEP_S + max(0.0, lasted_s - len(samples) / rate_hz)
+
+
+def write(path: Path, hz: float, seconds: float, rate_hz: int = 8_000) -> None:
+    """A WAV file of one tone, in place of whatever is there; what listens to the old one goes on with it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
+    with wave.open(str(fresh), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(rate_hz)
+        file.writeframes(pcm16(sine(hz, rate_hz, 0, int(seconds * rate_hz))))
+    fresh.replace(path)
 
 
 def hears(tones: Sequence[Tone], hz: float) -> bool:

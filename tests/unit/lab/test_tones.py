@@ -48,3 +48,10 @@ def test_assigned_tones_are_told_apart() -> None:
     assert min(b - a for a, b in itertools.pairwise(all_hz)) > 2 * tones.SAME_HZ
     with pytest.raises(ValueError, match="0 to"):
         tones.assigned(tones.TONES)
+
+
+def test_the_longest_silence_is_found_and_what_is_missing_was_silent() -> None:
+    tone, quiet = tones.sine(500, RATE_HZ, 0, 4_000), np.zeros(2_400)
+    heard = np.concatenate([tone, quiet, tone, quiet[:800], tone])
+    assert tones.longest_silence_s(heard, RATE_HZ, 1.9) == pytest.approx(0.3, abs=0.03)
+    assert tones.longest_silence_s(heard, RATE_HZ, 2.9) == pytest.approx(1.3, abs=0.03)
