@@ -25,6 +25,10 @@ CHORDS_HZ = (
 )
 """C, A minor, F, G: broken upwards and downwards, as everybody has heard it."""
 
+HOLD_TRACKS = ("hold.wav", "hold-again.wav")
+HOLD_ROUNDS = 1_000
+"""Nine hours."""
+
 NOTE_S = 0.5
 NOTE_AMPLITUDE = 3_500
 DECAY_S = 0.45
@@ -60,6 +64,25 @@ def write_hold_music(path: Path) -> None:
             angle = 2 * math.pi * hz * at_s
             samples.append(int(level * (math.sin(angle) + 0.3 * math.sin(2 * angle))))
     _write(path, samples)
+
+
+def write_hold_list(folder: Path) -> None:
+    """Write `folder`'s music, and the list by which it goes on for hours. Whatever is there as it should be is left alone.
+
+    FreeSWITCH is silent for a second before it reads a folder of music from its beginning (`read_stream_thread`,
+    mod_local_stream.c, 1.11.2), and plays no file twice in a row; a list (".loc") is read to its end without a pause.
+    Blocks on disk. Raises OSError.
+    """
+    tracks = [folder / name for name in HOLD_TRACKS]
+    for track in tracks:
+        if not track.exists():
+            write_hold_music(track)
+    text = "".join(f"{track.resolve()}\n" for track in tracks) * HOLD_ROUNDS
+    path = folder / "hold.loc"
+    if not path.exists() or path.read_text("utf-8") != text:
+        fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
+        fresh.write_text(text, "utf-8")
+        fresh.replace(path)
 
 
 def _write(path: Path, samples: list[int]) -> None:

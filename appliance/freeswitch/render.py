@@ -69,7 +69,7 @@ def write(box: Box, layout: Layout) -> tuple[Path, ...]:
         layout.rooms_dir,
     ):
         folder.mkdir(mode=0o750, parents=True, exist_ok=True)
-    _hold_music(layout.prompts_dir)
+    audio_files.write_hold_list(layout.prompts_dir / "moh")
     told = settings_xml.Settings(
         address=box.freeswitch.address,
         sip_port=box.freeswitch.sip_port,
@@ -113,7 +113,7 @@ def write_site(
     Blocks on disk. Raises OSError, `KyusaiError`.
     """
     check_path(prompts_dir)
-    _hold_music(prompts_dir)
+    audio_files.write_hold_list(prompts_dir / "moh")
     used = prompts_used.of(plan)
     # Nothing stands in for the sentence that tells of recording: who heard a sign was not told.
     stand_ins.lay((one.file for one in used if one.prompt != plan.announcement), prompts_dir)
@@ -187,12 +187,6 @@ def check_path(path: Path) -> None:
             "Choose another state_dir or run_dir.",
             value=str(path),
         )
-
-
-def _hold_music(prompts_dir: Path) -> None:
-    path = prompts_dir / "moh" / "hold.wav"
-    if not path.exists():
-        audio_files.write_hold_music(path)
 
 
 def _replace(path: Path, text: str, mode: int) -> None:

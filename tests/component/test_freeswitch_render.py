@@ -1,5 +1,6 @@
 """What is laid down for FreeSWITCH: who may read it, what lies where, and what happens to odd folders and missing prompts."""
 
+import itertools
 import re
 import stat
 import tempfile
@@ -97,6 +98,19 @@ def test_sounds_of_the_box_s_own_are_audio(tmp_path: Path, name: str) -> None:
     with wave.open(str(tmp_path / "prompts" / name)) as sound:
         assert (sound.getnchannels(), sound.getsampwidth(), sound.getframerate()) == (1, 2, 8000)
         assert sound.getnframes() > 8000
+
+
+def test_music_on_hold_goes_on_for_hours_without_the_second_that_freeswitch_pauses_between_rounds(
+    tmp_path: Path,
+) -> None:
+    """It plays no file twice in a row, so the list names two in turn."""
+    for _ in range(2):
+        render.write_site(plan_of(menu(), bye()), tmp_path / "site", tmp_path / "prompts", NOW)
+    named = (tmp_path / "prompts/moh/hold.loc").read_text("utf-8").splitlines()
+    assert all(one != after for one, after in itertools.pairwise(named))
+    assert all(Path(one).is_absolute() and Path(one).is_file() for one in set(named))
+    with wave.open(named[0]) as sound:
+        assert sound.getnframes() / sound.getframerate() * len(named) > 8 * 3600
 
 
 @pytest.mark.parametrize(
