@@ -132,6 +132,7 @@ class Agent:
             clock=self._now_s,
             log=log,
             fetch=self._fetch_prompts,
+            calls=self._applications.calls,
         )
         self._centre = Centre(
             box, self._layout, self._config, self.status, log, self._now_s, monitor=self._links.line

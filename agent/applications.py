@@ -1,9 +1,11 @@
 """What the agent does for the box's FreeSWITCH: dialplan and prompts of each version, and the word that they have changed."""
 
+import json
 from pathlib import Path
 
 from agent.logs import Logger
 from agent.prompt_maker import PromptMaker
+from agent.version_users import Calls
 from appliance.box import Box
 from appliance.freeswitch import prompts_used, render
 from appliance.freeswitch.ask import Address, FreeSwitchSilent, ask
@@ -48,6 +50,18 @@ class Applications:
         settings = self._box.freeswitch
         address = Address(settings.address, settings.esl_port, render.password(self._layout))
         return await ask(address, "vm_delete", f"{message.box}@{message.domain}", message.uuid)
+
+    async def calls(self) -> Calls:
+        """Ids of the calls that are up; None where FreeSWITCH does not say."""
+        if not self.wanted:
+            return frozenset()
+        settings = self._box.freeswitch
+        address = Address(settings.address, settings.esl_port, render.password(self._layout))
+        try:
+            told = json.loads(await ask(address, "show", "channels", "as", "json"))
+            return frozenset(str(row["uuid"]) for row in told.get("rows", ()))
+        except (FreeSwitchSilent, ValueError, LookupError, TypeError, AttributeError):
+            return None
 
     async def tell(self, of: Site) -> None:
         """After a switch: FreeSWITCH reads its files again. Calls that are up go on as they began. One that is not there

@@ -23,6 +23,7 @@ from agent.config_check import ConfigRefused, Trust, examine
 from agent.config_store import NO_OVERLAY, TRIALS_MAX, Build, ConfigState, ConfigStore, Phase
 from agent.health import SAMPLE_S, HealthWatch, Verdict, Vitals
 from agent.logs import Logger
+from agent.version_users import Calls, VersionUsers
 from appliance import overlay as overlays
 from appliance.errors import KyusaiError
 from appliance.local_change import ENDED_KEPT, Change, State
@@ -69,6 +70,11 @@ async def nothing(_site: Site) -> None:
     """Of a box that takes its configuration from elsewhere."""
 
 
+async def nobody() -> Calls:
+    """The calls in applications of a box that has none."""
+    return frozenset()
+
+
 Activate = Callable[[Site], Awaitable[None]]
 """Called after a switch, also of one back: tells the daemons and the link watch. What it raises is not fatal."""
 
@@ -83,7 +89,8 @@ class Changed:
 
 
 class ConfigKeeper:
-    """Keeps the box's configuration. look: the box's vitals now, given the number of extensions in use.
+    """Keeps the box's configuration. look: the box's vitals now, given the number of extensions in use. calls: those that are up
+    in the box's applications; what they may play from stays on the disk.
 
     site: the one in use, None before the first. overlay: the changes made here that lie over it. counts: outcomes since
     the agent started.
@@ -98,9 +105,12 @@ class ConfigKeeper:
         clock: Callable[[], float],
         log: Logger,
         fetch: Fetch = nothing,
+        calls: Callable[[], Awaitable[Calls]] = nobody,
     ) -> None:
         self.store = store
         self._fetch = fetch
+        self._calls = calls
+        self._users = VersionUsers()
         self._look = look
         self._activate = activate
         self._clock = clock
@@ -333,6 +343,12 @@ class ConfigKeeper:
             await self._save(
                 replace(state.idle(), newest=version, problems=(), refused_version=0, report=report)
             )
+        builds = await asyncio.to_thread(self.store.builds)
+        up = await self._calls()
+        self._users.replaced(
+            state.before, up
+        )  # those that came since count too: a list of calls may lag behind
+        keep |= self._users.used(builds, up)
         await asyncio.to_thread(self.store.prune, keep)
 
     async def _go_back(self, state: ConfigState, reasons: tuple[str, ...]) -> None:

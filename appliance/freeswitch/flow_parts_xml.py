@@ -12,6 +12,9 @@ from appliance.freeswitch.xml import Element, action, element
 QUIET = "silence_stream://20"
 """Stands where an argument must not be empty."""
 
+LAST_WORD_MS = 500
+"""A telephone throws away what still waits in its jitter buffer when the call ends: the last word would be cut off."""
+
 FLOW_TIME_MAX_S = 4 * 3600
 """A call that has been in applications so long is a line that somebody forgot."""
 

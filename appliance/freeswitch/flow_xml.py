@@ -26,6 +26,7 @@ from appliance.freeswitch.flow import (
     Subject,
 )
 from appliance.freeswitch.flow_parts_xml import (
+    LAST_WORD_MS,
     QUIET,
     Prompts,
     Rendering,
@@ -36,6 +37,7 @@ from appliance.freeswitch.flow_parts_xml import (
     literal,
     to,
 )
+from appliance.freeswitch.moved_xml import entered, moved
 from appliance.freeswitch.quoting import word
 from appliance.freeswitch.signals import RINGING
 from appliance.freeswitch.xml import Element, action, element
@@ -51,9 +53,6 @@ NEXT_KEY_MS = 3_000
 TRANSFERS_MAX = 100_000
 """Four hours in a queue are some 30,000; what ends a call is the time."""
 
-LAST_WORD_MS = 500
-"""A telephone throws away what still waits in its jitter buffer when the call ends: the last word would be cut off."""
-
 
 def context(flow: Flow, site: Rendering) -> Element:
     """The dialplan context of a checked flow. Raises KeyError for a prompt without audio, `KyusaiError` for odd values."""
@@ -64,12 +63,12 @@ def context(flow: Flow, site: Rendering) -> Element:
             extension(f"{node.id}={outcome}", action("transfer", to(flow, target)))
             for outcome, target in node.edges()
         ]
-    return element("context", *extensions, name=names.flow_context(flow.id))
+    return element("context", *extensions, moved(), name=names.flow_context(flow.id))
 
 
-def entry(flow: Flow) -> tuple[Element, ...]:
-    """Actions that bring a call into the flow."""
-    return (action("transfer", f"begin XML {names.flow_context(flow.id)}"),)
+def entry(flow: Flow, number: str) -> tuple[Element, ...]:
+    """Actions that bring a call into the flow. number: of the application."""
+    return (entered(number), action("transfer", f"begin XML {names.flow_context(flow.id)}"))
 
 
 def _begin(flow: Flow) -> Element:

@@ -24,6 +24,9 @@ VARIABLE = "kyf_"
 DIGITS = "ky_digits"
 """What a caller pressed last."""
 
+ENTERED = "ky_entered"
+"""Of a call in a flow: the application's number by which it came in."""
+
 LINK_HEADER = "sip_h_X-Kyusai-Link"
 """Kamailio's word on the line to the cloud when the call came."""
 

@@ -9,6 +9,7 @@ from appliance.freeswitch import (
     directory_xml,
     flow_xml,
     languages_xml,
+    moved_xml,
     names,
     refusal_xml,
     schedule_xml,
@@ -54,6 +55,7 @@ def files(
         screening_xml.context(plan, prompts),
         callback_xml.context(),
         *announcement_xml.context(plan, prompts),
+        moved_xml.gone(),
     ]
     return {
         "globals.xml": text(
@@ -117,7 +119,8 @@ def entry_context(plan: MediaPlan, prompts: Prompts) -> Element:
         *announcement_xml.extensions(plan),
     )
     first = (_arrival(), announcement_xml.arrival(), _smooth(plan), _clean_names())
-    return element("context", *first, *applications, *boxes, *features, nobody, name=names.ENTRY)
+    last = (moved_xml.removed(plan.feature_language, prompts), nobody)
+    return element("context", *first, *applications, *boxes, *features, *last, name=names.ENTRY)
 
 
 def _arrival() -> Element:
@@ -161,7 +164,7 @@ def _literal(number: str) -> str:
 
 def _flow(plan: MediaPlan, one: Application, prompts: Prompts) -> tuple[Element, ...]:
     flow = plan.flow(one.flow)
-    return flow_xml.entry(flow) if flow else (action("hangup", "UNALLOCATED_NUMBER"),)
+    return flow_xml.entry(flow, one.number) if flow else (action("hangup", "UNALLOCATED_NUMBER"),)
 
 
 def _announcement(plan: MediaPlan, one: Application, prompts: Prompts) -> tuple[Element, ...]:
@@ -215,7 +218,7 @@ def _parking(plan: MediaPlan, one: Application, prompts: Prompts) -> tuple[Eleme
 
 
 def _directory(plan: MediaPlan, one: Application, prompts: Prompts) -> tuple[Element, ...]:
-    return directory_xml.entry(one.language)
+    return (moved_xml.entered(one.number), *directory_xml.entry(one.language))
 
 
 def _by_hand(plan: MediaPlan, one: Application, prompts: Prompts) -> tuple[Element, ...]:

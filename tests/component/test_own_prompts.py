@@ -72,13 +72,18 @@ class Box:
             clock=time.monotonic,
             log=set_up(io.StringIO()),
             fetch=self._fetch,
+            calls=self._calls,
         )
+        self.calls = frozenset[str]()
 
     async def _look(self, _: int) -> Vitals:
         return Vitals(kamailio=True)
 
     async def _activate(self, site: Site) -> None:
         self.applied.append(site.version)
+
+    async def _calls(self) -> frozenset[str]:
+        return self.calls
 
     async def _fetch(self, site: Site) -> None:
         await self.prompts.fetch(site.media, self.client)
@@ -232,6 +237,29 @@ async def test_a_recording_goes_when_no_version_on_the_box_names_it(ground: Grou
         with ground.process.store() as store:
             configuration.publish(store, json.dumps(DOCUMENT), "admin:test")
         assert await box.take()
+    assert box.files() == {}
+    await box.transport.close()
+
+
+async def test_a_recording_stays_while_a_call_is_up_that_may_play_it(ground: Ground) -> None:
+    file = write(ground.folder / "a.wav", speech(1.0))
+    sha256 = sha256_of(ground.command("add", SITE, "greeting", str(file), "--json"))
+    box = await ground.box("tokyo-1-a")
+    assert await box.take()
+
+    async def published(count: int) -> None:
+        for _ in range(count):
+            with ground.process.store() as store:
+                configuration.publish(store, json.dumps(DOCUMENT), "admin:test")
+            assert await box.take()
+
+    box.calls = frozenset({"began with it", "another"})
+    await published(1)
+    box.calls = frozenset({"began with it", "came later"})
+    await published(6)
+    assert list(box.files()) == [f"{sha256}.wav"]
+    box.calls = frozenset({"came later"})
+    await published(1)
     assert box.files() == {}
     await box.transport.close()
 
