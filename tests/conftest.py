@@ -13,9 +13,13 @@ from pathlib import Path
 
 import pytest
 import pytest_timeout
+from hypothesis import settings
 
 SECOND_GO = frozenset({"component", "system", "freeswitch"})
 """Suites, by their folder's name."""
+
+settings.register_profile("kyusai", deadline=None)  # an example that took long says something of the machine
+settings.load_profile("kyusai")
 
 LAST_NET_S = 60.0
 """A test that is still there so long after its alarm ends its process, with the stacks of all threads on standard error."""

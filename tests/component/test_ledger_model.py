@@ -205,5 +205,5 @@ class SyncModel(RuleBasedStateMachine):
         return sorted(made, key=lambda record: record.seq)
 
 
-SyncModel.TestCase.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
+SyncModel.TestCase.settings = settings(max_examples=25, stateful_step_count=25)
 test_spool_and_ledger_against_a_simple_model = SyncModel.TestCase

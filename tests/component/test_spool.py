@@ -475,7 +475,7 @@ class SpoolModel(RuleBasedStateMachine):
         assert spool.cursor("journal") == self.journal
 
 
-SpoolModel.TestCase.settings = settings(max_examples=15, stateful_step_count=20, deadline=None)
+SpoolModel.TestCase.settings = settings(max_examples=15, stateful_step_count=20)
 test_spool_against_a_simple_model = SpoolModel.TestCase
 
 

@@ -532,7 +532,7 @@ def _resumed(book: CallBook) -> CallBook:
     return CallBook(book.site, book.box, docs, book.last)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(journals(), st.data())
 def test_any_journal_read_with_any_crashes_gives_each_call_the_same_cdrs_once(
     events: list[JournalEvent], data: st.DataObject
@@ -556,7 +556,7 @@ def test_any_journal_read_with_any_crashes_gives_each_call_the_same_cdrs_once(
     assert len(ids) == len(set(ids))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(journals())
 def test_every_call_in_a_journal_gets_a_cdr_in_the_end(events: list[JournalEvent]) -> None:
     records = fold(events, boot="boot-end")

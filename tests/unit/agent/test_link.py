@@ -289,7 +289,7 @@ SPANS = st.tuples(st.floats(0.1, 60.0), st.sampled_from([0, 1, 2, 3, 4, 5, 9, 20
 """(seconds, every how many probes one is lost; 0 none, 1 all)."""
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(SPANS, min_size=1, max_size=40), st.sampled_from(["UP", "DOWN", "RECOVERING"]))
 def test_no_line_makes_more_failbacks_than_the_hold_down_promises(
     spans: list[tuple[float, int]], first: str
@@ -306,7 +306,7 @@ def test_no_line_makes_more_failbacks_than_the_hold_down_promises(
             assert many <= hold_down.failbacks_promised(end_s - start_s)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.lists(st.tuples(st.floats(0.01, 40.0), st.sampled_from(list(Sighting)), st.booleans()), max_size=300)
 )

@@ -580,7 +580,7 @@ FULL = document(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(path=st.sampled_from(_paths(FULL)), new=_JSON)
 def test_any_value_at_any_place_is_accepted_or_named_never_a_crash(
     path: tuple[Any, ...], new: object

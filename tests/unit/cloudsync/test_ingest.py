@@ -43,7 +43,7 @@ def by_the_plain_way(body: bytes) -> list[Any]:
     return parse_records(wire.decode_batch(body, gzipped=False).records)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(st.dictionaries(st.text(max_size=4), JSON, max_size=4), max_size=4), st.booleans())
 def test_both_ways_say_the_same_of_any_sound_batch(bodies: list[dict[str, Any]], canonical: bool) -> None:
     records = [record(seq, body) for seq, body in enumerate(bodies, 1)]
@@ -168,7 +168,7 @@ for _seq in range(2, 40):
     CHAIN.append(wire.chain_record(CHAIN[-1].hash, seq=_seq, record_id=f"r-{_seq}", **SAID))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.integers(0, 30),
     st.integers(1, 9),

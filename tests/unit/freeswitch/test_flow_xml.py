@@ -194,9 +194,7 @@ def nodes(draw: st.DrawFn) -> list[dict[str, Any]]:
     return [*made, bye()]
 
 
-@settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow]
-)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
 @given(
     nodes(),
     st.lists(st.sampled_from(["", "1", "2", "3", "*", "7", "21", "2#", "210", "a"]), max_size=12),
