@@ -221,7 +221,7 @@ class Writer:
         self._warn = warn
         self._clock = clock
         self._boot = boot
-        self._tap = tap
+        self.tap = tap
         self._database: sqlite3.Connection | None = None
         self._pending: deque[Event] = deque(maxlen=PENDING_MAX)
         self._looked = clock.mono_ms(), clock.wall_ms()
@@ -265,7 +265,7 @@ class Writer:
             try:
                 event = read_item(key, value, self._boot, span)
                 self._add(event)
-                self._tap(event[0], event[1], event[5])
+                self.tap(event[0], event[1], event[5])
             except (ValueError, TypeError) as error:
                 self.lost += 1
                 self._warn(f"journal: an item is not an event and is passed over: {error}")

@@ -54,6 +54,9 @@ FOLLOW = "follow"
 """Beside the generation: what groups of the site ask of calls (`members.Asked`)."""
 
 
+_ASKED = {str(asked): asked for asked in (Asked.CALLS, Asked.IDLE)}
+
+
 def now_s() -> int:
     """Seconds since 1970."""
     return int(time.time())
@@ -174,21 +177,22 @@ class Worker:
     @cached_property
     def _journal_writer(self) -> journal.Writer:
         path = Path(self._settings["journal"])
-        return journal.Writer(path, self.ksr, self.ksr.warn, self._clock, journal.boot_id(), self._hear)
+        hear = self._lamps.calls.take
+        return journal.Writer(path, self.ksr, self.ksr.warn, self._clock, journal.boot_id(), hear)
 
     def _hear(self, call: str, event: str, data: str) -> None:
-        """A row of the journal, for those who live by its rows."""
+        """A row of the journal, while calls are followed."""
         self._lamps.calls.take(call, event, data)
-        if self._members.following:
-            self._members.take(call, event, data)
+        self._members.take(call, event, data)
 
     def _follow(self) -> None:
         """Follow who is in a call for as long as a group of the site asks, or somebody waits for a busy telephone."""
         asked, until = (self.ksr.look(kept.GENERATION, name) for name in (FOLLOW, callback.UNTIL))
         waits = until.isdigit() and int(until) > now_s()
-        if asked == Asked.NOTHING and waits:
-            asked = Asked.CALLS
-        self._members.ask(Asked(asked), self._lamps.calls.rows)
+        wanted = _ASKED.get(asked, Asked.CALLS if waits else Asked.NOTHING)
+        calls = self._lamps.calls
+        self._members.ask(wanted, calls.rows)
+        self._journal_writer.tap = self._hear if self._members.following else calls.take
 
     @cached_property
     def _lamps(self) -> Lamps:
