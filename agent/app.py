@@ -27,6 +27,7 @@ from agent.config_store import RENDERERS, ConfigStore
 from agent.disk import DiskState, Use, allows
 from agent.disk_watch import DiskWatch, Room
 from agent.evidence import Sighting
+from agent.freeswitch_watch import FreeSwitchGuard
 from agent.hang_watch import KamailioGuard
 from agent.health import Vitals
 from agent.journal_tail import JournalTail
@@ -185,6 +186,10 @@ class Agent:
         start("pause_keys", self._keep_pause_keys)
         if self._applications.wanted:
             start("applications", self._keep_application_figures)
+            start(
+                "freeswitch_guard",
+                FreeSwitchGuard(self._box, self._layout, self._log, self._freeswitch_ended).run,
+            )
         if self._applications.wanted:
             start("prompts", self._applications.prompts.run)
             start("voicemail", self._keep_voicemail)
@@ -374,6 +379,9 @@ class Agent:
 
     def _kamailio_ended(self) -> None:
         self._tell("kamailio_ended", "kamailio", Priority.CDR, {"reason": "hung"})
+
+    def _freeswitch_ended(self) -> None:
+        self._tell("freeswitch_ended", "freeswitch", Priority.CDR, {"reason": "hung"})
 
     def _schedule_set(self, one: ByHand) -> None:
         self._tell("schedule_set", one.schedule, Priority.CDR, asdict(one))

@@ -1,5 +1,6 @@
 """What the agent does for the box's FreeSWITCH: dialplan and prompts of each version, and the word that they have changed."""
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -7,11 +8,16 @@ from agent.logs import Logger
 from agent.prompt_maker import PromptMaker
 from agent.version_users import Calls
 from appliance.box import Box
-from appliance.freeswitch import prompts_used, render
+from appliance.errors import KyusaiError
+from appliance.freeswitch import names, prompts_used, render
 from appliance.freeswitch.ask import Address, FreeSwitchSilent, ask
 from appliance.freeswitch.voicemail_store import Message
 from appliance.layout import Layout
 from appliance.site import Site
+
+RELOAD = ("reloadxml",)
+RESCAN = (("reloadacl",), ("sofia", "profile", names.PROFILE, "rescan"))
+"""What makes FreeSWITCH use another main file; addresses and ports alone need a restart. No call ends by it."""
 
 FOLDER = "freeswitch"
 """Of a version: its dialplan and directory."""
@@ -64,17 +70,29 @@ class Applications:
             return None
 
     async def tell(self, of: Site) -> None:
-        """After a switch: FreeSWITCH reads its files again. Calls that are up go on as they began. One that is not there
-        reads them when it starts. Prompts that are still missing are made from now on."""
+        """After a switch, and when the agent starts: FreeSWITCH reads its files again, the main file too, which another release
+        or box.toml may have changed. Calls that are up go on as they began. One that is not there reads them when it starts.
+        Prompts that are still missing are made from now on."""
         if not self.wanted:
             return
         self.prompts.want(prompts_used.of(of.media))
         settings = self._box.freeswitch
         address = Address(settings.address, settings.esl_port, render.password(self._layout))
         try:
-            answer = await ask(address, "reloadxml")
+            changed = await asyncio.to_thread(self._main_file_changes)
+            for order in (RELOAD, *(RESCAN if changed else ())):
+                answer = await ask(address, *order)
+                if "+OK" not in answer:
+                    self._log.error("freeswitch_refused", reason=answer.strip()[:200])
         except FreeSwitchSilent as silent:
             self._log.warning("freeswitch_not_told", about=silent.key, reason=silent.message)
-            return
-        if not answer.startswith("+OK"):
-            self._log.error("freeswitch_refused", reason=answer.strip()[:200])
+        except (OSError, KyusaiError) as error:
+            self._log.error("freeswitch_refused", reason=str(error)[:200])
+
+    def _main_file_changes(self) -> bool:
+        """Write the main file; whether it says something else than before. Blocks on disk."""
+        before = (
+            self._layout.freeswitch_xml.read_text("utf-8") if self._layout.freeswitch_xml.exists() else ""
+        )
+        render.write(self._box, self._layout)
+        return self._layout.freeswitch_xml.read_text("utf-8") != before

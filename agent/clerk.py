@@ -151,8 +151,9 @@ class Clerk:
     async def _answer(self, call: Mapping[str, str]) -> dict[str, str]:
         what, _, about = call.get(f"variable_{names.QUESTION}", "").partition(":")
         if what == "by-hand":
-            schedule, _, state = about.partition(":")
-            await self._schedules.from_telephone(schedule, state, call.get("caller-caller-id-number", ""))
+            schedules, _, state = about.partition(":")
+            for schedule in schedules.split("+"):
+                await self._schedules.from_telephone(schedule, state, call.get("caller-caller-id-number", ""))
             return {names.ANSWER: "next"}
         if what == "recording":
             return await self._steer(about, call)

@@ -65,9 +65,9 @@ FEATURES: tuple[Feature, ...] = (
     Feature("hot_desk_in", "*11", Takes.LOGIN, ready=True),
     Feature("hot_desk_out", "*12", ready=True),
     # the site
-    Feature("schedule_open", "*61"),
-    Feature("schedule_closed", "*62"),
-    Feature("schedule_automatic", "*63"),
+    Feature("schedule_open", "*61", ready=True),
+    Feature("schedule_closed", "*62", ready=True),
+    Feature("schedule_automatic", "*63", ready=True),
     # together
     Feature("conference", "*30", Takes.EXTENSION, ready=True),
     Feature("three_way", "*31", pressed=True),

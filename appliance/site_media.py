@@ -114,6 +114,7 @@ def _schedule(table: Table) -> Schedule:
         public_holidays=table.choice("public_holidays", "none", ("none", *PUBLIC)).replace("none", ""),
         closed_days=site_flows.days(table, "closed_days"),
         open_days=site_flows.days(table, "open_days"),
+        access_code=table.text("access_code", "", form=ACCESS_CODE),
     )
     table.finish()
     return found

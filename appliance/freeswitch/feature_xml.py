@@ -6,10 +6,11 @@ in `_FEATURES`: a function of the plan and its prompts that gives the dialplan's
 
 from collections.abc import Callable, Mapping
 
-from appliance.freeswitch import directory_xml, flow_xml, names, voicemail_xml
+from appliance.freeswitch import by_hand_xml, code_xml, directory_xml, flow_xml, names, voicemail_xml
 from appliance.freeswitch.applications import MediaPlan
 from appliance.freeswitch.flow_xml import Prompts
 from appliance.freeswitch.pickup_xml import extensions as meetings
+from appliance.freeswitch.prompt_texts import GENERAL
 from appliance.freeswitch.quoting import word
 from appliance.freeswitch.xml import Element, Node, action, element
 from appliance.kamailio.features import SAID, SAY
@@ -27,7 +28,9 @@ AD_HOC = "room-adhoc-"
 ECHO_MAX_S = 300
 """Somebody who forgets an echo test does not keep a call for ever."""
 
-PROMPTS = SAID | {"your_number", "echo_begins", "goodbye"} | {f"number_{digit}" for digit in range(10)}
+PROMPTS = (
+    SAID | GENERAL | {"your_number", "echo_begins", "goodbye"} | {f"number_{digit}" for digit in range(10)}
+)
 """All that features may say."""
 
 
@@ -124,10 +127,22 @@ def _conference(plan: MediaPlan, prompts: Prompts) -> tuple[Node, ...]:
     )
 
 
+def _by_hand(kind: str) -> Callable[[MediaPlan, Prompts], tuple[Node, ...]]:
+    """Asks for the code of a schedule; where none has one, nobody may."""
+
+    def features(plan: MediaPlan, prompts: Prompts) -> tuple[Node, ...]:
+        if any(one.access_code for one in plan.schedules):
+            return (extension(user_of(kind), *code_xml.entry(kind)),)
+        return (extension(user_of(kind), *says(prompts, plan.feature_language, "not_allowed")),)
+
+    return features
+
+
 _FEATURES: Mapping[str, Callable[[MediaPlan, Prompts], tuple[Node, ...]]] = {
     "voicemail_own": _own_voicemail,
     "echo": _echo,
     "directory": _directory,
     "conference": _conference,
     "announce_number": _announce_number,
+    **{kind: _by_hand(kind) for kind in by_hand_xml.STATES},
 }

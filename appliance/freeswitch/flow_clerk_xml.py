@@ -145,6 +145,7 @@ def _ring(found: Queue, agents: tuple[str, ...], ring_s: int) -> tuple[Element, 
         action("set", f"bridge_pre_execute_aleg_data={stay('queue', found.id, 'end')}"),
         action("set", "bridge_pre_execute_bleg_app=event"),
         action("set", f"bridge_pre_execute_bleg_data={stay('agent', found.id, 'begin')}"),
+        action("export", f"nolocal:sip_h_{names.NAME_HEADER}=${{sip_h_{names.NAME_HEADER}}}"),
         action("bridge", legs),
     )
 

@@ -235,6 +235,7 @@ def call(number: str, ring_s: int) -> tuple[Element, ...]:
         action("set", f"ringback={RINGING}"),
         action("set", f"transfer_ringback={RINGING}"),
         action("export", f"nolocal:sip_h_{names.CALL_HEADER}=${{sip_call_id}}"),
+        action("export", f"nolocal:sip_h_{names.NAME_HEADER}=${{sip_h_{names.NAME_HEADER}}}"),
         action("bridge", f"sofia/{names.PROFILE}/{number}@${{{names.KAMAILIO}}}"),
     )
 

@@ -20,9 +20,7 @@ MODULES = (
     Module("mod_sofia", "SIP towards Kamailio, the only peer"),
     Module("mod_dialplan_xml", "applications and flows are dialplan: they need no other process"),
     Module("mod_dptools", "answer, playback, play_and_get_digits, record, bridge, transfer, hang up"),
-    Module("mod_loopback", "legs that do not leave the box: call-back, parking's return"),
     Module("mod_sndfile", "prompts and recordings as WAV"),
-    Module("mod_native_file", "prompts stored in the codec of the call cost no transcoding"),
     Module("mod_tone_stream", "ringing, beeps, busy: made, not stored"),
     Module("mod_local_stream", "music on hold that all callers share"),
     Module("mod_opus", "web phones' codec; without it their calls would be transcoded elsewhere or refused"),
@@ -30,8 +28,7 @@ MODULES = (
     Module("mod_conference", "conference rooms, three-way, supervisors who listen and whisper"),
     Module("mod_voicemail", "voicemail boxes with PIN, greetings and messages"),
     Module("mod_valet_parking", "parking places with return"),
-    Module("mod_hash", "limits per application, remembered by all calls"),
-    Module("mod_db", "what feature codes set and a restart must not forget"),
+    Module("mod_hash", "bounds on how many do a thing at once: open one box, leave messages"),
     Module("mod_say_en", "numbers, dates and times in English"),
     Module("mod_say_ja", "the same in Japanese"),
 )
@@ -46,5 +43,8 @@ REFUSED = {
     "mod_verto": "web phones speak SIP over WebSocket with Kamailio",
     "mod_enum": "looks numbers up in the DNS, which may be dead for hours",
     "mod_shout": "reads streams from the network",
+    "mod_db": "writes without sync; what a restart must not forget is in files of ours (`by_hand`) or with Kamailio",
+    "mod_native_file": "prompts are WAV, which FreeSWITCH plays without it",
+    "mod_loopback": "no leg stays inside FreeSWITCH: all go through Kamailio, which decides and writes down",
 }
 """Modules that others load, and why a box does not. A test sees to it that none of them slips in."""

@@ -71,6 +71,10 @@ VOICEMAIL_LOCK = "ky_vm_lock_"
 VOICEMAIL_TRIES = "ky_vm_tries_"
 """Global variables, before a box's number: "true" while it is locked; an x for each call that did not bring its PIN."""
 
+CODE_LOCK = "ky_code_lock_"
+CODE_TRIES = "ky_code_tries_"
+"""Global variables, before an application's number: "true" while its code is locked; an x for each wrong one."""
+
 VOICEMAIL_FULL = "ky_vm_full_"
 VOICEMAIL_NO_ROOM = "ky_vm_no_room"
 """Global variables: "true" while a box holds all messages that it may, and while the disk is short of room."""
@@ -80,6 +84,9 @@ VOICEMAIL_CONTEXT, NOT_STORED = "voicemail", "not-stored"
 
 ROOM_NOT_STORED = "ky_room_not_stored_"
 """Global variables, before a recorded room's number: the audio file that tells it that its recording has ended."""
+
+NAME_HEADER = "X-Kyusai-Name"
+"""The caller's name in hexadecimal digits, from Kamailio to Kamailio: FreeSWITCH hands it on and never reads it."""
 
 CLERK = "ky_clerk"
 """Global variable: "address:port" of the box's clerk, which answers what a dialplan cannot know."""

@@ -55,6 +55,10 @@ _TEXTS: dict[str, dict[str, str]] = {
         "en": "That code is not right.",
         "ja": "暗証番号が違います。",
     },
+    "code_locked": {
+        "en": "This number is locked because its code was wrong too often. Please try again later.",
+        "ja": "暗証番号の誤りが続いたため、この番号はしばらくご利用になれません。のちほどおかけ直しください。",
+    },
     "conference_alone": {
         "en": "You are the first in the conference.",
         "ja": "会議には、まだほかの方が参加していません。",

@@ -78,5 +78,7 @@ def paths(plan: MediaPlan, folder: PurePath) -> dict[tuple[str, str], str]:
     return {(one.prompt, one.language): str(folder / one.file) for one in catalogue(plan.prompts)}
 
 
-GENERAL = frozenset({"enter_code", "wrong_code", "set_open", "set_closed", "set_automatic", "no_such_number"})
+GENERAL = frozenset(
+    {"enter_code", "wrong_code", "code_locked", "set_open", "set_closed", "set_automatic", "no_such_number"}
+)
 """Said by applications of the box's own, whatever the site's flows name."""

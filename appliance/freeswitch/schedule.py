@@ -63,13 +63,15 @@ class Day:
 @dataclass(frozen=True, slots=True)
 class Schedule:
     """One schedule. public_holidays: a key of `PUBLIC`, or "". closed_days: further days that count as holidays.
-    open_days: days that are ordinary ones whatever the calendar says."""
+    open_days: days that are ordinary ones whatever the calendar says. access_code: digits with which feature codes set it by
+    hand, "" for never."""
 
     id: str
     hours: tuple[Hours, ...]
     public_holidays: str = ""
     closed_days: tuple[Day, ...] = ()
     open_days: tuple[Day, ...] = ()
+    access_code: str = ""
 
 
 def state(schedule: Schedule, moment: datetime, override: str = "") -> State:

@@ -77,6 +77,7 @@ def context(plan: MediaPlan, prompts: Prompts) -> Element:
             action("export", "nolocal:ky_name_file=${ky_name_file}"),
             action("export", "nolocal:ky_caller_leg=${uuid}"),
             action("export", f"nolocal:sip_h_{names.CALL_HEADER}=${{sip_call_id}}"),
+            action("export", f"nolocal:sip_h_{names.NAME_HEADER}=${{sip_h_{names.NAME_HEADER}}}"),
             action("export", f"nolocal:sip_h_{names.PLAIN_HEADER}=1"),
             action("bridge", f"{{{confirm}}}sofia/{names.PROFILE}/${{{FOR}}}@${{{names.KAMAILIO}}}"),
             action("transfer", f"after XML {CONTEXT}"),

@@ -102,7 +102,6 @@ def _configurations(settings: Settings) -> list[Element]:
         configuration("conference.conf", *_conference(settings)),
         configuration("spandsp.conf", element("modem-settings", param("total-modems", 0))),
         configuration("hash.conf", element("remotes")),
-        configuration("db.conf", element("settings")),
         configuration("voicemail.conf", *voicemail_xml.settings(settings.voicemail)),
         configuration("opus.conf", element("settings", param("use-vbr", 1), param("complexity", 5))),
     ]

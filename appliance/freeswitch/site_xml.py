@@ -1,10 +1,12 @@
 """The site document's part of FreeSWITCH's configuration: dialplan, directory, time zone, as file texts. Pure."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from appliance.freeswitch import (
     announcement_xml,
+    by_hand_xml,
     callback_xml,
+    code_xml,
     control_xml,
     directory_xml,
     flow_xml,
@@ -22,7 +24,6 @@ from appliance.freeswitch.feature_xml import extensions as feature_extensions
 from appliance.freeswitch.flow_xml import Prompts
 from appliance.freeswitch.prompt_texts import LANGUAGES
 from appliance.freeswitch.quoting import word
-from appliance.freeswitch.schedule import State
 from appliance.freeswitch.settings_xml import HOLD_MUSIC
 from appliance.freeswitch.xml import Element, Global, action, element, text
 
@@ -30,13 +31,6 @@ JITTER_BUFFER_MS = "60:200:20"
 """Begins with 60 ms and grows to 200: what a wireless telephone needs."""
 
 PARKING_LOT = "site"
-
-KEPT_MAX_S = 30
-"""A call that sets a schedule ends by then, whoever hangs."""
-
-TRIES = 3
-CODE_WAIT_MS = 8_000
-"""For a code that a caller has to look up."""
 
 
 def files(
@@ -49,6 +43,7 @@ def files(
         *(flow_xml.context(flow, flow_xml.Rendering(plan, prompts, this_year)) for flow in plan.flows),
         schedule_xml.context(plan.schedules, plan.time_zone, this_year),
         control_xml.context(),
+        code_xml.context((*_guarded(plan, prompts), *by_hand_xml.guarded(plan, prompts)), prompts),
         voicemail_login_xml.context(plan.mailboxes),
         voicemail_login_xml.call_back(),
         *directory_xml.contexts(plan, prompts),
@@ -86,7 +81,7 @@ def entry_context(plan: MediaPlan, prompts: Prompts) -> Element:
             "extension",
             element(
                 "condition",
-                *_KINDS[one.kind](plan, one, prompts),
+                *(code_xml.entry(one.number) if _has_code(one) else _KINDS[one.kind](plan, one, prompts)),
                 field="destination_number",
                 expression=f"^{_literal(one.number)}$",
             ),
@@ -173,26 +168,22 @@ def _announcement(plan: MediaPlan, one: Application, prompts: Prompts) -> tuple[
 
 
 def _conference(plan: MediaPlan, one: Application, prompts: Prompts) -> tuple[Element, ...]:
-    """The code is asked for before the room opens; after three wrong ones the call ends."""
+    """A room; one that has a code is entered by way of `code_xml`."""
     profile, told = _ROOMS[one.record]
     announced = [action("playback", word(prompts[name, one.language])) for name in told]
     room = action("conference", f"room-{word(one.number)}@{profile}")
-    return (*_opened(one, prompts), *announced, room)
+    return (action("answer"), *announced, room)
 
 
-def _opened(one: Application, prompts: Prompts) -> tuple[Element, ...]:
-    """Answer, and go on only with the access code, where there is one."""
-    if not one.access_code:
-        return (action("answer"),)
-    spoken = [word(prompts[name, one.language]) for name in ("enter_code", "wrong_code")]
-    code = word(one.access_code)
-    asked = (
-        f"{len(code)} {len(code)} {TRIES} {CODE_WAIT_MS} # {spoken[0]} {spoken[1]} {names.DIGITS} ^{code}$"
-    )
-    return (
-        action("answer"),
-        action("play_and_get_digits", f"{asked} {flow_xml.NEXT_KEY_MS} hang-up XML {names.ENTRY}"),
-    )
+def _has_code(one: Application) -> bool:
+    return bool(one.access_code) and one.kind in (Kind.CONFERENCE, *by_hand_xml.STATES)
+
+
+def _guarded(plan: MediaPlan, prompts: Prompts) -> Iterator[code_xml.Guarded]:
+    for one in plan.applications:
+        if _has_code(one):
+            opened = _KINDS[one.kind](plan, one, prompts)
+            yield code_xml.Guarded(one.number, ((one.access_code, opened),), one.language, one.number)
 
 
 def _music(plan: MediaPlan, prompts: Prompts) -> str:
@@ -222,18 +213,7 @@ def _directory(plan: MediaPlan, one: Application, prompts: Prompts) -> tuple[Ele
 
 
 def _by_hand(plan: MediaPlan, one: Application, prompts: Prompts) -> tuple[Element, ...]:
-    """Holds at once; the clerk keeps it on disk. Without the agent it is found in the variable when that is back."""
-    name = names.override(word(one.schedule))
-    value, said = _STATES[one.kind]
-    return (
-        *_opened(one, prompts),
-        action("set_global", f"{name}={value}"),
-        action("set", f"{names.QUESTION}=by-hand:{word(one.schedule)}:{value}"),
-        action("sched_hangup", f"+{KEPT_MAX_S} alloted_timeout"),
-        action("socket", f"${{{names.CLERK}}} async full"),
-        action("playback", word(prompts[said, one.language])),
-        *flow_xml.goodbye(),
-    )
+    return by_hand_xml.actions((one.schedule,), one.kind, one.language, prompts)
 
 
 _ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -242,14 +222,6 @@ _ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
     "key": (names.RECORDABLE_ROOM, ("room_recordable",)),
 }
 """A room's profile, and what whoever enters is told."""
-
-
-_STATES: dict[Kind, tuple[str, str]] = {
-    Kind.SCHEDULE_OPEN: (State.OPEN, "set_open"),
-    Kind.SCHEDULE_CLOSED: (State.CLOSED, "set_closed"),
-    Kind.SCHEDULE_AUTOMATIC: ("automatic", "set_automatic"),
-}
-"""What the global variable is set to, and what is said."""
 
 
 _KINDS: dict[Kind, Callable[[MediaPlan, Application, Prompts], tuple[Element, ...]]] = {

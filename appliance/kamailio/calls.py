@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import Any
 
-from appliance.freeswitch.names import ANNOUNCED_HEADER, BEHALF_HEADER, CALL_HEADER, PLAIN_HEADER
+from appliance.freeswitch.names import ANNOUNCED_HEADER, BEHALF_HEADER, CALL_HEADER, NAME_HEADER, PLAIN_HEADER
 from appliance.kamailio import announcement, callback, caller_id, ksr_call, recording_order, refusals
 from appliance.kamailio.actions import HERE, CallerId, Outcome, Plan, Step, StepKind, advance
 from appliance.kamailio.answer import Answering, Journal
@@ -21,6 +21,7 @@ from appliance.kamailio.causes import Cause
 from appliance.kamailio.channels import EMERGENCY_KEY, Channels
 from appliance.kamailio.compact_json import write
 from appliance.kamailio.desks import Desks
+from appliance.kamailio.facts import digits_of
 from appliance.kamailio.hangup import hang_up
 from appliance.kamailio.here import Here, peer_of, transport_of, with_user
 from appliance.kamailio.kept import GENERATION, Kept
@@ -126,7 +127,7 @@ class Calls:
                 heard = announcement.YES if plan.record else announcement.NO
                 facts = replace(facts, dialled=dialled)
             ksr.remove(CALL_HEADER)
-            ksr.remove_all((BEHALF_HEADER, PLAIN_HEADER, ANNOUNCED_HEADER))
+            ksr.remove_all((BEHALF_HEADER, PLAIN_HEADER, ANNOUNCED_HEADER, NAME_HEADER))
             if facts.behalf and self._parts.view.wish(callback.PENDING, facts.behalf) == facts.dialled:
                 ksr.forget(callback.PENDING, facts.behalf)
         if not ksr.begin():
@@ -421,10 +422,12 @@ class Calls:
         if step.kind is StepKind.MEDIA:
             ksr.remove(LINK_HEADER)
             ksr.append(f"{LINK_HEADER}: {self._link() or LinkState.UNKNOWN}")
-            ksr.remove_all((WHY_HEADER, BEHALF_HEADER, PLAIN_HEADER, ANNOUNCED_HEADER))
+            ksr.remove_all((WHY_HEADER, BEHALF_HEADER, PLAIN_HEADER, ANNOUNCED_HEADER, NAME_HEADER))
             ksr.append(f"{WHY_HEADER}: {step.reason}")
             if ksr.get("heard") == announcement.YES:
                 ksr.append(f"{ANNOUNCED_HEADER}: {announcement.YES}")
+            if step.caller is not None and step.caller.display and not step.caller.privacy:
+                ksr.append(f"{NAME_HEADER}: {digits_of(step.caller.display)}")
         if not self._parts.media.offer_to(step, plan.record and not announcement.is_announcement(step)):
             ksr.put("media_dead", "1")
             return False

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 
-from appliance.freeswitch.names import BEHALF_HEADER, PLAIN_HEADER
+from appliance.freeswitch.names import BEHALF_HEADER, NAME_HEADER, PLAIN_HEADER
 from appliance.kamailio.request import CallFacts, Origin
 
 FORWARDS_MAX = 10
@@ -12,6 +12,14 @@ FORWARDS_MAX = 10
 TRUSTED = frozenset({Origin.UPSTREAM, Origin.GATEWAY, Origin.MEDIA})
 """Who may say on whose behalf it calls."""
 
+DISPLAY_MAX = 64
+"""Characters of a name that is shown: no telephone has more room."""
+
+FROM_NAME = "$(fn{s.encode.hexa})"
+"""The name in From as hexadecimal digits: what is no UTF-8 must not cost a call."""
+
+_NAME = re.compile(r'\s*("(?:[^"\\]|\\.)*"|[^<"]*)\s*<', re.DOTALL)
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _URI_USER = re.compile(r"<?\s*(?:sips?|tel):([^@;>?\s]+)", re.IGNORECASE)
 
 
@@ -19,6 +27,31 @@ def user_in(header: str) -> str:
     """User part of the first SIP or tel URI in a header value, "" when there is none."""
     found = _URI_USER.search(header)
     return found.group(1) if found else ""
+
+
+def name_of(digits: str) -> str:
+    """A name out of the hexadecimal digits of its bytes, "" for none: UTF-8, or the Shift JIS of older gateways in Japan. What
+    cannot be printed is left out, anything else is as it was."""
+    try:
+        raw = bytes.fromhex(digits)
+    except ValueError:
+        return ""
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError:
+        text = raw.decode("cp932", "ignore")
+    return "".join(char for char in text if char.isprintable())[:DISPLAY_MAX]
+
+
+def unquoted(name: str) -> str:
+    """A display name without the quotation marks and backslashes that carried it (RFC 3261 section 25.1)."""
+    name = name.strip()
+    return _ESCAPED.sub(r"\1", name[1:-1]) if len(name) > 1 and name[0] == name[-1] == '"' else name
+
+
+def digits_of(name: str) -> str:
+    """Inverse of `name_of`, for a header of ours."""
+    return name[:DISPLAY_MAX].encode("utf-8", "ignore").hex()
 
 
 def is_anonymous(privacy: str, from_host: str) -> bool:
@@ -47,6 +80,23 @@ def call_facts(
         caller=origin_id if origin is Origin.PHONE else caller,
         anonymous=is_anonymous(pv("$hdr(Privacy)"), pv("$fd")),
         forwards=forwards,
+        display=_display(origin, identity[0] if identity else "", pv, headers),
         bare=origin is Origin.MEDIA and bool(headers(PLAIN_HEADER)),
         behalf=next(iter(headers(BEHALF_HEADER)), "") if origin is Origin.MEDIA else "",
+    )
+
+
+def _display(
+    origin: Origin, identity: str, pv: Callable[[str], str], headers: Callable[[str], list[str]]
+) -> str:
+    """The name that a trusted peer gives; through FreeSWITCH it comes in a header of ours, which FreeSWITCH does not read."""
+    if origin is Origin.MEDIA:
+        return name_of(next(iter(headers(NAME_HEADER)), ""))
+    if origin not in TRUSTED:
+        return ""
+    asserted = _NAME.match(identity)
+    return (
+        name_of(digits_of(unquoted(asserted[1])))
+        if asserted and asserted[1]
+        else unquoted(name_of(pv(FROM_NAME)))
     )

@@ -15,7 +15,8 @@ ANONYMOUS = "anonymous"
 
 
 def on_phone(call: Call) -> CallerId:
-    """For a telephone of the site: the extension that calls, or the outside number in national form."""
+    """For a telephone of the site: the extension that calls, or the outside number in national form, with the name that came
+    with it."""
     facts = call.facts
     if facts.origin is Origin.PHONE:
         return CallerId(facts.origin_id, call.caller.display if call.caller else "", facts.anonymous)
@@ -23,7 +24,7 @@ def on_phone(call: Call) -> CallerId:
         return CallerId(call.caller.number, call.caller.display, facts.anonymous)
     if facts.anonymous or not facts.caller:
         return CallerId(ANONYMOUS, privacy=facts.anonymous)
-    return CallerId(rewrite(facts.caller, "extension", call.policy))
+    return CallerId(rewrite(facts.caller, "extension", call.policy), facts.display)
 
 
 def on_trunk(call: Call, peer: Peer, withheld: bool | None) -> CallerId | None:

@@ -25,6 +25,7 @@ class CallFacts:
     forwards: numbers that this call was already forwarded by, oldest first (guards against loops).
     behalf: MEDIA: extension whose rights hold, because its owner has proved to FreeSWITCH who he is; "" for nobody's.
     bare: MEDIA: the telephone itself is wanted, not where its owner forwards calls.
+    display: the caller's name as a trusted peer gives it, for people's eyes alone; "" for a phone, which the document names.
     """
 
     origin: Origin
@@ -36,3 +37,4 @@ class CallFacts:
     behalf: str = ""
     bare: bool = False
     device: str = ""
+    display: str = ""

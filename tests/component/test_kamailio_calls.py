@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from appliance.kamailio import callback
+from appliance.kamailio.facts import unquoted
 from appliance.media.ng import NgClient
 from tests.helpers.site_documents import extension, group
 from tests.lab import addresses, sipmsg
@@ -418,6 +419,31 @@ async def test_gateway_sees_the_number_and_the_caller_in_its_own_format() -> Non
         assert [sipmsg.user_of(value) for value in invite.all("P-Asserted-Identity")] == ["0312340201"]
         assert invite.all("Remote-Party-ID") == invite.all("Proxy-Authorization") == []
         assert sipmsg.user_of((await call.wait()).get("from")) == "201"
+
+
+HOSTILE_NAMES = {
+    '100%s%n ${hupall} <b>"x"</b> \\ `id`': rb'"100%s%n ${hupall} <b>\"x\"</b> \\ `id`"'.decode(),
+    "Bob%0AEvent-Name: x": '"Bob%0AEvent-Name: x"',
+    "佐藤 春香": '"佐藤 春香"',
+}
+
+
+async def test_name_of_a_caller_from_outside_is_shown_as_it_is() -> None:
+    async with (
+        bare_box() as box,
+        phones(box, x201=answer()) as (a,),
+        box.gateway() as gateway,
+    ):
+        for count, (name, written) in enumerate(HOSTILE_NAMES.items(), 1):
+            sender = f"{written} <sip:0398765432@{box.addresses.gateway}>;tag=n{count}"
+            call = await gateway.invite(
+                f"sip:+81312340201@{box.addresses.box_lan}", headers=[("From", sender)]
+            )
+            assert (await call.wait()).code == 200
+            invite = requests(a, "INVITE")[-1]
+            shown, _, uri = invite.get("from").rpartition("<")
+            assert (unquoted(shown), sipmsg.user_of(f"<{uri}")) == (name, "0398765432")
+            assert len(invite.all("From")) == len(invite.all("To")) == 1
 
 
 async def test_both_sides_keep_their_own_view_of_the_caller_within_the_call() -> None:

@@ -27,6 +27,7 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module")]
 
 PIN = "40718"
 DESK_PIN = "58203"
+SCHEDULE_CODE = "90817"
 
 Row = Callable[[Lab], Awaitable[None]]
 ROWS: dict[str, Row] = {}
@@ -52,6 +53,10 @@ async def standing() -> AsyncIterator[Standing]:
         "feature_codes": {"language": "en"},
         "prompts": SHORT,
         "mailboxes": [{"number": "202", "code_md5": digest, "language": "en"}],
+        "schedules": [
+            {"id": name, "hours": [{"from": "09:00", "to": "17:00"}], "access_code": code}
+            for name, code in (("shop", SCHEDULE_CODE), ("office", SCHEDULE_CODE), ("other", "555501"))
+        ],
         "pickup": "site",
         "groups": [
             {"number": "690", "name": "Front", "strategy": "all", "members": ["202", "203"]},
@@ -304,6 +309,39 @@ async def _(lab: Lab) -> None:
     inside = [await lab.phones[number].call(f"{CODES['conference']}201") for number in ("201", "202")]
     await inside[0].wait_hears(lab.phones["202"].tone_hz, timeout_s=15)
     await inside[1].wait_hears(lab.phones["201"].tone_hz, timeout_s=15)
+
+
+async def set_by_hand(lab: Lab, feature_id: str, said: str, state: str) -> None:
+    """Both schedules with the code are set, the one with another code is not; FreeSWITCH knows before the telephone hears."""
+    assert lab.box.freeswitch is not None
+    call = await lab.phones["201"].call(CODES[feature_id])
+    await hears(lab, call, "enter_code")
+    await call.dtmf("11111")
+    await hears(lab, call, "wrong_code")
+    await hears(lab, call, "enter_code")
+    await call.dtmf(SCHEDULE_CODE)
+    await hears(lab, call, said)
+    await call.wait("closed", 15)
+    told = [
+        (await lab.box.freeswitch.api("global_getvar", f"ky_override_{one}")).strip()
+        for one in ("shop", "office", "other")
+    ]
+    assert [one.removeprefix("-ERR no reply") for one in told] == [state, state, ""]
+
+
+@row("schedule_open")
+async def _(lab: Lab) -> None:
+    await set_by_hand(lab, "schedule_open", "set_open", "open")
+
+
+@row("schedule_closed")
+async def _(lab: Lab) -> None:
+    await set_by_hand(lab, "schedule_closed", "set_closed", "closed")
+
+
+@row("schedule_automatic")
+async def _(lab: Lab) -> None:
+    await set_by_hand(lab, "schedule_automatic", "set_automatic", "automatic")
 
 
 @row("callback_set")

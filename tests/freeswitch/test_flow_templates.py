@@ -84,7 +84,7 @@ async def test_a_contact_centre_connects_with_an_agent(lab: Lab) -> None:
 
 async def test_a_closure_set_from_a_telephone_outlives_freeswitch_and_is_in_the_status(lab: Lab) -> None:
     await (await calls(lab, "730", "nobody")).hangup()
-    await (await calls(lab, "*61", "set_closed")).hangup()
+    await (await calls(lab, "*62", "set_closed")).hangup()
     assert {name: (one["state"], one["by"]) for name, one in (await by_hand(lab)).items()} == {
         CLOSURE: ("closed", "201")
     }

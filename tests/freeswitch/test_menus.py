@@ -10,6 +10,10 @@ from appliance.freeswitch.applications import MediaPlan
 from tests.lab.freeswitch import SHORT
 from tests.lab.lab import Lab, Parts
 from tests.lab.phone import PhoneCall
+from tests.lab.processes import wait_until
+from tests.lab.sipcall import Incoming
+from tests.lab.sipua import Ua
+from tests.lab.site_document import REALM
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module")]
 
@@ -47,20 +51,29 @@ RECEPTION = {
         {"id": "bye", "do": "hangup", "prompts": ["goodbye"]},
     ],
 }
+DIRECT = {
+    "id": "direct",
+    "language": "en",
+    "nodes": [
+        {"id": "there", "do": "transfer", "number": "202", "unanswered": "sorry"},
+        {"id": "sorry", "do": "hangup", "prompts": ["nobody"]},
+    ],
+}
 DOCUMENT = {
     "prompts": SHORT,
     "applications": [
         {"number": "700", "kind": "flow", "flow": "reception"},
         {"number": "701", "kind": "announcement", "prompts": ["closed"], "language": "en"},
         {"number": "702", "kind": "flow", "flow": "reception", "fallback": "203"},
+        {"number": "703", "kind": "flow", "flow": "direct", "public_number": "+81312340703"},
     ],
-    "flows": [RECEPTION],
+    "flows": [RECEPTION, DIRECT],
 }
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def lab() -> AsyncIterator[Lab]:
-    parts = Parts(phones=3, cloud_phones=0, cloud=False, gateway=False, carrier=False, freeswitch=True)
+    parts = Parts(phones=3, cloud_phones=0, cloud=False, carrier=False, freeswitch=True)
     async with Lab(parts, {"call_control": "local", **DOCUMENT}) as lab:
         yield lab
 
@@ -91,6 +104,34 @@ async def test_a_key_of_the_menu_leads_to_the_telephone_that_it_stands_for(lab: 
     assert met.peer.startswith("sip:201@")
     await met.hangup()
     await call.wait("closed", 10)
+
+
+async def test_whoever_an_application_calls_sees_the_caller_s_name_as_the_caller_s_peer_wrote_it(
+    lab: Lab,
+) -> None:
+    """FreeSWITCH itself never reads a name that holds one of its own signs."""
+    met: list[str] = []
+
+    def refuse(incoming: Incoming) -> None:
+        if incoming.request.method == "INVITE":
+            met.append(incoming.request.get("from"))
+        incoming.reply(486 if incoming.request.method == "INVITE" else 200, "")
+
+    server = (lab.addresses.box_lan, 5060)
+    phone = Ua(
+        "202", lab.addresses.phone(9), server, password=lab.passwords["202"], domain=REALM, on_request=refuse
+    )
+    async with phone:
+        await lab.phones["202"].unregister()
+        assert (await phone.register()).code == 200
+        for name in ("Sato Haruka", "100% ${hupall} {x} `id`"):
+            call = await lab.gateway.dial(f"sip:+81312340703@{server[0]}:5060", "0398765432", f'"{name}"')
+            await wait_until(lambda: met, "the telephone is called", 20)
+            assert met[-1].startswith(f'"{name}" <sip:0398765432@')
+            await call.wait("ended", 20)
+            met.clear()
+        await phone.register(0)
+        await lab.phones["202"].register()
 
 
 async def test_a_wrong_key_is_said_to_be_wrong_and_the_menu_is_told_again(lab: Lab) -> None:

@@ -1,6 +1,7 @@
 """FreeSWITCH dies, hangs and comes back; what it listens on, and who is let in."""
 
 import asyncio
+import io
 import re
 import signal
 import subprocess
@@ -10,7 +11,12 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from agent import freeswitch_watch
+from agent.applications import Applications
+from agent.freeswitch_watch import FreeSwitchGuard
+from agent.logs import set_up
 from appliance import site
+from appliance.freeswitch import settings_xml
 from appliance.freeswitch.ask import Address, FreeSwitchSilent, ask
 from tests.lab.freeswitch import SHORT, FreeSwitch
 from tests.lab.lab import Lab, Parts
@@ -144,6 +150,64 @@ async def test_hanging_it_is_passed_over_and_what_it_says_when_it_wakes_harms_no
     call = await lab.phones["201"].call("701", 10)
     await hears(lab, call, "closed")
     await call.wait("closed", 10)
+
+
+async def test_hanging_for_good_it_is_ended_so_that_it_is_started_again(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """systemd starts it again, here the lab does. One that is well, or started a moment ago, is left alone."""
+    monkeypatch.setattr(freeswitch_watch, "LOOK_S", 0.05)
+    monkeypatch.setattr(freeswitch_watch, "ANSWER_S", 1.0)
+    ended = asyncio.Event()
+    guard = FreeSwitchGuard(lab.box.settings, lab.box.layout, set_up(io.StringIO()), ended.set)
+    watching = asyncio.create_task(guard.run())
+    process = freeswitch(lab).process
+    try:
+        await asyncio.sleep(2)
+        assert process.running
+        assert not ended.is_set()
+        process.signal(signal.SIGSTOP)
+        async with asyncio.timeout(60):
+            await ended.wait()
+        await wait_until(lambda: not process.running, "it is gone", 10)
+        await lab.box.start("freeswitch")
+        await asyncio.sleep(1)
+    finally:
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+    call = await lab.phones["201"].call("701", 10)
+    await hears(lab, call, "closed")
+
+
+async def test_another_profile_is_used_without_a_restart_and_the_call_that_is_up_goes_on(lab: Lab) -> None:
+    """As when another release of the box came: what it renders is not what FreeSWITCH runs with."""
+    talk = await lab.phones["202"].call("700", 10)
+    await hears(lab, talk, "welcome")
+    pid, path = freeswitch(lab).process.pid, lab.box.layout.freeswitch_xml
+    told = path.read_text()
+    path.write_text(told.replace(settings_xml.CODECS, "PCMA"))
+    assert "+OK" in await freeswitch(lab).api("sofia", "profile", "box", "rescan")
+    assert await codecs(lab) == {"PCMA"}
+    applications = Applications(lab.box.settings, lab.box.layout, set_up(io.StringIO()))
+    await applications.tell(site.loads(lab.box.layout.document(lab.version).read_bytes()))
+    assert path.read_text() == told
+    assert await codecs(lab) == {settings_xml.CODECS}
+    await talk.dtmf("1")
+    await hears(lab, talk, "goodbye")
+    again = await lab.phones["203"].call("701", 10)
+    await hears(lab, again, "closed")
+    assert freeswitch(lab).process.pid == pid
+
+
+async def codecs(lab: Lab) -> set[str]:
+    """That the running profile takes and offers."""
+    return set(
+        re.findall(
+            r"^CODECS (?:IN|OUT)\s+(\S+)",
+            await freeswitch(lab).api("sofia", "status", "profile", "box"),
+            re.M,
+        )
+    )
 
 
 async def test_it_takes_calls_within_seconds_of_every_start(lab: Lab) -> None:

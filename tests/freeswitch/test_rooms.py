@@ -1,11 +1,13 @@
 """Conference rooms, parking places, schedules set by hand, digits as SIP INFO, callers with hostile names."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
 
 from appliance import site
+from appliance.freeswitch import code_xml
 from tests.lab.freeswitch import SHORT
 from tests.lab.lab import Lab, Parts
 from tests.lab.phone import PhoneCall
@@ -134,6 +136,33 @@ async def test_a_wrong_code_opens_no_room_and_the_third_ends_the_call(lab: Lab) 
         await call.dtmf("11111")
         await hears(lab, call, "wrong_code")
     await call.wait("closed", 15)
+
+
+async def test_many_wrong_codes_lock_the_number_for_everybody_who_is_being_asked(lab: Lab) -> None:
+    """They are counted across calls, and a guess that is under way has no use of being right."""
+    assert lab.box.freeswitch is not None
+    api = lab.box.freeswitch.api
+    await api("global_setvar", f"ky_code_tries_702={'x' * (code_xml.WRONG_MAX - 1)}")
+    last, late = [await lab.phones[number].call("702") for number in ("201", "202")]
+    for call in (last, late):
+        await hears(lab, call, "enter_code")
+    await last.dtmf("11111")
+    await hears(lab, last, "wrong_code")
+    await last.wait("closed", 15)
+    await late.dtmf(CODE)
+    await hears(lab, late, "code_locked")
+    await late.wait("closed", 15)
+    log = (lab.box.layout.freeswitch_log_dir / "freeswitch.log").read_text()
+    assert "the code of 702 was wrong 12 times: it locks" in log
+    await api("global_setvar", "ky_code_lock_702=")
+    for digits, counted in (("11111", "x"), (CODE, "")):
+        call = await lab.phones["203"].call("702")
+        await hears(lab, call, "enter_code")
+        await call.dtmf(digits)
+        await hears(lab, call, "wrong_code") if counted else await asyncio.sleep(2)
+        told = (await api("global_getvar", "ky_code_tries_702")).strip()
+        assert told.removeprefix("-ERR no reply") == counted
+        await call.hangup()
 
 
 async def test_a_parked_call_is_fetched_by_whoever_dials_its_place(lab: Lab) -> None:

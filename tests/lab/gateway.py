@@ -141,9 +141,9 @@ class Gateway:
         """Answer calls to ``number`` with ``code``; 0 takes them again."""
         await self.worker.ask("refuse", number=number, code=code)
 
-    async def dial(self, uri: str, caller: str) -> GatewayCall:
-        """Call into the site (``sip:NUMBER@HOST:PORT``) as ``caller``."""
-        call = self._call(await self.worker.ask("dial", uri=uri, caller=caller))
+    async def dial(self, uri: str, caller: str, display: str = "") -> GatewayCall:
+        """Call into the site (``sip:NUMBER@HOST:PORT``) as ``caller``, with a name as it is written into From."""
+        call = self._call(await self.worker.ask("dial", uri=uri, caller=caller, display=display))
         call.number, call.caller = sipmsg.user_of(uri), caller
         return call
 

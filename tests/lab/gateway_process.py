@@ -76,10 +76,10 @@ class GatewayProcess:
         heard = channel.stream.recorded() if channel else np.zeros(0)
         return base64.b64encode(tones.pcm16(heard)).decode()
 
-    async def do_dial(self, uri: str, caller: str) -> int:
-        """Call into the site with the given caller number; returns the call."""
+    async def do_dial(self, uri: str, caller: str, display: str = "") -> int:
+        """Call into the site with the given caller number and name, as it is written into From; returns the call."""
         channel = self._new_channel()
-        channel.work = asyncio.create_task(self._dial(channel, uri, caller))
+        channel.work = asyncio.create_task(self._dial(channel, uri, caller, display))
         return channel.number
 
     async def do_hangup(self, call: int) -> None:
@@ -153,9 +153,10 @@ class GatewayProcess:
         except TimeoutError:
             self._end(channel, "no ACK")
 
-    async def _dial(self, channel: Channel, uri: str, caller: str) -> None:
+    async def _dial(self, channel: Channel, uri: str, caller: str, display: str) -> None:
         a = self.ua.address
-        headers = [("From", f"<sip:{caller}@{a}>;tag=g{channel.number}{time.monotonic_ns() % 100000}")]
+        sender = f"{display} <sip:{caller}@{a}>".strip()
+        headers = [("From", f"{sender};tag=g{channel.number}{time.monotonic_ns() % 100000}")]
         headers.append(("Content-Type", "application/sdp"))
         channel.outgoing = self.ua.start(
             "INVITE", uri, headers=headers, body=sipmsg.sdp(a, channel.stream.port)
