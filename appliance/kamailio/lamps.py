@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import ClassVar, Protocol
 
-from appliance.kamailio import dialog_info, message_summary, subscriptions
+from appliance.kamailio import dialog_info, message_summary, presence_info, subscriptions
 from appliance.kamailio.bindings import aor_of
 from appliance.kamailio.compact_json import read, write
 from appliance.kamailio.ksr import Ksr
@@ -18,9 +18,10 @@ from appliance.kamailio.lamp_calls import LampCalls, Part, Ringing
 from appliance.kamailio.lamp_store import LampStore
 from appliance.kamailio.message_summary import Messages
 from appliance.kamailio.pickup import Order, taken
+from appliance.kamailio.presence_info import Standing
 from appliance.kamailio.snapshot_view import SnapshotView
 from appliance.kamailio.subscribe import ALL, QUEUE, TABLE
-from appliance.kamailio.subscriptions import DIALOG, GRACE_S, MESSAGES, Subscription
+from appliance.kamailio.subscriptions import GRACE_S, MESSAGES, OF_CALLS, PRESENCE, Subscription
 from appliance.kamailio.voicemail_counts import VoicemailCounts
 
 ITEMS_MAX = 500
@@ -34,6 +35,9 @@ SECOND_PASS = 100
 
 WRITTEN_EVERY = subscriptions.CSEQ_STEP // 2
 """NOTIFYs of a subscription after which it is written anew: not each, or every call would wear the flash for every lamp."""
+
+STANDING_S = 5
+"""How often it is looked which of the extensions whose presence somebody watches are registered, some 50 µs for each."""
 
 Cancel = Callable[[Ringing, Order], None]
 
@@ -70,20 +74,24 @@ class Lamps:
         store: LampStore,
         boxes: VoicemailCounts,
         cancel: Cancel,
+        look_anew: Callable[[], None],
     ) -> None:
-        """cancel: takes a ringing call from its telephones, for whoever picks it up."""
+        """cancel: takes a ringing call from its telephones, for whoever picks it up. look_anew: has `view` see what telephones
+        have set since."""
         self._ksr = ksr
         self._view = view
         self._clock = clock
         self._store = store
         self._boxes = boxes
         self._cancel = cancel
+        self._look_anew = look_anew
         self.calls = LampCalls()
         self._all: dict[str, Subscription] = {}
         self._by_number: dict[tuple[str, str], dict[str, None]] = {}
         self._of: dict[str, int] = {}
         self._shown: dict[str, dict[str, Part]] = {}
         self._ended: dict[str, list[Part]] = {}
+        self._standing: dict[str, Standing] = {}
         self._due: dict[str, None] = {}
         self._over: dict[str, str] = {}
         self._unsolicited: dict[str, None] = {}
@@ -91,7 +99,7 @@ class Lamps:
         self._messages: dict[str, Messages] = {}
         self._found: dict[str, Messages] = {}
         self._mailboxes: tuple[str, ...] = ()
-        self._looked_s = 0
+        self._looked_s = self._stood_s = 0
         self._moved: set[str] = set()
         self._ahead: list[tuple[str, str, str]] = []
         """Rows of calls whose beginning is still in the journal's queue, which was emptied before they came."""
@@ -111,7 +119,7 @@ class Lamps:
         self._fill()
         if self._rewatch:
             self._rewatch = False
-            self.calls.watch(frozenset(number for event, number in self._by_number if event == DIALOG))
+            self.calls.watch(frozenset(number for event, number in self._by_number if event in OF_CALLS))
         self._settle()
         if now_s != self._looked_s:
             self._looked_s = now_s
@@ -210,7 +218,10 @@ class Lamps:
         del watchers[key]
         if not watchers:
             del self._by_number[one.event, one.number]
-            self._shown.pop(one.number, None)
+            if one.event == PRESENCE:
+                self._standing.pop(one.number, None)
+            if not any((event, one.number) in self._by_number for event in OF_CALLS):
+                self._shown.pop(one.number, None)
         self._of[one.user] -= 1
         self._due.pop(key, None)
         self._unheard.pop(key, None)
@@ -234,7 +245,8 @@ class Lamps:
                 continue
             self._ended.setdefault(number, []).extend(before[gone] for gone in before.keys() - now.keys())
             self._shown[number] = now
-            self._due.update(self._by_number.get((DIALOG, number), {}))
+            for event in OF_CALLS:
+                self._due.update(self._by_number.get((event, number), {}))
 
     def _look(self, now_s: int) -> None:
         """Once a second: time that is over, messages that came or went."""
@@ -242,6 +254,13 @@ class Lamps:
             if one.expires_s + GRACE_S < now_s:
                 self._over[key] = "timeout"
                 self._due[key] = None
+        if now_s >= self._stood_s + STANDING_S:
+            self._stood_s = now_s
+            self._look_anew()
+            for number, before in list(self._standing.items()):
+                if (standing := self._stands(number)) != before:
+                    self._standing[number] = standing
+                    self._due.update(self._by_number.get((PRESENCE, number), {}))
         mailboxes = self._view.policy.mailboxes
         if not mailboxes:
             return
@@ -289,7 +308,12 @@ class Lamps:
             if one.number not in self._shown:
                 self._shown[one.number] = {part.id: part for part in self.calls.parts(one.number)}
             parts, ended = self._shown[one.number].values(), self._ended.get(one.number, ())
-            body = dialog_info.document(one.number, domain, one.version, parts, ended)
+            if one.event == PRESENCE:
+                standing = self._standing.setdefault(one.number, self._stands(one.number))
+                states = frozenset(part.state for part in parts)
+                body = presence_info.document(one.number, domain, standing, states)
+            else:
+                body = dialog_info.document(one.number, domain, one.version, parts, ended)
         hop, sock = self._way(one)
         headers = subscriptions.notify_headers(one, now_s, over)
         if not sock or "=ws" in hop:
@@ -300,6 +324,13 @@ class Lamps:
         if sock.startswith("udp:") and not over:
             first_ms = self._clock.wall_ms() + REPEAT_MS[0]
             self._unheard[one.key] = Unheard(hop, sock, text, first_ms)
+
+    def _stands(self, number: str) -> Standing:
+        """Whether a number can be reached. Groups and applications always can."""
+        found = self._view.extension(number)
+        if found is None:
+            return Standing()
+        return Standing(bool(self._ksr.bindings(aor_of(number), "lamps")), found.do_not_disturb)
 
     def _repeat(self) -> None:
         """What a telephone has not answered is sent again, ever less often, and given up: its subscription ends by itself."""

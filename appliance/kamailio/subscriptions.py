@@ -1,18 +1,26 @@
 """Subscriptions of telephones to lamps (RFC 6665): what is asked, what is granted, and the NOTIFY that follows. Pure.
 
-Events: `dialog` (RFC 4235, busy lamps) and `message-summary` (RFC 3842). A subscription is known by its Call-ID and the
-telephone's tag; the box's own tag, which nobody else knows, stands for the credentials when the telephone asks for more time.
+Events: `dialog` (RFC 4235, busy lamps), `presence` (RFC 3856, softphones) and `message-summary` (RFC 3842). A subscription is
+known by its Call-ID and the telephone's tag; the box's own tag, which nobody else knows, stands for the credentials when the
+telephone asks for more time.
 """
 
 import re
 from dataclasses import asdict, dataclass, replace
 
-from appliance.kamailio import dialog_info, message_summary
+from appliance.kamailio import dialog_info, message_summary, presence_info
 from appliance.kamailio.compact_json import read, write
 
-DIALOG, MESSAGES = "dialog", "message-summary"
-CONTENT_TYPES = {DIALOG: dialog_info.CONTENT_TYPE, MESSAGES: message_summary.CONTENT_TYPE}
-ALLOW_EVENTS = f"{DIALOG}, {MESSAGES}"
+DIALOG, PRESENCE, MESSAGES = "dialog", "presence", "message-summary"
+CONTENT_TYPES = {
+    DIALOG: dialog_info.CONTENT_TYPE,
+    PRESENCE: presence_info.CONTENT_TYPE,
+    MESSAGES: message_summary.CONTENT_TYPE,
+}
+ALLOW_EVENTS = ", ".join(CONTENT_TYPES)
+
+OF_CALLS = (DIALOG, PRESENCE)
+"""Events that calls of a number bring about."""
 
 EXPIRES_S = 3_600
 """RFC 4235 section 3.4 and RFC 3842 section 3.4: what holds where the telephone says nothing. Also the longest."""

@@ -198,7 +198,7 @@ class Worker:
     def _lamps(self) -> Lamps:
         store = LampStore(Path(self._settings["lamps"]), self.ksr.warn)
         boxes = VoicemailCounts(self._settings["voicemail"])
-        return Lamps(self.ksr, self.view, self._clock, store, boxes, self._give_up_for)
+        return Lamps(self.ksr, self.view, self._clock, store, boxes, self._give_up_for, self.kept.refresh)
 
     def _give_up_for(self, ringing: Ringing, order: Order) -> None:
         """Take a call that rings from its telephones; `Calls.failure_stage` leads it on to who picks it up."""

@@ -64,6 +64,32 @@ async def test_lamp_shows_a_call_as_it_rings_is_answered_and_ends_and_both_its_s
         assert numbers == sorted(set(numbers))
 
 
+async def test_presence_of_a_colleague_follows_calls_registration_and_do_not_disturb() -> None:
+    async with (
+        bare_box(**LOCAL) as box,
+        phones(box, x201=None, x202=answer(1.5)) as (a, b),
+        watcher(box) as w,
+    ):
+        seen, lamp = await w.watch("202", "presence"), await w.watch("202")
+        away = await w.watch("203", "presence")
+        await seen.wait_body("<dm:note>Ready</dm:note>")
+        await away.wait_body("<basic>closed</basic>")
+        assert seen.told[-1][1].get("content-type") == "application/pidf+xml"
+        call = await a.invite(f"sip:202@{box.addresses.box_lan}")
+        await seen.wait_body("<dm:note>Ringing</dm:note>")
+        assert (await call.wait(timeout_s=10)).code == 200
+        await seen.wait_body("<rpid:on-the-phone/>")
+        await lamp.wait((CALLED, "confirmed"))
+        assert "201" not in seen.told[-1][1].body
+        assert (await lamp.renew(0)).code == 200
+        await a.bye(a.dialog(call))
+        await seen.wait_body("<dm:note>Ready</dm:note>")
+        await b.invite(f"sip:*78@{box.addresses.box_lan}")
+        await seen.wait_body("<rpid:busy/>")
+        assert (await b.register(0)).code == 200
+        await seen.wait_body("<basic>closed</basic>")
+
+
 async def test_lamp_of_a_group_rings_with_it_and_those_who_ring_stop_when_one_answers() -> None:
     async with watched(answer(0.8), answer(9)) as (box, a, w):
         lamps = {number: await w.watch(number) for number in ("600", "202", "203", "204")}
@@ -104,8 +130,8 @@ async def test_who_is_refused_what() -> None:
     async with bare_box(**LOCAL) as box, watcher(box) as w:
         assert (await w.send("999", "dialog", 600)).code == 404
         assert (await w.send("206", "message-summary", 600)).code == 404
-        unknown = await w.send("202", "presence", 600)
-        assert (unknown.code, unknown.get("allow-events")) == (489, "dialog, message-summary")
+        unknown = await w.send("202", "conference", 600)
+        assert (unknown.code, unknown.get("allow-events")) == (489, "dialog, presence, message-summary")
         brief = await w.send("202", "dialog", 5)
         assert (brief.code, brief.get("min-expires")) == (423, "60")
         assert (await w.send("202", "dialog", 600, headers=(("Accept", ""),))).code == 200

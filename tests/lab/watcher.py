@@ -4,6 +4,7 @@ import re
 import time
 from dataclasses import dataclass, field
 
+from appliance.kamailio.subscriptions import CONTENT_TYPES
 from tests.lab import sipmsg
 from tests.lab.processes import wait_until
 from tests.lab.sipcall import Dialog, Incoming
@@ -96,11 +97,7 @@ class Watcher:
         headers: tuple[tuple[str, str], ...] = (),
     ) -> Message:
         """One SUBSCRIBE, a challenge answered; its final response."""
-        kind = (
-            "application/simple-message-summary"
-            if event == "message-summary"
-            else "application/dialog-info+xml"
-        )
+        kind = CONTENT_TYPES.get(event, CONTENT_TYPES["dialog"])
         lines = [("Event", event), ("Expires", str(expires_s)), ("Accept", kind), *headers]
         lines = [(name, value) for name, value in lines if value]
         uri = dialog.target if dialog else f"sip:{number}@{self.host}"

@@ -46,11 +46,14 @@ def test_event_is_read_with_its_id(header: str, found: tuple[str, str]) -> None:
     assert event_of(header) == found
 
 
-@pytest.mark.parametrize("header", ["", "presence", "dialog.winfo", "refer"])
+@pytest.mark.parametrize("header", ["", "conference", "dialog.winfo", "refer"])
 def test_unknown_event_is_refused_with_those_that_are_known(header: str) -> None:
     with pytest.raises(Refused) as refused:
         event_of(header)
-    assert (refused.value.code, refused.value.headers) == (489, "Allow-Events: dialog, message-summary\r\n")
+    assert (refused.value.code, refused.value.headers) == (
+        489,
+        "Allow-Events: dialog, presence, message-summary\r\n",
+    )
 
 
 @pytest.mark.parametrize(
