@@ -20,8 +20,9 @@ from aiosmtpd.smtp import Envelope
 
 from appliance import site
 from appliance.freeswitch import prompt_texts, speech
+from appliance.freeswitch.applications import MediaPlan, Prompt
 from tests.helpers.fault_lab import small_disk
-from tests.lab.freeswitch import PROMPTS
+from tests.lab.freeswitch import PROMPTS, SHORT
 from tests.lab.lab import Lab, Parts
 from tests.lab.phone import PhoneCall
 from tests.lab.processes import wait_until
@@ -31,11 +32,7 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module")]
 
 
 PIN = "40718"
-SPOKEN = {
-    *("vm_not_stored", "vm_enter_pin", "vm_new", "vm_menu", "vm_settings", "vm_choose_greeting"),
-    *("vm_record_greeting", "room_recorded", "room_not_stored"),
-}
-"""Made before the lab starts: a box makes its prompts beside calls."""
+TEXTS = {one["en"] for one in SHORT}
 
 PAY = {
     "id": "pay",
@@ -78,6 +75,7 @@ async def lab() -> AsyncIterator[Lab]:
     }
     document = {
         "call_control": "local",
+        "prompts": SHORT,
         "recording": {
             "recipients": [str(pyrage.x25519.Identity.generate().to_public())],
             "retention": [{"class": "short", "days": 30}, {"class": "payment", "days": 90}],
@@ -107,8 +105,8 @@ async def lab() -> AsyncIterator[Lab]:
     prompts.parent.mkdir(parents=True, exist_ok=True)
     PROMPTS.mkdir(parents=True, exist_ok=True)
     prompts.symlink_to(PROMPTS)
-    wanted = [one for one in prompt_texts.catalogue(()) if one.language == "en" and one.prompt in SPOKEN]
-    speech.ensure(wanted, PROMPTS)
+    plan = MediaPlan(prompts=tuple(Prompt(str(one["id"]), (("en", str(one["en"])),)) for one in SHORT))
+    speech.ensure([one for one in prompt_texts.catalogue(plan.prompts) if one.text in TEXTS], PROMPTS)
     async with lab:
         yield lab
 
@@ -214,44 +212,53 @@ async def told(lab: Lab, count: int) -> list[tuple[str, str]]:
         return len(await events(lab, "recording_not_stored")) >= count
 
     await wait_until(there, f"{count} events are at the centre", 40, 1.0)
-    return [(one["what"], one["name"]) for one in reversed(await events(lab, "recording_not_stored"))]
+    return sorted((one["what"], one["name"]) for one in await events(lab, "recording_not_stored"))
+
+
+async def spoken_into(lab: Lab, until: str) -> PhoneCall:
+    """201 speaks a message for 203 until it hears a prompt, or with "" for three seconds and hangs up."""
+    call = await lab.phones["201"].call("*98203")
+    await call.dtmf("#")
+    if until:
+        await hears(lab, call, until)
+        return await call.wait("closed", 10)
+    await call.wait_hears(640, timeout_s=20)
+    await call.wait_hears(timeout_s=10)
+    await asyncio.sleep(3)  # FreeSWITCH writes that when it is over
+    return await call.hangup()
+
+
+async def greeted(lab: Lab) -> None:
+    """203 records a greeting, until it hears that it was not stored."""
+    owner = await lab.phones["203"].call("*97")
+    await hears(lab, owner, "vm_enter_pin")
+    for keys, prompt in ((f"{PIN}#", "vm_menu"), ("5", "vm_settings"), ("1", "vm_choose_greeting")):
+        await owner.dtmf(keys)
+        await hears(lab, owner, prompt)
+    await owner.dtmf("1")
+    await hears(lab, owner, "vm_not_stored")
+    await owner.wait("closed", 10)
+
+
+async def conferred(lab: Lab) -> PhoneCall:
+    """202 is in a recorded room until it hears that the room is no longer recorded."""
+    room = await lab.phones["202"].call("703")
+    await hears(lab, room, "room_not_stored")
+    return room
 
 
 async def test_what_a_full_disk_cuts_short_is_told_and_nothing_half_of_it_stays(lab: Lab, full: Path) -> None:
-    speaks = await lab.phones["201"].call("*98203")
-    await speaks.dtmf("#")
-    await hears(lab, speaks, "vm_not_stored")
-    await speaks.wait("closed", 10)
-
+    _, room = await asyncio.gather(spoken_into(lab, until="vm_not_stored"), conferred(lab))
     (full / "filler").write_bytes(bytes(70 * 1024))  # room for the beginning of what follows
-    hangs_up = await lab.phones["201"].call("*98203")
-    await hangs_up.dtmf("#")
-    await hangs_up.wait_hears(640, timeout_s=20)
-    await hangs_up.wait_hears(timeout_s=10)
-    await asyncio.sleep(3)  # a message that FreeSWITCH writes when it is over
-    await hangs_up.hangup()
-    assert await told(lab, 2) == [("voicemail", "203")] * 2
-
-    owner = await lab.phones["203"].call("*97")
-    await hears(lab, owner, "vm_enter_pin")
-    await owner.dtmf(f"{PIN}#")
-    await hears(lab, owner, "vm_menu")
-    await owner.dtmf("5")
-    await hears(lab, owner, "vm_settings")
-    await owner.dtmf("1")
-    await hears(lab, owner, "vm_choose_greeting")
-    await owner.dtmf("1")
-    await hears(lab, owner, "vm_record_greeting")
-    await owner.wait_hears(640, timeout_s=10)
-    await hears(lab, owner, "vm_not_stored")
-
-    await wait_until(lambda: rows(lab, "203") == [], "the box of FreeSWITCH is empty", 20, 0.5)
+    await asyncio.gather(spoken_into(lab, until=""), greeted(lab))
+    await wait_until(lambda: rows(lab, "203") == [], "FreeSWITCH's own list is empty", 20, 0.5)
+    assert await told(lab, 4) == [
+        ("greeting", "203"),
+        ("room", "703"),
+        ("voicemail", "203"),
+        ("voicemail", "203"),
+    ]
     assert [path.name for path in full.iterdir()] == ["filler"]
-
-    room = await lab.phones["201"].call("703")
-    await hears(lab, room, "room_recorded")
-    await hears(lab, room, "room_not_stored")
-    assert await told(lab, 4) == [("voicemail", "203")] * 2 + [("greeting", "203"), ("room", "703")]
     assert room.state == "established", "the conference goes on"
     assert list(lab.box.layout.rooms_dir.iterdir()) == [], "it is not recorded anew"
     kept = [one["id"] for one in await lab.centre.recordings()]

@@ -68,6 +68,8 @@ _SHORT = {
     "scr_choose": "Take, refuse, store?",
     "room_recorded": "Microphones store this.",
     "room_recordable": "Taping is possible.",
+    "room_not_stored": "Tape is exhausted.",
+    "vm_not_stored": "Everything was lost.",
     "callback_set": "We ring you later.",
     "callback_none": "Everyone was free.",
     "callback_cancelled": "Order withdrawn.",
