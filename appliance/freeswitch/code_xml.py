@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from appliance.freeswitch import names
 from appliance.freeswitch.flow_parts_xml import QUIET, Prompts, literal
 from appliance.freeswitch.flow_xml import NEXT_KEY_MS, goodbye
+from appliance.freeswitch.moved_xml import entered, moved
 from appliance.freeswitch.quoting import word
 from appliance.freeswitch.voicemail_login_xml import number_extension
 from appliance.freeswitch.xml import Element, action, element
@@ -46,16 +47,15 @@ class Guarded:
     counted: str
 
 
-def entry(name: str) -> tuple[Element, ...]:
-    """Actions that ask for the code of `Guarded.name`."""
-    return (action("answer"), _to(f"ask-{word(name)}"))
+def entry(name: str, user: str) -> tuple[Element, ...]:
+    """Actions that ask for the code of `Guarded.name`. user: by which the entry dialplan knows it."""
+    return (action("answer"), entered(user), _to(f"ask-{word(name)}"))
 
 
 def context(guarded: Iterable[Guarded], prompts: Prompts) -> Element:
     """The context."""
-    return element(
-        "context", *(extension for one in guarded for extension in _extensions(one, prompts)), name=CONTEXT
-    )
+    asked = (extension for one in guarded for extension in _extensions(one, prompts))
+    return element("context", *asked, moved(), name=CONTEXT)
 
 
 def _extensions(one: Guarded, prompts: Prompts) -> Iterator[Element]:

@@ -132,7 +132,7 @@ def _by_hand(kind: str) -> Callable[[MediaPlan, Prompts], tuple[Node, ...]]:
 
     def features(plan: MediaPlan, prompts: Prompts) -> tuple[Node, ...]:
         if any(one.access_code for one in plan.schedules):
-            return (extension(user_of(kind), *code_xml.entry(kind)),)
+            return (extension(user_of(kind), *code_xml.entry(kind, user_of(kind))),)
         return (extension(user_of(kind), *says(prompts, plan.feature_language, "not_allowed")),)
 
     return features

@@ -16,6 +16,11 @@ LINE_HEIGHT = 18
 PADDING = 10
 GAP_X, GAP_Y = 90, 26
 MARGIN = 30
+HEAD_HEIGHT = 34
+"""Above the boxes: the flow's name."""
+HEAD_UNITS = 26
+"""As much of it as fits over one column."""
+
 LINE_UNITS = 36
 """What fits into a box: a Latin letter is one unit wide, a Japanese character two."""
 
@@ -63,7 +68,9 @@ def svg(flow: Flow) -> str:
     boxes = places(flow)
     width = max((box.x + BOX_WIDTH for box in boxes.values()), default=0) + MARGIN
     height = max((box.y + box.height for box in boxes.values()), default=0) + MARGIN
-    body = [*_ways(boxes), *(_drawn(box) for box in boxes.values())]
+    columns = 1 + max((box.column for box in boxes.values()), default=0)
+    name = _text(MARGIN, MARGIN, cut(flow.name, HEAD_UNITS * columns), 'font-size="16" font-weight="bold"')
+    body = [name, *_ways(boxes), *(_drawn(box) for box in boxes.values())]
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
         f'viewBox="0 0 {width} {height}" font-family="{FONTS}" font-size="12">'
@@ -109,7 +116,7 @@ def places(flow: Flow) -> dict[str, Box]:
     leads into the next column, or back: never across a box."""
     found: dict[str, Box] = {}
     for column, layer in enumerate(_layers(flow)):
-        y = MARGIN
+        y = MARGIN + HEAD_HEIGHT
         for node in layer:
             rows = tuple((_label(node, outcome), target) for outcome, target in node.edges())
             box = Box(node, column, MARGIN + column * (BOX_WIDTH + GAP_X), y, rows)

@@ -81,7 +81,11 @@ def entry_context(plan: MediaPlan, prompts: Prompts) -> Element:
             "extension",
             element(
                 "condition",
-                *(code_xml.entry(one.number) if _has_code(one) else _KINDS[one.kind](plan, one, prompts)),
+                *(
+                    code_xml.entry(one.number, one.number)
+                    if _has_code(one)
+                    else _KINDS[one.kind](plan, one, prompts)
+                ),
                 field="destination_number",
                 expression=f"^{_literal(one.number)}$",
             ),

@@ -82,8 +82,16 @@ def test_japanese_text_is_cut_by_its_width() -> None:
     assert units(cut("あ" * 100)) <= LINE_UNITS
 
 
+def heading(flow: Flow) -> str:
+    """The heading of a picture."""
+    return ET.fromstring(svg(flow)).findtext("{http://www.w3.org/2000/svg}text") or ""  # noqa: S314 - ours
+
+
 def test_a_name_with_markup_is_shown_as_it_is() -> None:
     flow = Flow("x", '<b>&"受付', "bye", flow_of(bye()).nodes)
     root = ET.fromstring(svg(flow))  # noqa: S314 - ours
     assert root.findtext("{http://www.w3.org/2000/svg}title") == '<b>&"受付'
+    assert root.findtext("{http://www.w3.org/2000/svg}text") == '<b>&"受付'
+    long = heading(Flow("x", "本社代表受付" * 20, "bye", flow_of(bye()).nodes))
+    assert units(long) <= flow_draw.HEAD_UNITS
     assert next(iter(flow_draw.lines(flow))).startswith('<b>&"受付')
