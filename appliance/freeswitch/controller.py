@@ -71,9 +71,11 @@ class Controller:
         """Compare what is known with FreeSWITCH's lists. Raises `FreeSwitchSilent`, ValueError."""
         rows = lists.channels(live.api("show", "channels", "as", "json"))
 
-        def variable(uuid: str, name: str) -> str:
+        def variable(uuid: str, name: str) -> str | None:
             said = live.api("uuid_getvar", uuid, name).strip()
-            return "" if said.startswith(("-ERR", "_undef_")) else said
+            if said.startswith("-ERR"):
+                return None
+            return "" if said.startswith("_undef_") else said
 
         legs = lists.legs(rows, self.book.legs, variable)
         places = lists.rooms(live.api("conference", "json_list")) + lists.parked(live.api("valet_info"))

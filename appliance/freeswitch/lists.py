@@ -10,6 +10,10 @@ from appliance.freeswitch.legs import Leg, Stay, room_number
 _LOT = re.compile(r'<extension uuid="([0-9a-f-]{36})">([^<]*)</extension>')
 
 
+Variable = Callable[[str, str], str | None]
+"""(uuid, name) -> a channel's variable, "" for one that it has not; None: there is no such channel any more."""
+
+
 def channels(text: str) -> list[Mapping[str, Any]]:
     """Rows of `show channels as json`; it leaves `rows` out when there are none. Raises ValueError."""
     answer = json.loads(text)
@@ -19,11 +23,11 @@ def channels(text: str) -> list[Mapping[str, Any]]:
     return [row for row in rows if isinstance(row, dict) and isinstance(row.get("uuid"), str)]
 
 
-def legs(
-    rows: list[Mapping[str, Any]], known: Mapping[str, Leg], variable: Callable[[str, str], str]
-) -> list[Leg]:
-    """The channels as legs. variable: (uuid, name) -> a channel's variable; asked of legs that are not known only."""
-    return [_leg(row, known.get(row["uuid"]), variable) for row in rows]
+def legs(rows: list[Mapping[str, Any]], known: Mapping[str, Leg], variable: Variable) -> list[Leg]:
+    """The channels as legs, without those that have hung up: FreeSWITCH lists a channel for a while after it has told of its end,
+    which nobody would tell again. variable: asked of legs that are not known only; those that are will be told of."""
+    found = [_leg(row, known.get(row["uuid"]), variable) for row in rows]
+    return [leg for leg in found if leg is not None]
 
 
 def rooms(text: str) -> list[Stay]:
@@ -43,12 +47,14 @@ def parked(text: str) -> list[Stay]:
     return [Stay(uuid, "parking", place) for uuid, place in _LOT.findall(text)]
 
 
-def _leg(row: Mapping[str, Any], known: Leg | None, variable: Callable[[str, str], str]) -> Leg:
+def _leg(row: Mapping[str, Any], known: Leg | None, variable: Variable) -> Leg | None:
     uuid, inbound = row["uuid"], row.get("direction") == "inbound"
     call = known.call if known and known.call else variable(uuid, "sip_call_id")
     number = (
         known.number if known else variable(uuid, "sip_req_user") if inbound else str(row.get("dest", ""))
     )
+    if call is None or number is None:
+        return None
     call_uuid = str(row.get("call_uuid", ""))
     return Leg(
         uuid,

@@ -298,19 +298,19 @@ class Handler:
 
     def ksr_call_reply(self, _message: object) -> int:
         """A reply to an INVITE."""
-        return self._stage("call reply", lambda worker: worker.calls.reply_stage())
+        return self._later("call reply", lambda worker: worker.calls.reply_stage())
 
     def ksr_call_failure(self, _message: object) -> int:
         """An INVITE's branches have all failed."""
-        return self._stage("call failure", lambda worker: worker.calls.failure_stage(), answer=True)
+        return self._later("call failure", lambda worker: worker.calls.failure_stage(), answer=True)
 
     def ksr_dialog_reply(self, _message: object) -> int:
         """A reply within a call."""
-        return self._stage("dialog reply", lambda worker: worker.dialogs.reply_stage())
+        return self._later("dialog reply", lambda worker: worker.dialogs.reply_stage())
 
     def ksr_dialog_failure(self, _message: object) -> int:
         """A request within a call has failed."""
-        return self._stage("dialog failure", lambda worker: worker.dialogs.failure_stage(), answer=True)
+        return self._later("dialog failure", lambda worker: worker.dialogs.failure_stage(), answer=True)
 
     def ksr_register_reply(self, _message: object) -> int:
         """The upstream's reply to a phone's REGISTER."""
@@ -377,6 +377,16 @@ class Handler:
             if answer:
                 self._refuse(500, "Server Internal Error")
         return CONTINUE
+
+    def _later(self, what: str, do: Callable[[Worker], bool | None], answer: bool = False) -> int:
+        """A stage that a later message begins, or a timer, often in another process than the one that took the request, and one
+        that may not have heard of the configuration by which the plan was made."""
+
+        def anew(worker: Worker) -> bool | None:
+            worker.view.refresh()
+            return do(worker)
+
+        return self._stage(what, anew, answer)
 
     def _guarded(self, what: str, do: Callable[[], object], answer: bool = False) -> int:
         try:

@@ -19,7 +19,7 @@ from appliance.errors import KyusaiError
 from tests.lab.box import kyusai
 from tests.lab.lab import Lab, Parts
 from tests.lab.phone import PhoneCall
-from tests.lab.processes import wait_until
+from tests.lab.processes import StateNotReached, wait_until
 from tests.lab.worker import OrderRefused
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module")]
@@ -62,10 +62,10 @@ async def quiet(lab: Lab) -> AsyncIterator[None]:
                 with suppress(OrderRefused):  # it ends by itself just now
                     await call.hangup()
 
-    async def empty() -> bool:
-        return not (await calls(lab))
+    async def empty() -> bool:  # a fact that is written later would be the next test's
+        return not (await calls(lab)) and not (await status(lab))["facts_waiting"]
 
-    await wait_until(empty, "no call is left", 30, 0.2)
+    await wait_until(empty, "no call is left, and all is told of them", 30, 0.2)
 
 
 async def status(lab: Lab) -> dict[str, Any]:
@@ -99,12 +99,10 @@ def facts(lab: Lab) -> list[tuple[str, str, str]]:
 
 
 async def wait_facts(lab: Lab, *wanted: tuple[str, str, str], after: int) -> None:
-    await wait_until(
-        lambda: sorted(facts(lab)[after:]) == sorted(wanted),
-        f"{wanted}; there is {facts(lab)[after:]}",
-        15,
-        0.1,
-    )
+    try:
+        await wait_until(lambda: sorted(facts(lab)[after:]) == sorted(wanted), f"{wanted}", 15, 0.1)
+    except StateNotReached as error:
+        raise StateNotReached(f"{error}; there is {facts(lab)[after:]}") from None
 
 
 async def talk(lab: Lab) -> tuple[PhoneCall, PhoneCall]:

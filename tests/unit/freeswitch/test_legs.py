@@ -124,6 +124,13 @@ def test_lists_of_freeswitch_are_read_as_legs_rooms_and_places() -> None:
     ]
 
 
+def test_a_channel_that_is_listed_although_it_has_hung_up_is_no_leg_again() -> None:
+    """FreeSWITCH told of its end before it took it off its list: nobody would tell of that end again."""
+    row = {"uuid": A, "direction": "inbound", "callstate": "ACTIVE"}
+    assert lists.legs([row], {}, lambda _uuid, _name: None) == []
+    assert lists.legs([row], {A: Leg(A, "call-a", True, "800")}, lambda _uuid, _name: None) != []
+
+
 @pytest.mark.parametrize("text", ["", "-ERR", '"x"', '{"rows": 5}'])
 def test_a_list_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
