@@ -12,6 +12,7 @@ from agent.journal_events import JournalEvent, Kind, Moment
 from agent.journal_reader import Cursor, read_page
 from appliance import site as site_document
 from appliance.media.naming import parse_capture_name, recording_stem
+from cloudsync.wire import cdr_with_empty
 from tests.lab.gateway import GatewayCall
 from tests.lab.lab import Lab, Parts
 from tests.lab.phone import PhoneCall
@@ -121,7 +122,7 @@ async def record(lab: Standing, call: PhoneCall | None = None) -> dict[str, Any]
     made = [record for row in rows for record in book.apply(row)]
     at = rows[-1].at
     made += book.tick(Moment(at.boot_id, at.mono_ms + 60_000, at.wall_ms + 60_000))
-    bodies = [one.body for one in made if one.kind == "cdr"]
+    bodies = [cdr_with_empty(one.body) for one in made if one.kind == "cdr"]
     if call is not None:
         return next(body for body in bodies if body["call_id"] == call.call_id)
     return max(bodies, key=lambda body: str(body["start_utc"]))
