@@ -69,15 +69,17 @@ def call_facts(
 
     A trusted peer says who calls in P-Asserted-Identity (RFC 3325); what a phone writes there is not looked at.
     """
-    identity = headers("P-Asserted-Identity") if origin in TRUSTED else []
-    caller = user_in(identity[0]) if identity else pv("$fU")
+    caller = origin_id
+    if origin is not Origin.PHONE:
+        identity = headers("P-Asserted-Identity") if origin in TRUSTED else []
+        caller = user_in(identity[0]) if identity else pv("$fU")
     diversions = [entry for value in headers("Diversion") for entry in value.split(",")]
     forwards = tuple(reversed([user for entry in diversions[:FORWARDS_MAX] if (user := user_in(entry))]))
     return CallFacts(
         origin=origin,
         origin_id=origin_id,
         dialled=pv("$rU"),
-        caller=origin_id if origin is Origin.PHONE else caller,
+        caller=caller,
         anonymous=is_anonymous(pv("$hdr(Privacy)"), pv("$fd")),
         forwards=forwards,
         display=_display(origin, identity[0] if identity else "", pv, headers),

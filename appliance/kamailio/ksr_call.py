@@ -277,9 +277,10 @@ class KsrCall:
     # calls that routes.cfg carries
 
     def hand_over(self, plain: Plain) -> None:
-        """Leave this call to routes.cfg, as long as nothing fails: `route[PLAIN_CALL]` is to follow."""
-        self._save()
+        """Leave this call to routes.cfg, as long as nothing fails: `route[PLAIN_CALL]` is to follow. After `put_all`."""
         sets, seti = self.ksr.pv.sets, self.ksr.pv.seti
+        self._stage.changed = False
+        sets(STORE, write(self._stage.kept))  # of `put_all`: no older value stands behind it
         sets("$avp(ky_caller)", plain.caller)
         sets("$avp(ky_spoken)", plain.spoken)
         sets("$avp(ky_display)", plain.display)
