@@ -195,6 +195,17 @@ def test_batch_of_far_apart_numbers_is_judged_as_well(box: Box) -> None:
     assert words(box.send([altered(records[2], prev_hash="1" * 64)])) == ["broken_chain"]
 
 
+def test_batch_that_begins_where_the_ledger_ends_has_to_continue_it(centre: CentreProcess, box: Box) -> None:
+    """Such a batch is stored without a look at what is there: nothing but the ledger's end holds it to the chain."""
+    records = chain(4)
+    assert words(box.send(records[:2])) == ["stored"] * 2
+    assert words(box.send(chain(1, begin=3, prev_hash="1" * 64, prefix="x"))) == ["broken_chain"]
+    assert words(box.send(records[3:])) == ["stored"]
+    assert words(box.send(records[2:3])) == ["stored"]
+    with centre.store() as opened_centre, opened_centre.database.read() as connection:
+        assert store.ledger(connection, box.site_id) == store.Ledger(4, 4, records[-1].hash)
+
+
 def test_text_of_every_kind_comes_back_as_it_was_sent(centre: CentreProcess, box: Box) -> None:
     body = {
         "text": 'tab\t newline\n backslash \\ \\N \\. quote " nul \0 emoji \U0001f600 氏名',
