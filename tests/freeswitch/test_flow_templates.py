@@ -94,7 +94,7 @@ async def test_a_closure_set_from_a_telephone_outlives_freeswitch_and_is_in_the_
     await call.dtmf("9")
     await call.wait_hears(lab.phones["202"].tone_hz, timeout_s=10)
     await call.hangup()
-    await (await calls(lab, "*60", "set_automatic")).hangup()
+    await (await calls(lab, "*63", "set_automatic")).hangup()
     await (await calls(lab, "730", "nobody")).hangup()
     await lab.box.start("agent")
 
