@@ -95,3 +95,20 @@ async def test_awaited_state_that_never_comes_names_itself() -> None:
     with pytest.raises(processes.StateNotReached, match="moon is full"):
         await processes.wait_until(lambda: False, "moon is full", 0.05)
     assert await asyncio.wait_for(processes.wait_until(lambda: 7, "seven"), 1) == 7
+
+
+def test_a_folder_that_another_lab_removes_at_this_moment_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "80.1").mkdir()
+    is_dir = Path.is_dir
+
+    def seen_and_gone(path: Path) -> bool:
+        found = is_dir(path)
+        if found:
+            path.rmdir()
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "is_dir", seen_and_gone)
+        assert addresses.sweep(tmp_path) == []

@@ -150,7 +150,7 @@ def sweep(root: Path = ROOT, *, keep: int = 3) -> list[Path]:
     The newest ``keep`` of the abandoned folders stay for somebody to look into, the rest go.
     """
     swept = []
-    folders = sorted((p for p in root.iterdir() if p.is_dir()), key=lambda p: p.stat().st_mtime, reverse=True)
+    folders = sorted((p for p in root.iterdir() if p.is_dir()), key=_changed_s, reverse=True)
     abandoned = 0
     for folder in folders:
         lock = _try_lock(root / f"{folder.name}.lock")
@@ -165,6 +165,14 @@ def sweep(root: Path = ROOT, *, keep: int = 3) -> list[Path]:
         finally:
             os.close(lock)
     return swept
+
+
+def _changed_s(folder: Path) -> float:
+    """When it was changed; 0 for one that another lab has just removed."""
+    try:
+        return folder.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def _networks() -> Iterator[str]:

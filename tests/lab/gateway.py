@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.lab import prompts, sipmsg, tones
-from tests.lab.processes import wait_until
+from tests.lab.processes import WAIT_S, wait_until
 from tests.lab.rtp import PORTS, RATE_HZ
 from tests.lab.worker import Worker
 
@@ -42,7 +42,7 @@ class GatewayCall:
         """The user part of P-Asserted-Identity, or ``""``."""
         return sipmsg.user_of(self.headers.get("P-Asserted-Identity", ""))
 
-    async def wait(self, state: str, timeout_s: float = 5.0) -> "GatewayCall":
+    async def wait(self, state: str, timeout_s: float = WAIT_S) -> "GatewayCall":
         """Wait until the call's state is ``state``."""
         await wait_until(
             lambda: self.state == state, f"{self.gateway.name}: call {state} (is {self.state})", timeout_s
@@ -55,7 +55,7 @@ class GatewayCall:
             tones.Tone(hz, level) for hz, level in await self.gateway.worker.ask("hear", call=self.handle)
         ]
 
-    async def wait_hears(self, *expected_hz: float, timeout_s: float = 3.0) -> None:
+    async def wait_hears(self, *expected_hz: float, timeout_s: float = WAIT_S) -> None:
         """Wait until exactly these frequencies are heard; none given waits for silence."""
 
         async def right() -> bool:
@@ -147,7 +147,7 @@ class Gateway:
         call.number, call.caller = sipmsg.user_of(uri), caller
         return call
 
-    async def wait_call(self, count: int = 1, timeout_s: float = 5.0) -> GatewayCall:
+    async def wait_call(self, count: int = 1, timeout_s: float = WAIT_S) -> GatewayCall:
         """Wait until ``count`` calls have come (refused ones too); returns the newest."""
         await wait_until(lambda: len(self.calls) >= count, f"{self.name}: {count} calls", timeout_s)
         return self.calls[-1]

@@ -15,7 +15,7 @@ from typing import Any
 from tests.lab import phone_call
 from tests.lab.identity import Identity
 from tests.lab.phone_call import PhoneCall
-from tests.lab.processes import wait_until
+from tests.lab.processes import WAIT_S, wait_until
 from tests.lab.worker import Worker
 
 __all__ = ["Identity", "Phone", "PhoneCall", "start_all"]
@@ -109,7 +109,7 @@ class Phone:
         call.times["invite"] = answer["at"]
         return call
 
-    async def call(self, target: str, timeout_s: float = 5.0) -> PhoneCall:
+    async def call(self, target: str, timeout_s: float = WAIT_S) -> PhoneCall:
         """Call and wait until the other side has answered."""
         return await (await self.dial(target)).wait("established", timeout_s)
 
@@ -117,7 +117,7 @@ class Phone:
         """How coming calls are met: answered after a time, left ringing (``None``), or refused with 486."""
         await self.ask("behave", answer_after_s=answer_after_s, refuse=refuse)
 
-    async def wait_incoming(self, count: int = 1, timeout_s: float = 5.0) -> PhoneCall:
+    async def wait_incoming(self, count: int = 1, timeout_s: float = WAIT_S) -> PhoneCall:
         """Wait until ``count`` calls have come in since the phone started; returns the newest."""
         await wait_until(lambda: len(self._incoming()) >= count, f"{self.name}: {count} calls in", timeout_s)
         return self._incoming()[-1]

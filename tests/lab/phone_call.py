@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from tests.lab import prompts, tones
 from tests.lab.identity import Identity
-from tests.lab.processes import wait_until
+from tests.lab.processes import WAIT_S, wait_until
 from tests.lab.worker import OrderRefused
 
 IN_FLIGHT = "already in flight"
@@ -73,7 +73,7 @@ class PhoneCall:
         first = min(self.times[name] for name in ("ringing", "progress", "established") if name in self.times)
         return first - self.times["invite"]
 
-    async def wait(self, state: str, timeout_s: float = 5.0) -> "PhoneCall":
+    async def wait(self, state: str, timeout_s: float = WAIT_S) -> "PhoneCall":
         """Wait until the call has reached ``state`` (any later one but ``closed`` counts as well)."""
         order = ("calling", "ringing", "established")
 
@@ -152,7 +152,7 @@ class PhoneCall:
         """The tones that arrive right now (the last 200 ms), loudest first."""
         return [tones.Tone(hz, level) for hz, level in await self.phone.ask("hear", call=self.handle)]
 
-    async def wait_hears(self, *expected_hz: float, timeout_s: float = 3.0) -> None:
+    async def wait_hears(self, *expected_hz: float, timeout_s: float = WAIT_S) -> None:
         """Wait until exactly these frequencies are heard; none given waits for silence."""
         last: list[tones.Tone] = []
 
@@ -166,7 +166,7 @@ class PhoneCall:
         except AssertionError as error:
             raise AssertionError(f"{error}; it hears {last}") from None
 
-    async def wait_digits(self, digits: str, timeout_s: float = 3.0) -> None:
+    async def wait_digits(self, digits: str, timeout_s: float = WAIT_S) -> None:
         """Wait until exactly these digits have come in."""
         await wait_until(
             lambda: self.digits == digits,

@@ -23,6 +23,9 @@ MARK = "KYUSAI_LAB_FOLDER"
 POLL_S = 0.02
 """Pause between two looks at a state: shorter than anything measured here, long enough to cost nothing."""
 
+WAIT_S = 20.0
+"""For what takes a moment; on a machine that drowns in work it takes more."""
+
 TERM_S = 3.0
 """Time a child gets to end after SIGTERM before it is killed."""
 
@@ -39,7 +42,7 @@ class StateNotReached(AssertionError):
 async def wait_until(
     condition: Callable[[], object] | Callable[[], Awaitable[object]],
     what: str,
-    timeout_s: float = 5.0,
+    timeout_s: float = WAIT_S,
     pause_s: float = POLL_S,
 ) -> object:
     """Wait until ``condition`` (plain or async) returns something true, and return that. Looks every ``pause_s``.

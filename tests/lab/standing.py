@@ -12,7 +12,7 @@ from appliance.kamailio.snapshot_view import STAT_INTERVAL_S
 from tests.lab.gateway import Gateway, GatewayCall
 from tests.lab.lab import Lab, Parts
 from tests.lab.phone import Phone, PhoneCall
-from tests.lab.processes import wait_until
+from tests.lab.processes import WAIT_S, wait_until
 from tests.lab.site_document import extension
 from tests.lab.worker import OrderRefused
 
@@ -96,7 +96,7 @@ class Standing:
             self.lab.document = dict(self._document)
             await self.publish()
 
-    async def rings(self, phone: str | Phone, timeout_s: float = 5.0) -> PhoneCall:
+    async def rings(self, phone: str | Phone, timeout_s: float = WAIT_S) -> PhoneCall:
         """The call that comes in at a telephone, once it does."""
         ringing = self.phones[phone] if isinstance(phone, str) else phone
 
@@ -106,7 +106,7 @@ class Standing:
         await wait_until(coming, f"{ringing.name} rings", timeout_s)
         return coming()[-1]
 
-    async def at_gateway(self, gateway: Gateway | None = None, timeout_s: float = 5.0) -> GatewayCall:
+    async def at_gateway(self, gateway: Gateway | None = None, timeout_s: float = WAIT_S) -> GatewayCall:
         """The newest call that this test has brought to the gateway."""
         asked = gateway or self.lab.gateway
         return await asked.wait_call(self._seen.get(asked.name, 0) + 1, timeout_s)
@@ -135,7 +135,7 @@ class Standing:
             await asyncio.sleep(TELL_EVERY_S)
 
 
-async def hear_each_other(*calls: PhoneCall, timeout_s: float = 3.0) -> None:
+async def hear_each_other(*calls: PhoneCall, timeout_s: float = WAIT_S) -> None:
     """Wait until each of the two sides hears exactly the other's tone."""
     one, two = calls
     await asyncio.gather(
