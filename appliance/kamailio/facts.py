@@ -69,7 +69,7 @@ def call_facts(
 
     A trusted peer says who calls in P-Asserted-Identity (RFC 3325); what a phone writes there is not looked at.
     """
-    caller = origin_id
+    caller, identity = origin_id, list[str]()
     if origin is not Origin.PHONE:
         identity = headers("P-Asserted-Identity") if origin in TRUSTED else []
         caller = user_in(identity[0]) if identity else pv("$fU")
