@@ -95,7 +95,7 @@ def test_a_controller_killed_after_any_event_reports_each_stay_once(
     for index, step in enumerate([*STEPS, None]):
         if index == killed_after:  # it is gone; the next one finds its file and FreeSWITCH's lists
             one = controller(path)
-            one._note(one.book.compare(*standing(index)))
+            one.note(one.book.compare(*standing(index)))
         if step is not None:
             one.event(step)
         if written or index != killed_after - 1:
