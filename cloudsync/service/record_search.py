@@ -19,7 +19,7 @@ from cloudsync.record_rows import Shown, Wanted
 from cloudsync.service.centre import Centre
 from cloudsync.store import configs
 from cloudsync.store import records as store
-from cloudsync.wire import RecordKind, cdr_with_empty
+from cloudsync.wire import RecordKind
 
 SEARCHED_MAX = 20_000
 """Newest records that a search looks through: some 40 MB, a second or two."""
@@ -89,12 +89,7 @@ def refused(centre: Centre, site: str, limit: int) -> list[dict[str, object]]:
 
 def _read(connection: Connection, site: str, kind: str, limit: int) -> list[dict[str, Any]]:
     rows = store.newest(connection, site_id=site, kind=kind, limit=limit)
-    return [{**row, "body": _body(row)} for row in rows]
-
-
-def _body(row: Mapping[str, object]) -> dict[str, Any]:
-    body: dict[str, Any] = json.loads(str(row["body"]))
-    return cdr_with_empty(body) if row["kind"] == RecordKind.CDR else body
+    return [{**row, "body": json.loads(str(row["body"]))} for row in rows]
 
 
 @cache

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from cloudsync.wire import cdr_with_empty
 from tests.lab.addresses import CENTRE_PORT, Addresses
 from tests.lab.box import ROOT, kyusai
 from tests.lab.processes import Process
@@ -60,12 +61,14 @@ class Centre:
         return str(answer["code"])
 
     async def records(self, kind: str = "", limit: int = 1000) -> list[dict[str, Any]]:
-        """What has arrived, newest first."""
+        """What has arrived, newest first; call records with all their fields."""
         words = ["--kind", kind] if kind else []
         answer = json.loads(
             await kyusai("records", "--json", "--limit", str(limit), *words, "--data", self.data)
         )
-        return list(answer)
+        return [
+            {**row, "body": cdr_with_empty(row["body"])} if row["kind"] == "cdr" else row for row in answer
+        ]
 
     async def recordings(self, limit: int = 1000) -> list[dict[str, Any]]:
         """The recordings that have arrived, newest first."""
