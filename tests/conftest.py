@@ -24,6 +24,8 @@ settings.load_profile("kyusai")
 LAST_NET_S = 60.0
 """A test that is still there so long after its alarm ends its process, with the stacks of all threads on standard error."""
 
+FIRST_GO_LINES = 60
+
 REAL_STDERR = pytest.StashKey[int]()
 """Standard error as it was before output was captured."""
 
@@ -65,3 +67,10 @@ def pytest_timeout_set_timer(item: pytest.Item, settings: pytest_timeout.Setting
 def pytest_timeout_cancel_timer(item: pytest.Item) -> None:
     """The test is over."""
     faulthandler.cancel_dump_traceback_later()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Why a test needed its second go: without that nobody could look at it."""
+    for report in terminalreporter.stats.get("rerun", []):
+        terminalreporter.write_sep("_", f"first go of {report.nodeid}")
+        terminalreporter.write_line("\n".join(report.longreprtext.splitlines()[-FIRST_GO_LINES:]))

@@ -66,7 +66,7 @@ def write_hold_music(path: Path) -> None:
     _write(path, samples)
 
 
-def write_hold_list(folder: Path) -> None:
+def list_hold_music(folder: Path) -> None:
     """Write `folder`'s music, and the list by which it goes on for hours. Whatever is there as it should be is left alone.
 
     FreeSWITCH is silent for a second before it reads a folder of music from its beginning (`read_stream_thread`,

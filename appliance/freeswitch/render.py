@@ -69,7 +69,7 @@ def write(box: Box, layout: Layout) -> tuple[Path, ...]:
         layout.rooms_dir,
     ):
         folder.mkdir(mode=0o750, parents=True, exist_ok=True)
-    audio_files.write_hold_list(layout.prompts_dir / "moh")
+    audio_files.list_hold_music(layout.prompts_dir / "moh")
     told = settings_xml.Settings(
         address=box.freeswitch.address,
         sip_port=box.freeswitch.sip_port,
@@ -113,7 +113,7 @@ def write_site(
     Blocks on disk. Raises OSError, `KyusaiError`.
     """
     check_path(prompts_dir)
-    audio_files.write_hold_list(prompts_dir / "moh")
+    audio_files.list_hold_music(prompts_dir / "moh")
     used = prompts_used.of(plan)
     # Nothing stands in for the sentence that tells of recording: who heard a sign was not told.
     stand_ins.lay((one.file for one in used if one.prompt != plan.announcement), prompts_dir)
