@@ -181,11 +181,11 @@ async def test_a_new_version_is_used_at_once_and_a_call_that_is_up_goes_on(lab: 
     await talking.wait_hears(lab.phones["202"].tone_hz, timeout_s=10)
     applications = [
         *DOCUMENT["applications"],
-        {"number": "703", "kind": "announcement", "prompts": ["holiday"], "language": "en"},
+        {"number": "709", "kind": "announcement", "prompts": ["holiday"], "language": "en"},
     ]
     await lab.publish(applications=applications)
     assert (await lab.box.freeswitch.api("reloadxml")).startswith("+OK")
-    fresh = await lab.phones["203"].call("703")
+    fresh = await lab.phones["203"].call("709")
     await hears(lab, fresh, "holiday")
     await talking.wait_hears(lab.phones["202"].tone_hz)
     await talking.hangup()

@@ -113,6 +113,6 @@ def _sections(elf: bytes) -> Iterator[tuple[str, bytes]]:
 def _load_address(path: Path) -> int:
     for line in Path("/proc/self/maps").read_text().splitlines():
         words = line.split()
-        if words[-1] == str(path) and words[2] == "00000000":
+        if words[-1] == str(path.resolve()) and words[2] == "00000000":
             return int(words[0].partition("-")[0], 16)
     raise UnknownStack(f"{path} is not loaded")
