@@ -108,10 +108,11 @@ them are alike to `prompts.likeness`."""
 
 HARMLESS = re.compile(
     "Cannot find profile|contains a variable|mod_event_socket.c.*Socket Error|Reinvite RTP Error"
+    r"|RTP REPORTS ERROR: \[\]"
 )
 """What a hostile name is refused with is as it should be. The first is said when a message is left: FreeSWITCH knows no
-registrations to tell. The third: a lab without an agent has nobody whom an application could ask. The last: a call was
-replaced by a transfer while its hold was still on the way; a call that fails so in earnest ends, and its test with it."""
+registrations to tell. The third: a lab without an agent has nobody whom an application could ask. The others: a call went
+away, hung up or replaced, while FreeSWITCH was opening its media; a call that fails so in earnest ends, and its test with it."""
 
 
 class FreeSwitch:

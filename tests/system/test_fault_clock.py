@@ -12,7 +12,7 @@ from tests.helpers.fault_lab import LOCAL, cdrs_of, recordings_of
 from tests.lab.clock import Clock
 from tests.lab.lab import Lab, Parts
 from tests.lab.phone import PhoneCall
-from tests.lab.processes import wait_until
+from tests.lab.processes import StateNotReached, wait_until
 from tests.lab.standing import hear_each_other
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -55,14 +55,20 @@ async def step(lab: Lab, off_s: float, ahead: bool) -> None:
 async def shown_at_their_time(lab: Lab, calls: list[PhoneCall]) -> None:
     """The centre's list has each call at the time when it was made, by the box's word on how far its clock was off."""
 
+    seen: list[object] = []
+
     async def right() -> bool:
         rows = {row["body"]["call_id"]: row for row in await lab.centre.records("cdr")}
         made = [datetime.fromisoformat(rows[call.call_id]["at_utc"]) for call in calls]
         told = [rows[call.call_id]["time_source"] for call in calls]
+        seen[:] = [datetime.now(UTC), made, told]
         near = all(abs((datetime.now(UTC) - one).total_seconds()) < 120 for one in made)
         return near and told[1:] == ["set", None]
 
-    await wait_until(right, "the calls stand at the time when they were made", 40)
+    try:
+        await wait_until(right, "the calls stand at the time when they were made", 40)
+    except StateNotReached as error:
+        raise AssertionError(f"{error}: {seen}") from None
 
 
 @pytest.mark.parametrize("jump", [timedelta(hours=2), timedelta(days=-1)], ids=["ahead", "back"])
