@@ -53,7 +53,10 @@ async def step(lab: Lab, off_s: float, ahead: bool) -> None:
 
 
 async def shown_at_their_time(lab: Lab, calls: list[PhoneCall]) -> None:
-    """The centre's list has each call at the time when it was made, by the box's word on how far its clock was off."""
+    """The centre's list has each call at the time when it was made, by the box's word on how far its clock was off.
+
+    Not each of those made meanwhile needs correcting: the agent may have written one down when its clock was right again.
+    """
 
     seen: list[object] = []
 
@@ -63,7 +66,7 @@ async def shown_at_their_time(lab: Lab, calls: list[PhoneCall]) -> None:
         told = [rows[call.call_id]["time_source"] for call in calls]
         seen[:] = [datetime.now(UTC), made, told]
         near = all(abs((datetime.now(UTC) - one).total_seconds()) < 120 for one in made)
-        return near and told[1:] == ["set", None]
+        return near and "set" in told[:2] and told[2] is None
 
     try:
         await wait_until(right, "the calls stand at the time when they were made", 40)
