@@ -7,8 +7,8 @@ import os
 import secrets
 import signal
 from collections.abc import Callable
-from pathlib import Path
 
+from agent.guarded_process import pid_of
 from agent.hang import LOOK_S, HangWatch, Look
 from agent.logs import Logger
 from agent.self_test import read_answer
@@ -48,21 +48,12 @@ class FreeSwitchGuard:
             await asyncio.sleep(LOOK_S)
 
     async def _look(self) -> Look:
-        pid = self._pid()
+        pid = pid_of(self._layout.freeswitch_pid, NAME)
         if pid is None:
             return Look(None, answered=False)
         calls, obeys = await asyncio.gather(self._takes_calls(), self._obeys())
         self._half += calls != obeys
         return Look(pid, answered=calls and obeys, received=self._half)
-
-    def _pid(self) -> int | None:
-        """Its process; None when there is none, or when another program has its number by now."""
-        try:
-            pid = int(self._layout.freeswitch_pid.read_text("ascii"))
-            name = Path(f"/proc/{pid}/comm").read_text("ascii", "replace")
-        except (OSError, ValueError):
-            return None
-        return pid if name.strip() == NAME else None
 
     async def _takes_calls(self) -> bool:
         """Whether its SIP side answers an OPTIONS, with whatever code."""

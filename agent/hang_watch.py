@@ -6,6 +6,7 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
+from agent.guarded_process import pid_of
 from agent.hang import LOOK_S, HangWatch, Look
 from agent.kamailio_figures import requests_received
 from agent.kamailio_rpc import KamailioRpc
@@ -40,7 +41,7 @@ class KamailioGuard:
             await asyncio.sleep(LOOK_S)
 
     async def _look(self) -> Look:
-        pid = self._pid()
+        pid = pid_of(self._pid_file, "kamailio")
         if pid is None:
             return Look(None, answered=False)
         answers = await place(*self._where, NOBODY)
@@ -49,15 +50,6 @@ class KamailioGuard:
         if any(code != SILENT for code in answers.values()):
             return Look(pid, answered=True)
         return Look(pid, answered=False, received=await requests_received(self._rpc))
-
-    def _pid(self) -> int | None:
-        """The main process; None when there is none, or when another program has its number by now."""
-        try:
-            pid = int(self._pid_file.read_text("ascii"))
-            name = Path(f"/proc/{pid}/comm").read_text("ascii", "replace")
-        except (OSError, ValueError):
-            return None
-        return pid if name.strip() == "kamailio" else None
 
     def _end(self, pid: int) -> None:
         try:
