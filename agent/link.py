@@ -9,6 +9,7 @@ What is promised (`HoldDown.failbacks_promised`, property-tested): however the l
 evidence, `hold_s` doubles with each failback up to a cap, and halves only after a long time without an outage.
 """
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -229,7 +230,7 @@ class Link:
     def life_ms(self, stated_ms: int) -> int:
         """How long a call waits for a sign of life: the stated time, never below three round trips."""
         usual_ms = min(self.evidence.round_trip_ms or 0.0, float(ROUND_TRIP_LIMIT_MS))
-        return max(stated_ms, round(LIFE_ROUND_TRIPS * usual_ms))
+        return max(stated_ms, math.ceil(LIFE_ROUND_TRIPS * usual_ms))
 
     def observe(self, sighting: Sighting, now_s: float, rtt_ms: float | None = None) -> tuple[Effect, ...]:
         """Take one sighting into account; returns the effects of the step that it led to."""

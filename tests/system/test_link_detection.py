@@ -61,7 +61,8 @@ async def test_a_line_that_is_merely_slow_or_reorders_is_no_outage() -> None:
             status = await lab.box.status()
         link = status["links"][0]
         assert 240 <= link["round_trip_ms"] <= 420
-        assert link["life_ms"] >= 3 * link["round_trip_ms"]
+        # The status rounds the round trip to a microsecond, up or down.
+        assert link["life_ms"] >= 3 * link["round_trip_ms"] - 0.01
 
 
 async def test_a_killed_agent_means_unknown_after_five_seconds_and_the_next_one_goes_on() -> None:

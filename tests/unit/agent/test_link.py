@@ -273,6 +273,13 @@ def test_a_call_waits_three_round_trips_at_least_and_a_few_slow_ones_change_noth
     assert link.life_ms(600) == 900
 
 
+def test_a_wait_is_rounded_up_and_so_never_below_three_round_trips() -> None:
+    link = Link("cloud", 0.0)
+    for i in range(100):
+        link.observe(Sighting.PROBE_ANSWERED, i * 0.2, 300.1)
+    assert link.life_ms(600) == 901
+
+
 def test_an_empty_evidence_has_no_figures() -> None:
     seen = Evidence()
     assert (seen.loss_ratio, seen.round_trip_ms, seen.round_trip_p99_ms, seen.seen) == (0.0, None, None, 0)
