@@ -18,7 +18,7 @@ from appliance.errors import KyusaiError
 from cloudsync import durable
 from cloudsync.blobs import BlobFolder
 from cloudsync.layout import CentreLayout
-from cloudsync.service import prompts
+from cloudsync.service import prompts, rollouts
 from cloudsync.service.centre import Centre, open_centre
 from cloudsync.service.copies import Copied, copy
 from cloudsync.store import audit, copying, migrations, recordings, sites
@@ -129,6 +129,7 @@ def _fill(centre: Centre, folder: Path, manifest: dict[str, Json], actor: str) -
                 copying.put(connection, table, rows)
                 counts[table.name] += len(rows)
         copying.count_on(connection)
+        rollouts.stop_restored(connection, centre.now_utc())
         audit.add(connection, centre.now_utc(), actor, "centre.restore", str(manifest["made_utc"]))
         spoken = list(prompts.stored(connection, _recordings(folder)))
     copied = copied.with_more(copy(spoken, _recordings(folder), centre.blobs))

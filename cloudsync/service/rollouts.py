@@ -154,6 +154,15 @@ def status(centre: Centre) -> View:
         return _view(connection)
 
 
+def stop_restored(connection: Connection, now_utc: str) -> None:
+    """Of a centre that was just filled from a backup: what ran then waits for a person. It would publish documents as they were
+    at the backup, under numbers above those that boxes got since."""
+    known = rollouts.newest(connection)
+    if known is not None and known.state == State.RUNNING:
+        state, _ = advance(State.RUNNING, Event.STOP)
+        rollouts.change(connection, known.id, now_utc, state=state.value, reason="restored from a backup")
+
+
 def _step(centre: Centre) -> bool:
     now = centre.clock()
     with centre.database.write() as connection:

@@ -12,16 +12,15 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from cloudsync.lease import Lease, Verdict, judge
+from cloudsync.lease import CHANCE_BYTES, Lease, Verdict, judge, renewed
 from cloudsync.refusals import Refused
 from cloudsync.service import box_keys
 from cloudsync.service.access import BoxIdentity, identify_within
 from cloudsync.service.centre import Centre
 from cloudsync.store import audit, boxes, configs
 from cloudsync.store.boxes import Standing
-from cloudsync.wire import Json, canonical_json, format_utc, parse_utc, to_base64
+from cloudsync.wire import Json, canonical_json, format_utc, parse_utc
 
-LEASE_BYTES = 16
 SEEN_MAX = 4
 """Places kept that a box was last seen at: two clones, and where each was before."""
 BOOT_CHARACTERS = 8
@@ -112,12 +111,14 @@ def _renew(connection: Connection, centre: Centre, box: Standing, beat: Beat, no
     if re.fullmatch(LEASE_PATTERN, shown) is None:
         shown = _NO_LEASE
     age_s = (now - parse_utc(box.lease_utc)).total_seconds() if box.lease_utc else 0.0
-    verdict = judge(Lease(box.lease or "", box.lease_before or "", age_s), shown)
+    held = Lease(box.lease or "", box.lease_before or "", age_s)
+    verdict = judge(held, shown)
     if verdict is Verdict.KEEP:
         return False
     now_utc = format_utc(now)
     boot = str(beat.told.get("boot_id") or "")[:BOOT_CHARACTERS]
-    box.lease, box.lease_before, box.lease_utc = to_base64(centre.random(LEASE_BYTES)), shown, now_utc
+    box.lease = renewed(held, shown, centre.random(CHANCE_BYTES))
+    box.lease_before, box.lease_utc = shown, now_utc
     box.seen_at = canonical_json(_seen(box.seen_at, beat.source, boot, now_utc))
     if verdict is Verdict.FORKED and box.cloned_utc is None:
         box.cloned_utc = now_utc

@@ -2,17 +2,25 @@
 
 import os
 import stat
+from dataclasses import replace
+from datetime import timedelta
+from itertools import count
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from appliance.errors import KyusaiError
-from cloudsync.service import audit_log
+from cloudsync import wire
+from cloudsync.rollout import Policy
+from cloudsync.service import audit_log, rollouts, telemetry
 from cloudsync.service.backup import backup, restore
+from cloudsync.service.centre import Centre
 from cloudsync.service.configuration import publish
+from cloudsync.service.enrolment import enrol, make_code
 from cloudsync.service.listening import fetch
 from tests.helpers.centre_box import ROOT, chain, opened
-from tests.helpers.centre_contents import altered_file, contents, fill, send, store_recording
+from tests.helpers.centre_contents import WHO, altered_file, contents, fill, send, store_recording
 from tests.helpers.centre_stores import DATABASES, STORES, prepared
 
 
@@ -34,6 +42,38 @@ def test_restored_centre_holds_what_was_backed_up(tmp_path: Path, source: str, t
         send(centre, chain(2, begin=1201, prev_hash=records[-1].hash))  # and it goes on
         assert len(contents(centre)["record"]) == 1202
         assert publish(centre, (ROOT / "tests/data/site.json").read_text("utf-8"), "t")[0].version == 2
+
+
+@pytest.mark.parametrize("database", DATABASES)
+def test_restored_centre_takes_no_box_for_a_copy_and_publishes_nothing_by_itself(
+    tmp_path: Path, database: str
+) -> None:
+    def beat(centre: Centre, lease: str, source: str = "192.0.2.1") -> telemetry.HeartbeatAnswer:
+        moment = centre.clock() + timedelta(hours=next(hours))
+        return telemetry.heartbeat(replace(centre, clock=lambda: moment), WHO, {"lease": lease}, source)
+
+    hours = count(1)
+    with opened(prepared(tmp_path / "a", database)) as centre:
+        fill(centre, 10, 0)
+        code = wire.parse_enrolment(make_code(centre, WHO.site_id, 1, "t")[0]).code
+        key = wire.to_base64(Ed25519PrivateKey.generate().public_key().public_bytes_raw())
+        enrol(centre, code, WHO.box_id, key, {}, "192.0.2.1")
+        rollouts.start(centre, {"link": {"life_ms": 900}}, [[WHO.site_id]], Policy(0, 0, 0), "t")
+        copied = lease = str(beat(centre, "").lease)
+        backup(centre, tmp_path / "backup")
+        for _ in range(3):
+            lease = str(beat(centre, lease).lease)
+    restore(tmp_path / "backup", prepared(tmp_path / "b", database), "t")
+    with opened(tmp_path / "b") as centre:
+        assert not rollouts.step(centre)
+        assert (rollouts.status(centre).state, rollouts.status(centre).reason) == (
+            "stopped",
+            "restored from a backup",
+        )
+        answer = beat(centre, lease)
+        assert not answer.cloned, "the centre was set back, the box is no copy"
+        assert not beat(centre, str(answer.lease)).cloned
+        assert beat(centre, copied, "198.51.100.9").cloned, "a copy shows all the same"
 
 
 def test_next_backup_into_the_same_folder_copies_what_is_new(tmp_path: Path) -> None:
