@@ -4,9 +4,9 @@ Found before publishing: a caller must never end in silence, go round for ever, 
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
-from appliance.freeswitch.flow import CALLS, ENDS, Flow, FlowNode, Kind
+from appliance.freeswitch.flow import CALLS, ENDS, TIMEOUT, Flow, FlowNode, Kind
 from appliance.freeswitch.flow_faults import Fault, Known, listed
 from appliance.freeswitch.flow_node_check import NODE_TEMPLATES, node_faults
 
@@ -35,6 +35,10 @@ FLOW_TEMPLATES: dict[str, tuple[str, str]] = NODE_TEMPLATES | {
     "flow.loop": (
         "a caller who presses nothing goes round for ever: {chain}",
         "Lead the way out for a caller who does nothing to a node that ends the call or calls somebody.",
+    ),
+    "flow.spin": (
+        "where nobody can be called, a caller goes round without a pause and hears nothing: {chain}",
+        "Put a node that plays something into the ring, or lead a way out to one that ends the call.",
     ),
     "flow.no_end": (
         "from node {node} no way leads to an end",
@@ -69,12 +73,20 @@ FLOW_TEMPLATES: dict[str, tuple[str, str]] = NODE_TEMPLATES | {
 
 def check(flow: Flow, known: Known) -> list[Fault]:
     """Every fault of a flow, in the order of its nodes."""
-    faults = [*_ids(flow), *_targets(flow)]
+    ways = [*_ids(flow), *_targets(flow)]
+    faults = list(ways)
     for index, node in enumerate(flow.nodes):
         faults += _node(flow, node, f"nodes[{index}]", known)
-    if not faults:  # reached and unreached mean little while ways lead nowhere
-        faults += [*_unreachable(flow), *_variables(flow), *_loops(flow), *_endless(flow), *_deep(flow)]
-    return faults
+    if ways:  # what is reached means little while ways lead nowhere
+        return [*faults, *_loops(flow)]
+    return [
+        *faults,
+        *_unreachable(flow),
+        *_variables(flow),
+        *_loops(flow),
+        *_endless(flow),
+        *_deep(flow),
+    ]
 
 
 def _ids(flow: Flow) -> Iterator[Fault]:
@@ -199,28 +211,43 @@ def _silent(node: FlowNode) -> list[str]:
     return [target for outcome, target in node.edges() if outcome not in keys | pressed]
 
 
+INSTANT = frozenset(Kind) - {Kind.PLAY, Kind.MENU, Kind.COLLECT, Kind.SAY, Kind.RECORD_ANNOUNCE}
+"""Kinds that may be passed in no time, and in which nothing is heard then."""
+
+
+def _hasty(node: FlowNode) -> list[str]:
+    """Where a call may be led at once: a telephone that is not registered and a queue without agents take no time."""
+    if node.kind not in INSTANT:
+        return []
+    return [target for outcome, target in node.edges() if (node.kind, outcome) != (Kind.QUEUE, TIMEOUT)]
+
+
 def _loops(flow: Flow) -> Iterator[Fault]:
-    """One fault for each ring of nodes that a silent caller cannot leave or may never leave."""
+    """One fault for each ring of nodes that a silent caller cannot leave or may never leave, and for each in which a call that
+    nobody takes would go round as fast as the machine can."""
+    told: set[frozenset[str]] = set()
     nodes = {node.id: node for node in flow.nodes}
     places = {node.id: index for index, node in enumerate(flow.nodes)}
-    told: set[frozenset[str]] = set()
-    for node in flow.nodes:
-        ring = _ring(nodes, node.id)
-        if ring and frozenset(ring) not in told:
-            told.add(frozenset(ring))
-            chain = " -> ".join((*ring, ring[0]))
-            yield Fault(f"nodes[{places[node.id]}]", "flow.loop", {"chain": chain})
+    for key, ways in (("flow.loop", _silent), ("flow.spin", _hasty)):
+        for node in flow.nodes:
+            ring = _ring(nodes, node.id, ways)
+            if ring and frozenset(ring) not in told:
+                told.add(frozenset(ring))
+                chain = " -> ".join((*ring, ring[0]))
+                yield Fault(f"nodes[{places[node.id]}]", key, {"chain": chain})
 
 
-def _ring(nodes: dict[str, FlowNode], start: str) -> tuple[str, ...]:
-    """The shortest way of a silent caller from a node back to it; () when there is none."""
+def _ring(
+    nodes: dict[str, FlowNode], start: str, ways_of: Callable[[FlowNode], list[str]]
+) -> tuple[str, ...]:
+    """The shortest way from a node back to it; () when there is none."""
     ways: list[tuple[str, ...]] = [(start,)]
     seen = {start}
     for way in ways:
-        for target in _silent(nodes[way[-1]]):
+        for target in ways_of(nodes[way[-1]]):
             if target == start:
                 return way
-            if target not in seen:
+            if target in nodes and target not in seen:
                 seen.add(target)
                 ways.append((*way, target))
     return ()

@@ -203,6 +203,19 @@ CASES: dict[str, tuple[tuple[dict[str, Any], ...], list[tuple[str, str]]]] = {
         ),
         [],
     ),
+    "a call that is led back to itself": (
+        (TRANSFER | {"unanswered": "desk"}, bye()),
+        [("nodes[1]", "flow.unreachable"), ("nodes[0]", "flow.spin")],
+    ),
+    "a ring of calls in which nothing is played": (
+        (TRANSFER | {"unanswered": "q"}, QUEUE | {"timeout": "bye", "nobody": "desk"}, bye()),
+        [("nodes[0]", "flow.spin")],
+    ),
+    "a queue that is waited for again after its longest time": ((QUEUE | {"timeout": "q"}, bye()), []),
+    "a queue without agents that leads back to itself": (
+        (QUEUE | {"nobody": "q"}, bye()),
+        [("nodes[0]", "flow.spin")],
+    ),
     "a flow that is too deep": (
         (
             *({"id": f"p{n}", "do": "play", "prompts": ["closed"], "next": f"p{n + 1}"} for n in range(60)),
@@ -223,6 +236,23 @@ def test_all_faults_are_told_at_once_each_with_a_hint() -> None:
     found = site.validate(flow_document(menu(prompts=["hello"], timeout="x"), bye(prompts=["auf"])))
     assert [one.key for one in found] == ["flow.target_unknown", "flow.prompt_missing", "flow.prompt_missing"]
     assert all(one.hint for one in found)
+
+
+def test_a_fault_of_a_node_hides_none_of_the_ways_between_nodes() -> None:
+    lost = {"id": "lost", "do": "branch", "variable": "who", "otherwise": "lost"}
+    assert faults(menu(prompts=["hello"], timeout="main"), lost, bye()) == [
+        ("nodes[0].prompts[0]", "flow.prompt_missing"),
+        ("nodes[1]", "flow.unreachable"),
+        ("nodes[1].variable", "flow.variable_unset"),
+        ("nodes[0]", "flow.loop"),
+        ("nodes[1]", "flow.loop"),
+        ("nodes[1]", "flow.no_end"),
+    ]
+    assert faults(menu(invalid="", timeout="main")) == [
+        ("nodes[0].keys[0].then", "flow.target_unknown"),
+        ("nodes[0].invalid", "flow.dead_end"),
+        ("nodes[0]", "flow.loop"),
+    ]
 
 
 def test_prompt_without_a_text_in_the_flow_s_language_is_told() -> None:
