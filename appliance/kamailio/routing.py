@@ -56,10 +56,14 @@ def _strangers(call: Call, number: Number) -> Route | None:
 
 
 def _emergency(call: Call, number: Number) -> Route | None:
-    """Only from where an emergency call may come: a gateway's caller reaches emergency services without this site."""
-    if number.kind is not NumberKind.EMERGENCY or not call.may_reach(StepKind.GATEWAY):
-        return None
-    return emergency(call, number)
+    return emergency(call, number) if _is_emergency(call, number) else None
+
+
+def _is_emergency(call: Call, number: Number) -> bool:
+    """Only from where an emergency call may come: a gateway's caller reaches emergency services without this site, and what a
+    caller of an application enters is nobody's call at this site."""
+    stranger = call.facts.origin is Origin.MEDIA and call.caller is None
+    return number.kind is NumberKind.EMERGENCY and call.may_reach(StepKind.GATEWAY) and not stranger
 
 
 def _forwards(call: Call, number: Number) -> Route | None:
@@ -175,7 +179,7 @@ def _plan(call: Call, number: Number, route: Route) -> Plan:
         called[:NUMBER_CHARACTERS_MAX],
         steps,
         record=_is_recorded(call, number, steps),
-        emergency=number.kind is NumberKind.EMERGENCY and call.may_reach(StepKind.GATEWAY),
+        emergency=_is_emergency(call, number),
     )
     return announcement.led(call, number, plan, _extensions(call, number, steps)) if plan.record else plan
 

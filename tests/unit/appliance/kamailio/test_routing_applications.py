@@ -80,3 +80,11 @@ def test_freeswitch_reaches_the_site_s_numbers_and_those_outside_that_flows_name
     view = applications(application_calls=("09011112222", "600"))
     facts = CallFacts(Origin.MEDIA, "media", dialled, "201")
     assert decide(facts, view).steps[0].kind is first
+
+
+def test_what_a_caller_of_an_application_enters_is_no_emergency_call_and_an_extension_s_order_is() -> None:
+    entered = CallFacts(Origin.MEDIA, "media", "110", "0398765432")
+    plan = decide(entered, applications())
+    assert ([step.kind for step in plan.steps], plan.emergency) == ([StepKind.REJECT], False)
+    ordered = decide(replace(entered, behalf="201"), applications())
+    assert (ordered.steps[0].kind, ordered.emergency) == (StepKind.GATEWAY, True)
