@@ -122,8 +122,9 @@ def _schedule(table: Table) -> Schedule:
 
 def _hours(table: Table) -> Hours:
     days = table.choices("days", WEEKDAYS[:5], WEEKDAYS, count_least=1)
-    begin, end = _minutes(table.text("from", form=CLOCK)), _minutes(table.text("to", form=CLOCK))
-    if begin >= end > 0:
+    until = table.text("to", form=CLOCK)
+    begin, end = _minutes(table.text("from", form=CLOCK)), _minutes(until)
+    if until and begin >= end:
         table.problem("to", "media.hours", begin=_clock(begin), end=_clock(end))
     table.finish()
     return Hours(tuple(sorted(WEEKDAYS.index(day) for day in days)), begin, max(end, begin + 1))

@@ -24,7 +24,7 @@ Prompts = Mapping[tuple[str, str], str]
 
 @dataclass(frozen=True, slots=True)
 class Rendering:
-    """What a site's flows are rendered with. this_year: from which on holidays are written."""
+    """What a site's flows are rendered with. this_year: see `schedule_xml.years`."""
 
     plan: MediaPlan
     prompts: Prompts

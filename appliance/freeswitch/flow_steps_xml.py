@@ -8,7 +8,7 @@ from appliance.freeswitch.flow import DONE, OTHERWISE, Flow, FlowNode
 from appliance.freeswitch.flow_parts_xml import Rendering, extension, go, language, literal, to
 from appliance.freeswitch.quoting import word
 from appliance.freeswitch.schedule import named
-from appliance.freeswitch.schedule_xml import YEARS_AHEAD
+from appliance.freeswitch.schedule_xml import years
 from appliance.freeswitch.xml import Element, action, element
 from appliance.kamailio.view import FEATURE_USER
 
@@ -29,13 +29,13 @@ def holiday(flow: Flow, node: FlowNode, site: Rendering) -> Iterator[Element]:
     zone = action("set", f"timezone={site.plan.time_zone}", inline="true")
     here = element("condition", zone, field="destination_number", expression=f"^{literal(node.id)}$")
     for index, case in enumerate(node.cases, 1):
-        years = [
+        kept = [
             element("regex", year=year, yday=",".join(str(day.timetuple().tm_yday) for day in days))
-            for year in range(site.this_year, site.this_year + YEARS_AHEAD)
+            for year in years(site.this_year)
             if (days := named(schedule, year, case.days, case.holidays))
         ]
-        if years:
-            today = element("condition", *years, go(flow, f"{node.id}=case{index}"), regex="any")
+        if kept:
+            today = element("condition", *kept, go(flow, f"{node.id}=case{index}"), regex="any")
             yield element("extension", here, today, name=node.id)
     yield extension(node.id, go(flow, f"{node.id}={OTHERWISE}"))
 

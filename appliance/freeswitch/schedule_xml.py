@@ -1,7 +1,8 @@
 """Schedules as dialplan: FreeSWITCH asks its own clock and calendar, no other process is needed. Pure.
 
 Public holidays are computed for `YEARS_AHEAD` years from the year of rendering on; every new version of the site document
-renders them anew. One line of days a year costs nothing, so the horizon is longer than a box's life.
+renders them anew. One line of days a year costs nothing, so the horizon is longer than a box's life, and the years since
+`WRITTEN` are always among them: a box may render before it has learnt the time.
 """
 
 from datetime import date
@@ -11,6 +12,17 @@ from appliance.freeswitch.schedule import Hours, Schedule, State, holidays
 from appliance.freeswitch.xml import Element, action, element
 
 YEARS_AHEAD = 30
+
+WRITTEN = 2026
+"""No call comes before this year."""
+
+YEAR_MAX = 2_500
+"""Clocks that say more are wrong."""
+
+
+def years(this_year: int) -> range:
+    """Years whose holidays are written. this_year: as the box's clock says, which may be wrong."""
+    return range(WRITTEN, min(max(this_year, WRITTEN), YEAR_MAX) + YEARS_AHEAD)
 
 
 def context(schedules: tuple[Schedule, ...], time_zone: str, this_year: int) -> Element:
@@ -62,13 +74,13 @@ def _extensions(schedule: Schedule, time_zone: str, this_year: int) -> list[Elem
         )
         for state in State
     ]
-    years = [
+    kept = [
         element("regex", year=year, yday=",".join(str(_day_of_year(day)) for day in days))
-        for year in range(this_year, this_year + YEARS_AHEAD)
+        for year in years(this_year)
         if (days := holidays(schedule, year))
     ]
-    off = element("condition", *years, *_set(State.HOLIDAY), regex="any")
-    on_holiday = [_answer(schedule, "holiday", State.HOLIDAY, here, off)] if years else []
+    off = element("condition", *kept, *_set(State.HOLIDAY), regex="any")
+    on_holiday = [_answer(schedule, "holiday", State.HOLIDAY, here, off)] if kept else []
     opened = [
         _answer(schedule, f"hours-{index}", State.OPEN, here, _hours(hours))
         for index, hours in enumerate(schedule.hours, 1)

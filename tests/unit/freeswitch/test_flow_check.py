@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from appliance import site
-from tests.helpers.flows import bye, faults, flow_document, menu
+from tests.helpers.flows import OFFICE, bye, faults, flow_document, menu
 
 TRANSFER = {"id": "desk", "do": "transfer", "number": "600", "unanswered": "bye"}
 
@@ -301,3 +301,10 @@ def test_a_queue_s_agents_are_extensions_and_its_id_its_own() -> None:
 def test_a_flow_of_too_many_nodes_is_refused() -> None:
     found = faults(*(bye(f"n{index}") for index in range(201)))
     assert ("nodes", "field.many") in found
+
+
+@pytest.mark.parametrize("until", ["00:00", "08:00", "09:00"])
+def test_hours_that_end_before_they_begin_are_told_and_not_a_minute(until: str) -> None:
+    schedules = [OFFICE | {"hours": [{"from": "09:00", "to": until}]}]
+    found = site.validate(flow_document(bye(), schedules=schedules))
+    assert [(one.path, one.key) for one in found] == [("$.schedules[0].hours[0].to", "media.hours")]

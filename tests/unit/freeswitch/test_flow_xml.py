@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from appliance import site
-from appliance.freeswitch import flow_walk, names, prompt_texts, site_xml
+from appliance.freeswitch import flow_walk, names, prompt_texts, schedule_xml, site_xml, xml
 from appliance.freeswitch.applications import MediaPlan
 from appliance.freeswitch.flow import CALLS, ENDS, OUTCOMES, Kind
 from appliance.freeswitch.flow_walk import Walk, World
@@ -265,6 +265,13 @@ def test_hours_and_holidays_are_those_of_the_schedule(moment: str, heard: str) -
     line = dialled(plan, ["1"], datetime.fromisoformat(moment))
     assert line.heard[0] == f"/p/{heard}.wav"
     alike(line, walked(plan, ["1"], datetime.fromisoformat(moment)))
+
+
+@pytest.mark.parametrize("this_year", [1900, 1970, 2026, 2099, 9999])
+def test_a_box_that_renders_before_it_knows_the_time_keeps_today_s_holidays(this_year: int) -> None:
+    assert {2026, 2055} <= set(schedule_xml.years(this_year))
+    context = schedule_xml.context(plan_of(*NODES).schedules, "Asia/Tokyo", this_year)
+    assert 'year="2026" yday="1,12,' in xml.document((context,))
 
 
 @pytest.mark.parametrize(
