@@ -29,7 +29,7 @@ from appliance.kamailio.journal import SystemClock  # noqa: E402
 A, B = "aaaaaaaa-0000-4000-8000-000000000001", "bbbbbbbb-0000-4000-8000-000000000002"
 JOB = "cccccccc-0000-4000-8000-000000000003"
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 
 class Line:

@@ -18,7 +18,7 @@ pytest.importorskip("greenswitch")
 from appliance.freeswitch.esl import EventSocket  # noqa: E402
 from appliance.freeswitch.keeper import Keeper  # noqa: E402
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 
 def names(scene: str) -> list[str]:
