@@ -111,6 +111,11 @@ async def talk(lab: Lab) -> tuple[PhoneCall, PhoneCall]:
     callee = lab.phones["202"]
     await wait_until(lambda: [one for one in callee.calls if one.state == "established"], "202 talks", 15)
     await caller.wait_hears(callee.tone_hz, timeout_s=10)
+
+    async def joined() -> bool:  # audio may be there before the controller has heard that they are one call
+        return [one for one in await calls(lab) if one["with"]] != []
+
+    await wait_until(joined, "the controller knows that they talk", 15, 0.1)
     return caller, callee.current()
 
 

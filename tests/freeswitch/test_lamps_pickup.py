@@ -149,11 +149,12 @@ async def test_group_pickup_takes_a_call_of_the_own_group_and_all_who_ring_stop(
 async def test_call_from_a_gateway_is_picked_up_by_the_key_with_the_lamp(lab: Lab, watcher: Watcher) -> None:
     await line(lab, "cut")
     await lab.phones["202"].behave(answer_after_s=None)
+    before = sum(call.incoming for call in lab.phones["202"].calls)
     lamp = await watcher.watch("202")
     outside = await lab.gateway.dial(f"sip:0312340202@{lab.addresses.box_lan}:5060", "0399998888")
     await lamp.wait(("recipient", "early"))
     body = lamp.told[-1][1].body
-    ringing = lab.phones["202"].current()
+    ringing = await lab.phones["202"].wait_incoming(before + 1)
     replaces = ";".join(
         (
             attribute(body, "call-id"),
