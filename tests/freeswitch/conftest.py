@@ -1,10 +1,17 @@
-"""Every test of this suite needs a FreeSWITCH; where there is none it is reported as skipped, with the reason."""
+"""Every test of this suite needs a FreeSWITCH; where there is none it is reported as skipped, with the reason.
 
+A file's tests share the lab of its fixture `lab`.
+"""
+
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from tests.lab.freeswitch import INSTALLED, WHY_NOT
+from tests.lab.lab import Lab
+from tests.lab.standing import Standing
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -15,3 +22,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.freeswitch)
             if not INSTALLED:
                 item.add_marker(pytest.mark.skip(reason=WHY_NOT))
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def tidy(lab: Lab | Standing) -> AsyncIterator[None]:
+    """After a test no call is left of it, and telephones answer."""
+    yield
+    await lab.tidy()

@@ -10,7 +10,6 @@ import pytest_asyncio
 from agent.cdr import CallBook
 from agent.journal_events import JournalEvent, Kind, Moment
 from agent.journal_reader import Cursor, read_page
-from appliance import site as site_document
 from appliance.media.naming import parse_capture_name, recording_stem
 from cloudsync.wire import cdr_with_empty
 from tests.lab.gateway import GatewayCall
@@ -20,7 +19,7 @@ from tests.lab.processes import wait_until
 from tests.lab.site_document import SITE
 from tests.lab.standing import Standing, hear_each_other
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("tidy")]
 
 LONG_S = 20.0
 OUTSIDE = "0398765432"
@@ -67,17 +66,8 @@ async def lab() -> AsyncIterator[Standing]:
         yield lab
 
 
-@pytest_asyncio.fixture(autouse=True, loop_scope="module")
-async def tidy(lab: Standing) -> AsyncIterator[None]:
-    yield
-    await lab.tidy()
-
-
 def sentence(lab: Standing, name: str = "call_recorded") -> Path:
-    box = lab.lab.box
-    assert box.freeswitch is not None
-    plan = site_document.loads(box.layout.document(lab.lab.version).read_bytes()).media
-    return box.freeswitch.prompt(plan, name, "en")
+    return lab.lab.prompt(name)
 
 
 async def from_outside(lab: Standing, number: str = "201") -> GatewayCall:

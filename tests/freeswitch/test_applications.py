@@ -8,7 +8,6 @@ import pytest
 import pytest_asyncio
 import soundfile
 
-from appliance import site
 from tests.lab import tones
 from tests.lab.freeswitch import SHORT
 from tests.lab.gateway import GatewayCall
@@ -17,7 +16,7 @@ from tests.lab.phone import PhoneCall
 from tests.lab.processes import wait_until
 from tests.lab.site_document import extension
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("tidy")]
 
 PEOPLE = {
     "202": {"display": "Sato Haruka", "kana": "さとう はるか", "screening": "outside"},
@@ -57,33 +56,15 @@ async def lab() -> AsyncIterator[Lab]:
         yield lab
 
 
-@pytest_asyncio.fixture(autouse=True, loop_scope="module")
-async def tidy(lab: Lab) -> AsyncIterator[None]:
-    yield
-    for phone in lab.phones.values():
-        await phone.behave(answer_after_s=0.0)
-        for call in phone.calls:
-            if call.state != "closed":
-                await call.hangup()
-
-
-async def hears(
-    lab: Lab, call: PhoneCall, prompt: str, language: str = "en", timeout_s: float = 20.0
-) -> None:
-    assert lab.box.freeswitch is not None
-    plan = site.loads(lab.box.layout.document(lab.version).read_bytes()).media
-    await call.wait_hears_prompt(lab.box.freeswitch.prompt(plan, prompt, language), timeout_s)
-
-
 def tone(lab: Lab, number: str) -> int:
     return lab.phones[number].tone_hz
 
 
 async def test_letters_find_two_people_and_the_second_is_called(lab: Lab) -> None:
     call = await lab.phones["201"].call("710")
-    await hears(lab, call, "dir_spell")
+    await lab.hears(call, "dir_spell")
     await call.dtmf("728")
-    await hears(lab, call, "name-203")
+    await lab.hears(call, "name-203")
     await call.dtmf("2")
     await call.wait_hears(tone(lab, "202"), timeout_s=15)
     assert lab.phones["202"].current().peer.startswith("sip:201@")
@@ -91,18 +72,18 @@ async def test_letters_find_two_people_and_the_second_is_called(lab: Lab) -> Non
 
 async def test_a_reading_is_found_by_the_rows_of_its_kana(lab: Lab) -> None:
     call = await lab.phones["201"].call("711")
-    await hears(lab, call, "dir_spell", "ja")
+    await lab.hears(call, "dir_spell", "ja")
     await call.dtmf("332")
-    await hears(lab, call, "name-204", "ja")
+    await lab.hears(call, "name-204", "ja")
     await call.dtmf("1")
     await call.wait_hears(tone(lab, "204"), timeout_s=15)
 
 
 async def test_whoever_is_not_in_the_directory_is_not_found_and_the_caller_is_asked_again(lab: Lab) -> None:
     call = await lab.phones["201"].call("710")
-    await hears(lab, call, "dir_spell")
+    await lab.hears(call, "dir_spell")
     await call.dtmf("999")
-    await hears(lab, call, "dir_nobody")
+    await lab.hears(call, "dir_nobody")
 
 
 async def test_a_caller_who_cannot_be_connected_hears_why_before_the_code(lab: Lab) -> None:
@@ -115,7 +96,7 @@ async def test_a_caller_who_cannot_be_connected_hears_why_before_the_code(lab: L
         ("203", "ref_unreachable", 480),
     ):
         call = await lab.phones["201"].dial(dialled)
-        await hears(lab, call, said)
+        await lab.hears(call, said)
         await call.wait("closed", 15)
         assert (call.code, "established" in call.times) == (code, False), dialled
     await lab.phones["203"].register()
@@ -131,7 +112,7 @@ async def screened(lab: Lab, count: int) -> tuple[GatewayCall, PhoneCall]:
     uri = f"sip:+81312340202@{lab.addresses.box_lan}:5060"
     outside = await lab.gateway.dial(uri, "0398765432")
     met = await lab.phones["202"].wait_incoming(count, timeout_s=25)
-    await hears(lab, met, "scr_call_from")
+    await lab.hears(met, "scr_call_from")
     return outside, met
 
 
@@ -139,7 +120,7 @@ async def test_a_called_person_hears_who_it_is_and_accepts_refuses_or_sends_to_v
     before = len([one for one in lab.phones["202"].calls if one.incoming])
     outside, met = await screened(lab, before + 1)
     await met.wait_hears(lab.gateway.tone_hz, timeout_s=10)
-    await hears(lab, met, "scr_choose")
+    await lab.hears(met, "scr_choose")
     await met.dtmf("1")
     await met.wait_hears(lab.gateway.tone_hz, timeout_s=10)
     await outside.wait_hears(tone(lab, "202"), timeout_s=10)
@@ -181,7 +162,7 @@ async def test_a_room_is_recorded_by_policy_or_by_key_and_whoever_enters_is_told
     for number, told in (("720", "room_recorded"), ("721", "room_recordable")):
         before = set(rooms.glob("*.wav"))
         first = await lab.phones["201"].call(number)
-        await hears(lab, first, told)
+        await lab.hears(first, told)
         second = await lab.phones["203"].call(number)
         await first.wait_hears(tone(lab, "203"), timeout_s=20)
         if number == "721":
@@ -232,7 +213,7 @@ async def test_a_busy_telephone_is_called_for_the_caller_when_both_are_free_unle
         busy = await lab.phones["201"].dial("204")
         await busy.wait("closed", 20)
         order = await lab.phones["201"].call(code)
-        await hears(lab, order, said)
+        await lab.hears(order, said)
         await order.wait("closed", 10)
     assert len([one for one in lab.phones["201"].calls if one.incoming]) == before
     await lab.phones["204"].behave(answer_after_s=0.0)
@@ -245,7 +226,7 @@ async def test_a_busy_telephone_is_called_for_the_caller_when_both_are_free_unle
 
 async def test_a_parked_caller_hears_the_site_s_own_music(lab: Lab) -> None:
     call = await lab.phones["201"].call("730")
-    await hears(lab, call, "our_music")
+    await lab.hears(call, "our_music")
 
 
 async def test_nothing_of_all_this_was_a_fault_in_freeswitch_s_log(lab: Lab) -> None:

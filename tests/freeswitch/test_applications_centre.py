@@ -18,7 +18,6 @@ import pytest_asyncio
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import Envelope
 
-from appliance import site
 from appliance.freeswitch import prompt_texts, speech
 from appliance.freeswitch.applications import MediaPlan, Prompt
 from tests.helpers.fault_lab import small_disk
@@ -28,7 +27,7 @@ from tests.lab.phone import PhoneCall
 from tests.lab.processes import wait_until
 from tests.lab.site_document import REALM, extension
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("tidy")]
 
 
 PIN = "40718"
@@ -111,15 +110,6 @@ async def lab() -> AsyncIterator[Lab]:
         yield lab
 
 
-@pytest_asyncio.fixture(autouse=True, loop_scope="module")
-async def tidy(lab: Lab) -> AsyncIterator[None]:
-    yield
-    for phone in lab.phones.values():
-        for call in phone.calls:
-            if call.state != "closed":
-                await call.hangup()
-
-
 @pytest.fixture
 def inbox(lab: Lab) -> Iterator[Inbox]:
     with socket.socket() as free:
@@ -174,12 +164,6 @@ def _seconds(lab: Lab) -> float:
     return max(sizes, default=0) / 2 / 8_000
 
 
-async def hears(lab: Lab, call: PhoneCall, prompt: str, timeout_s: float = 30.0) -> None:
-    assert lab.box.freeswitch is not None
-    plan = site.loads((lab.box.layout.current / "document.json").read_bytes()).media
-    await call.wait_hears_prompt(lab.box.freeswitch.prompt(plan, prompt, "en"), timeout_s)
-
-
 @pytest.fixture
 def full(lab: Lab) -> Iterator[Path]:
     """The folders of box 203 and of rooms on disks of 80 KiB: four seconds of a telephone's speech fit, eight do not."""
@@ -220,7 +204,7 @@ async def spoken_into(lab: Lab, until: str) -> PhoneCall:
     call = await lab.phones["201"].call("*98203")
     await call.dtmf("#")
     if until:
-        await hears(lab, call, until)
+        await lab.hears(call, until)
         return await call.wait("closed", 10)
     await call.wait_hears(640, timeout_s=20)
     await call.wait_hears(timeout_s=10)
@@ -231,19 +215,19 @@ async def spoken_into(lab: Lab, until: str) -> PhoneCall:
 async def greeted(lab: Lab) -> None:
     """203 records a greeting, until it hears that it was not stored."""
     owner = await lab.phones["203"].call("*97")
-    await hears(lab, owner, "vm_enter_pin")
+    await lab.hears(owner, "vm_enter_pin")
     for keys, prompt in ((f"{PIN}#", "vm_menu"), ("5", "vm_settings"), ("1", "vm_choose_greeting")):
         await owner.dtmf(keys)
-        await hears(lab, owner, prompt)
+        await lab.hears(owner, prompt)
     await owner.dtmf("1")
-    await hears(lab, owner, "vm_not_stored")
+    await lab.hears(owner, "vm_not_stored")
     await owner.wait("closed", 10)
 
 
 async def conferred(lab: Lab) -> PhoneCall:
     """202 is in a recorded room until it hears that the room is no longer recorded."""
     room = await lab.phones["202"].call("703")
-    await hears(lab, room, "room_not_stored")
+    await lab.hears(room, "room_not_stored")
     return room
 
 

@@ -72,10 +72,7 @@ async def talk(lab: Lab) -> AsyncIterator[Talk]:
     await caller.wait_hears(lab.phones["202"].tone_hz)
     legs = {row["direction"]: row["uuid"] for row in await channels(lab.box.freeswitch)}
     yield Talk(lab, caller, met, legs)
-    for phone in lab.phones.values():
-        for call in phone.calls:
-            if call.state != "closed":
-                await call.hangup()
+    await lab.tidy()
 
     async def empty() -> bool:
         assert lab.box.freeswitch is not None

@@ -4,7 +4,7 @@ import asyncio
 import json
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,6 @@ from tests.lab.box import kyusai
 from tests.lab.lab import Lab, Parts
 from tests.lab.phone import PhoneCall
 from tests.lab.processes import StateNotReached, wait_until
-from tests.lab.worker import OrderRefused
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module")]
 
@@ -56,11 +55,7 @@ async def lab() -> AsyncIterator[Lab]:
 async def quiet(lab: Lab) -> AsyncIterator[None]:
     await connected(lab)
     yield
-    for phone in lab.phones.values():
-        for call in phone.calls:
-            if call.state != "closed":
-                with suppress(OrderRefused):  # it ends by itself just now
-                    await call.hangup()
+    await lab.tidy()
 
     async def empty() -> bool:  # a fact that is written later would be the next test's
         return not (await calls(lab)) and not (await status(lab))["facts_waiting"]

@@ -13,7 +13,6 @@ import pytest
 import pytest_asyncio
 
 from agent import watch
-from appliance import site as site_document
 from appliance.errors import KyusaiError
 from appliance.feature_codes import FEATURES
 from tests.lab.freeswitch import SHORT
@@ -122,17 +121,10 @@ async def legs(lab: Standing) -> int:
         return -1
 
 
-async def hears(lab: Standing, call: PhoneCall, prompt: str) -> None:
-    box = lab.lab.box
-    assert box.freeswitch is not None
-    plan = site_document.loads(box.layout.document(lab.lab.version).read_bytes()).media
-    await call.wait_hears_prompt(box.freeswitch.prompt(plan, prompt, "en"), LONG_S)
-
-
 async def by_menu(lab: Standing, caller: str, key: str, callee: str) -> tuple[PhoneCall, PhoneCall]:
     """The caller hears the menu and presses a key; the caller's and the callee's call."""
     placed = await lab.phones[caller].call("700", LONG_S)
-    await hears(lab, placed, "welcome")
+    await lab.hears(placed, "welcome")
     await placed.dtmf(key)
     met = await lab.rings(callee, LONG_S)
     await hear_each_other(placed, met, timeout_s=LONG_S)
@@ -168,13 +160,13 @@ async def test_a_message_is_left_lights_the_lamp_is_heard_and_deleted(site: Stan
         await call.hangup()
         await lamp.wait_body("Voice-Message: 1/0")
         owner = await site.phones[OWNER].call(CODES["voicemail_own"], LONG_S)
-        await hears(site, owner, "vm_enter_pin")
+        await site.hears(owner, "vm_enter_pin")
         await owner.dtmf(f"{PIN}#")
-        await hears(site, owner, "vm_message")
+        await site.hears(owner, "vm_message")
         await owner.dtmf("1")  # never mind when it came
         await owner.wait_hears(site.phones["204"].tone_hz, timeout_s=LONG_S)
         await owner.dtmf("7")
-        await hears(site, owner, "vm_deleted")
+        await site.hears(owner, "vm_deleted")
         await owner.hangup()
         await lamp.wait_body("Messages-Waiting: no")
         await lamp.renew(0)

@@ -5,25 +5,21 @@ A row is a coroutine with the feature's id; a feature that is `ready` and has no
 share one lab, so each leaves things as it found them.
 """
 
-import contextlib
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 import pytest_asyncio
 
-from appliance import site
 from appliance.digest import pin_sha256
 from appliance.feature_codes import FEATURES
 from tests.lab.freeswitch import SHORT
 from tests.lab.lab import Lab, Parts
-from tests.lab.phone import PhoneCall
 from tests.lab.processes import wait_until
 from tests.lab.site_document import REALM, extension
 from tests.lab.standing import Standing
-from tests.lab.worker import OrderRefused
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("tidy")]
 
 PIN = "40718"
 DESK_PIN = "58203"
@@ -77,26 +73,6 @@ def lab(standing: Standing) -> Lab:
     return standing.lab
 
 
-@pytest_asyncio.fixture(autouse=True, loop_scope="module")
-async def tidy(lab: Lab) -> AsyncIterator[None]:
-    yield
-    for phone in lab.phones.values():
-        await phone.behave(answer_after_s=0.0)
-        for call in phone.calls:
-            if call.state != "closed" and not call.incoming:
-                with contextlib.suppress(OrderRefused):
-                    await call.hangup()
-    calls = [call for phone in lab.phones.values() for call in phone.calls]
-    await wait_until(lambda: all(call.state == "closed" for call in calls), "all calls are over", 20)
-
-
-async def hears(lab: Lab, call: PhoneCall, prompt: str, timeout_s: float = 20.0) -> None:
-    """The prompt's own audio arrives at the telephone."""
-    assert lab.box.freeswitch is not None
-    plan = site.loads(lab.box.layout.document(lab.version).read_bytes()).media
-    await call.wait_hears_prompt(lab.box.freeswitch.prompt(plan, prompt, "en"), timeout_s)
-
-
 @pytest.mark.parametrize("feature_id", [feature.id for feature in FEATURES if feature.ready])
 @pytest.mark.parametrize("state", ["UP", "DOWN"])
 async def test_the_code_does_what_the_table_says(
@@ -109,16 +85,16 @@ async def test_the_code_does_what_the_table_says(
 @row("voicemail_own")
 async def _(lab: Lab) -> None:
     call = await lab.phones["202"].call(CODES["voicemail_own"])
-    await hears(lab, call, "vm_enter_pin")
+    await lab.hears(call, "vm_enter_pin")
 
 
 @row("voicemail_leave")
 async def _(lab: Lab) -> None:
     call = await lab.phones["201"].call(f"{CODES['voicemail_leave']}202")
-    await hears(lab, call, "vm_record")
+    await lab.hears(call, "vm_record")
     await call.hangup()
     nobody = await lab.phones["201"].call(f"{CODES['voicemail_leave']}203")
-    await hears(lab, nobody, "no_such_number")
+    await lab.hears(nobody, "no_such_number")
 
 
 async def picked_up(lab: Lab, called: str, code: str) -> None:
@@ -146,7 +122,7 @@ async def _(lab: Lab) -> None:
 async def hears_after(lab: Lab, number: str, dialled: str, prompt: str) -> None:
     """A code is dialled, the prompt heard, and the call ended by the box."""
     call = await lab.phones[number].call(dialled)
-    await hears(lab, call, prompt)
+    await lab.hears(call, prompt)
     await call.wait("closed", 15)
 
 
@@ -213,7 +189,7 @@ async def _(lab: Lab) -> None:
     await lab.phones["203"].unregister()
     try:
         call = await lab.phones["201"].call("203")
-        await hears(lab, call, "vm_record")
+        await lab.hears(call, "vm_record")
         await call.hangup()
     finally:
         await lab.phones["203"].register()
@@ -287,7 +263,7 @@ async def _(lab: Lab) -> None:
 @row("echo")
 async def _(lab: Lab) -> None:
     call = await lab.phones["201"].call(CODES["echo"])
-    await hears(lab, call, "echo_begins")
+    await lab.hears(call, "echo_begins")
     await call.wait_hears(lab.phones["201"].tone_hz, timeout_s=15)
 
 
@@ -295,13 +271,13 @@ async def _(lab: Lab) -> None:
 async def _(lab: Lab) -> None:
     call = await lab.phones["203"].call(CODES["announce_number"])
     for prompt in ("your_number", "number_2", "number_0", "number_3"):
-        await hears(lab, call, prompt)
+        await lab.hears(call, prompt)
 
 
 @row("directory")
 async def _(lab: Lab) -> None:
     call = await lab.phones["201"].call(CODES["directory"])
-    await hears(lab, call, "dir_spell")
+    await lab.hears(call, "dir_spell")
 
 
 @row("conference")
@@ -315,12 +291,12 @@ async def set_by_hand(lab: Lab, feature_id: str, said: str, state: str) -> None:
     """Both schedules with the code are set, the one with another code is not; FreeSWITCH knows before the telephone hears."""
     assert lab.box.freeswitch is not None
     call = await lab.phones["201"].call(CODES[feature_id])
-    await hears(lab, call, "enter_code")
+    await lab.hears(call, "enter_code")
     await call.dtmf("11111")
-    await hears(lab, call, "wrong_code")
-    await hears(lab, call, "enter_code")
+    await lab.hears(call, "wrong_code")
+    await lab.hears(call, "enter_code")
     await call.dtmf(SCHEDULE_CODE)
-    await hears(lab, call, said)
+    await lab.hears(call, said)
     await call.wait("closed", 15)
     told = [
         (await lab.box.freeswitch.api("global_getvar", f"ky_override_{one}")).strip()
@@ -347,19 +323,19 @@ async def _(lab: Lab) -> None:
 @row("callback_set")
 async def _(lab: Lab) -> None:
     call = await lab.phones["204"].call(CODES["callback_set"])  # it has found nobody busy in other rows
-    await hears(lab, call, "callback_none")
+    await lab.hears(call, "callback_none")
 
 
 @row("callback_cancel")
 async def _(lab: Lab) -> None:
     call = await lab.phones["204"].call(CODES["callback_cancel"])
-    await hears(lab, call, "callback_cancelled")
+    await lab.hears(call, "callback_cancelled")
 
 
 async def test_a_group_that_nobody_answers_overflows_into_a_voicemail_box(lab: Lab) -> None:
     await lab.phones["203"].behave(answer_after_s=None)
     call = await lab.phones["201"].call("691", 20)
-    await hears(lab, call, "vm_record")
+    await lab.hears(call, "vm_record")
 
 
 async def test_while_freeswitch_is_dead_settings_are_made_and_groups_ring_and_it_is_used_again_afterwards(

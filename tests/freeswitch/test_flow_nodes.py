@@ -14,8 +14,6 @@ import pytest
 import pytest_asyncio
 
 from agent.clerk import LOOK_S
-from appliance import site
-from appliance.freeswitch.applications import MediaPlan
 from tests.helpers.certificates import self_signed
 from tests.lab.freeswitch import SHORT
 from tests.lab.lab import Lab, Parts
@@ -202,15 +200,6 @@ async def lab(crm: Crm) -> AsyncIterator[Lab]:
         yield lab
 
 
-def plan(lab: Lab) -> MediaPlan:
-    return site.loads(lab.box.layout.document(lab.version).read_bytes()).media
-
-
-async def hears(lab: Lab, call: PhoneCall, prompt: str, timeout_s: float = 20.0) -> None:
-    assert lab.box.freeswitch is not None
-    await call.wait_hears_prompt(lab.box.freeswitch.prompt(plan(lab), prompt, "en"), timeout_s)
-
-
 async def met_by(lab: Lab, number: str, timeout_s: float = 20.0) -> PhoneCall:
     """The call that is up at a telephone, or comes there soon."""
     phone = lab.phones[number]
@@ -247,11 +236,11 @@ async def test_callers_hear_their_place_and_are_answered_in_the_order_in_which_t
     talking = await lab.phones["201"].call("700")
     agent = await met_by(lab, "202")
     first = await lab.phones["204"].call("700")
-    await hears(lab, first, "queue_place")
+    await lab.hears(first, "queue_place")
     second = await lab.phones["205"].call("700")
-    await hears(lab, second, "queue_place")
+    await lab.hears(second, "queue_place")
     asks = await lab.phones["206"].call("703")
-    await hears(lab, asks, "goodbye")
+    await lab.hears(asks, "goodbye")
     await talking.hangup()
     await agent.wait("closed", 10)
     agent = await met_by(lab, "202")
@@ -264,14 +253,14 @@ async def test_callers_hear_their_place_and_are_answered_in_the_order_in_which_t
     await lab.phones["203"].register()
     await nobody_talks(lab)
     free = await lab.phones["201"].call("703")
-    await hears(lab, free, "welcome")
+    await lab.hears(free, "welcome")
 
 
 async def test_a_queue_without_any_agent_says_so_at_once(lab: Lab) -> None:
     await asyncio.gather(*(lab.phones[number].unregister() for number in AGENTS))
     await asyncio.sleep(REACHABLE_S)
     call = await lab.phones["201"].call("700")
-    await hears(lab, call, "closed")
+    await lab.hears(call, "closed")
     await asyncio.gather(*(lab.phones[number].register() for number in AGENTS))
     await asyncio.sleep(REACHABLE_S)
 
@@ -285,9 +274,9 @@ async def test_without_the_agent_s_process_all_telephones_of_a_queue_are_rung_at
     await call.wait_hears(lab.phones["203"].tone_hz, timeout_s=10)
     await call.hangup()
     asks = await lab.phones["201"].call("701")
-    await hears(lab, asks, "enter_extension")
+    await lab.hears(asks, "enter_extension")
     await asks.dtmf("7#")
-    await hears(lab, asks, "nobody")
+    await lab.hears(asks, "nobody")
     await lab.box.start("agent")
     await asyncio.gather(*(lab.phones[number].behave(answer_after_s=0) for number in AGENTS))
     await nobody_talks(lab)
@@ -298,9 +287,9 @@ async def test_an_agent_that_hangs_holds_nobody_up(lab: Lab) -> None:
     os.kill(pid, signal.SIGSTOP)
     try:
         asks = await lab.phones["201"].call("701")
-        await hears(lab, asks, "enter_extension")
+        await lab.hears(asks, "enter_extension")
         await asks.dtmf("7#")
-        await hears(lab, asks, "nobody", 12)
+        await lab.hears(asks, "nobody", timeout_s=12)
         call = await lab.phones["204"].call("700")
         await wait_until(lambda: bool(open_calls(lab, "202") + open_calls(lab, "203")), "they ring", 15)
         await call.hangup()
@@ -322,9 +311,9 @@ async def test_a_look_up_s_answer_leads_on_and_is_said(lab: Lab, crm: Crm) -> No
     crm.good()
     crm.asked.clear()
     call = await lab.phones["201"].call("701")
-    await hears(lab, call, "enter_extension")
+    await lab.hears(call, "enter_extension")
     await call.dtmf("1*#")
-    await hears(lab, call, "welcome")
+    await lab.hears(call, "welcome")
     (asked,) = crm.asked
     assert asked.startswith("GET /customer?tel=201&typed=1%2A HTTP/1.1\r\n")
     assert "Authorization: Bearer s3cret\r\n" in asked.replace("authorization", "Authorization")
@@ -345,9 +334,9 @@ async def test_a_look_up_that_fails_leads_out_within_its_time(lab: Lab, crm: Crm
     for name, value in SILLY[what].items():
         setattr(crm, name, value)
     call = await lab.phones["204"].call("701")
-    await hears(lab, call, "enter_extension")
+    await lab.hears(call, "enter_extension")
     await call.dtmf("5#")
-    await hears(lab, call, "goodbye" if what == "another customer's" else "nobody", 10)
+    await lab.hears(call, "goodbye" if what == "another customer's" else "nobody", timeout_s=10)
 
 
 async def test_a_card_number_is_spoken_and_pressed_while_nothing_is_recorded(lab: Lab) -> None:
@@ -357,12 +346,12 @@ async def test_a_card_number_is_spoken_and_pressed_while_nothing_is_recorded(lab
     await nobody_talks(lab)
     await wait_until(lambda: recorded() == 0, "no capture is open", 10)
     call = await lab.phones["201"].call("705")
-    await hears(lab, call, "recorded")
+    await lab.hears(call, "recorded")
     assert recorded() == 1
-    await hears(lab, call, "enter_extension")
+    await lab.hears(call, "enter_extension")
     assert recorded() == 0
     await call.dtmf("41#")
-    await hears(lab, call, "main_menu")
+    await lab.hears(call, "main_menu")
     assert recorded() == 1
     await call.hangup()
 
@@ -370,7 +359,7 @@ async def test_a_card_number_is_spoken_and_pressed_while_nothing_is_recorded(lab
 @pytest.mark.parametrize(("caller", "heard"), [("201", "welcome"), ("202", "goodbye"), ("204", "nobody")])
 async def test_callers_are_told_apart_by_lists_and_prefixes(lab: Lab, caller: str, heard: str) -> None:
     call = await lab.phones[caller].call("702")
-    await hears(lab, call, heard)
+    await lab.hears(call, heard)
 
 
 async def test_a_caller_who_goes_round_many_times_is_not_cut_off(lab: Lab) -> None:

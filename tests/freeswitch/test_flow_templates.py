@@ -9,7 +9,6 @@ from zoneinfo import ZoneInfo
 import pytest
 import pytest_asyncio
 
-from appliance import site
 from appliance.freeswitch.flow_templates import TEMPLATES, part
 from tests.lab.box import kyusai
 from tests.lab.freeswitch import SHORT
@@ -48,10 +47,8 @@ async def lab() -> AsyncIterator[Lab]:
 
 async def calls(lab: Lab, number: str, prompt: str) -> PhoneCall:
     """A call to a number, in which a prompt is heard."""
-    assert lab.box.freeswitch is not None
-    plan = site.loads(lab.box.layout.document(lab.version).read_bytes()).media
     call = await lab.phones["201"].call(number)
-    await call.wait_hears_prompt(lab.box.freeswitch.prompt(plan, prompt, "en"), 20)
+    await lab.hears(call, prompt)
     return call
 
 

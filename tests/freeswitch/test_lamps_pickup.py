@@ -18,9 +18,8 @@ from tests.lab.processes import wait_until
 from tests.lab.sipua import Ua
 from tests.lab.site_document import REALM, extension
 from tests.lab.watcher import Watcher, attribute
-from tests.lab.worker import OrderRefused
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("tidy")]
 
 PIN = "40718"
 CODES = {feature.id: feature.code for feature in FEATURES}
@@ -60,17 +59,6 @@ async def watcher(lab: Lab) -> AsyncIterator[Watcher]:
     server = (lab.addresses.box_lan, 5060)
     async with Ua(WATCHER, address, server, password=lab.passwords[WATCHER], domain=REALM) as ua:
         yield Watcher(ua, lab.addresses.box_lan)
-
-
-@pytest_asyncio.fixture(autouse=True, loop_scope="module")
-async def tidy(lab: Lab) -> AsyncIterator[None]:
-    yield
-    for phone in lab.phones.values():
-        await phone.behave(answer_after_s=0.0)
-        for call in phone.calls:
-            if call.state != "closed":
-                with contextlib.suppress(OrderRefused):  # it closes by itself just now
-                    await call.hangup()
 
 
 def tone(lab: Lab, number: str) -> int:

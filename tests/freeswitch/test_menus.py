@@ -5,11 +5,8 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from appliance import site
-from appliance.freeswitch.applications import MediaPlan
 from tests.lab.freeswitch import SHORT
 from tests.lab.lab import Lab, Parts
-from tests.lab.phone import PhoneCall
 from tests.lab.processes import wait_until
 from tests.lab.sipcall import Incoming
 from tests.lab.sipua import Ua
@@ -78,24 +75,15 @@ async def lab() -> AsyncIterator[Lab]:
         yield lab
 
 
-def plan(lab: Lab) -> MediaPlan:
-    return site.loads(lab.box.layout.document(lab.version).read_bytes()).media
-
-
-async def hears(lab: Lab, call: PhoneCall, prompt: str, language: str = "en") -> None:
-    assert lab.box.freeswitch is not None
-    await call.wait_hears_prompt(lab.box.freeswitch.prompt(plan(lab), prompt, language))
-
-
 async def test_an_announcement_is_heard_and_ends_the_call(lab: Lab) -> None:
     call = await lab.phones["201"].call("701")
-    await hears(lab, call, "closed")
+    await lab.hears(call, "closed")
     await call.wait("closed", 10)
 
 
 async def test_a_key_of_the_menu_leads_to_the_telephone_that_it_stands_for(lab: Lab) -> None:
     call = await lab.phones["201"].call("700")
-    await hears(lab, call, "welcome")
+    await lab.hears(call, "welcome")
     await call.dtmf("1")
     met = await lab.phones["202"].wait_incoming()
     await met.wait("established", 10)
@@ -136,24 +124,24 @@ async def test_whoever_an_application_calls_sees_the_caller_s_name_as_the_caller
 
 async def test_a_wrong_key_is_said_to_be_wrong_and_the_menu_is_told_again(lab: Lab) -> None:
     call = await lab.phones["201"].call("700")
-    await hears(lab, call, "welcome")
+    await lab.hears(call, "welcome")
     await call.dtmf("7")
-    await hears(lab, call, "invalid")
+    await lab.hears(call, "invalid")
     await call.dtmf("7")
-    await hears(lab, call, "goodbye")
+    await lab.hears(call, "goodbye")
     await call.wait("closed", 10)
 
 
 async def test_a_caller_who_presses_nothing_is_led_on_and_nobody_waits_for_ever(lab: Lab) -> None:
     call = await lab.phones["201"].call("700")
-    await hears(lab, call, "nobody")
+    await lab.hears(call, "nobody")
     await call.wait("closed", 10)
 
 
 async def test_digits_are_collected_and_the_extension_that_they_name_is_called(lab: Lab) -> None:
     call = await lab.phones["201"].call("700")
     await call.dtmf("2")
-    await hears(lab, call, "enter_extension")
+    await lab.hears(call, "enter_extension")
     await call.dtmf("203")
     met = await lab.phones["203"].wait_incoming()
     await met.wait("established", 10)
@@ -165,9 +153,9 @@ async def test_digits_are_collected_and_the_extension_that_they_name_is_called(l
 async def test_half_a_number_and_then_silence_is_no_number(lab: Lab) -> None:
     call = await lab.phones["201"].call("700")
     await call.dtmf("2")
-    await hears(lab, call, "enter_extension")
+    await lab.hears(call, "enter_extension")
     await call.dtmf("20")
-    await hears(lab, call, "goodbye")
+    await lab.hears(call, "goodbye")
     await call.wait("closed", 15)
     assert not [one for one in lab.phones["202"].calls if one.state != "closed"]
 
@@ -175,7 +163,7 @@ async def test_half_a_number_and_then_silence_is_no_number(lab: Lab) -> None:
 async def test_a_new_version_is_used_at_once_and_a_call_that_is_up_goes_on(lab: Lab) -> None:
     assert lab.box.freeswitch is not None
     talking = await lab.phones["201"].call("700")
-    await hears(lab, talking, "welcome")
+    await lab.hears(talking, "welcome")
     await talking.dtmf("1")
     await lab.phones["202"].wait_incoming()
     await talking.wait_hears(lab.phones["202"].tone_hz, timeout_s=10)
@@ -186,7 +174,7 @@ async def test_a_new_version_is_used_at_once_and_a_call_that_is_up_goes_on(lab: 
     await lab.publish(applications=applications)
     assert (await lab.box.freeswitch.api("reloadxml")).startswith("+OK")
     fresh = await lab.phones["203"].call("709")
-    await hears(lab, fresh, "holiday")
+    await lab.hears(fresh, "holiday")
     await talking.wait_hears(lab.phones["202"].tone_hz)
     await talking.hangup()
 
@@ -204,7 +192,7 @@ async def test_without_freeswitch_calls_pass_over_it_within_a_second_and_come_ba
     await met.hangup()
     await lab.box.start("freeswitch")
     again = await lab.phones["201"].call("701")
-    await hears(lab, again, "closed")
+    await lab.hears(again, "closed")
 
 
 async def test_nothing_of_all_this_was_a_fault_in_freeswitch_s_log(lab: Lab) -> None:

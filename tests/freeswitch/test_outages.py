@@ -23,7 +23,7 @@ from tests.lab.lab import Lab, Parts
 from tests.lab.phone import PhoneCall
 from tests.lab.processes import wait_until
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("tidy")]
 
 MENU = {
     "id": "menu",
@@ -71,22 +71,9 @@ async def lab() -> AsyncIterator[Lab]:
         yield lab
 
 
-@pytest_asyncio.fixture(autouse=True, loop_scope="module")
-async def tidy(lab: Lab) -> AsyncIterator[None]:
-    yield
-    for phone in lab.phones.values():
-        for call in phone.calls:
-            await call.hangup()
-
-
 def freeswitch(lab: Lab) -> FreeSwitch:
     assert lab.box.freeswitch is not None
     return lab.box.freeswitch
-
-
-async def hears(lab: Lab, call: PhoneCall, prompt: str) -> None:
-    plan = site.loads(lab.box.layout.document(lab.version).read_bytes()).media
-    await call.wait_hears_prompt(freeswitch(lab).prompt(plan, prompt, "en"))
 
 
 async def holds_nothing(lab: Lab) -> None:
@@ -115,7 +102,7 @@ async def test_killed_in_the_middle_of_a_menu_it_is_passed_over_and_used_again_w
 ) -> None:
     """Nothing else is started again, and nobody is told anything. Who was in it is not left in silence."""
     inside = await lab.phones["201"].call("700", 10)
-    await hears(lab, inside, "welcome")
+    await lab.hears(inside, "welcome")
     talking = await lab.phones["202"].call("203", 10)
     await asyncio.sleep(LOOK_S)
     await lab.box.kill("freeswitch")
@@ -124,9 +111,9 @@ async def test_killed_in_the_middle_of_a_menu_it_is_passed_over_and_used_again_w
     others = [lab.box.kamailio.process.pid, lab.box.rtpengine.process.pid]
     await lab.box.start("freeswitch")
     again = await lab.phones["203"].call("700", 10)
-    await hears(lab, again, "welcome")
+    await lab.hears(again, "welcome")
     await again.dtmf("1")
-    await hears(lab, again, "goodbye")
+    await lab.hears(again, "goodbye")
     assert others == [lab.box.kamailio.process.pid, lab.box.rtpengine.process.pid]
 
 
@@ -148,7 +135,7 @@ async def test_hanging_it_is_passed_over_and_what_it_says_when_it_wakes_harms_no
         process.signal(signal.SIGCONT)
     await holds_nothing(lab)
     call = await lab.phones["201"].call("701", 10)
-    await hears(lab, call, "closed")
+    await lab.hears(call, "closed")
     await call.wait("closed", 10)
 
 
@@ -176,13 +163,13 @@ async def test_hanging_for_good_it_is_ended_so_that_it_is_started_again(
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
     call = await lab.phones["201"].call("701", 10)
-    await hears(lab, call, "closed")
+    await lab.hears(call, "closed")
 
 
 async def test_another_profile_is_used_without_a_restart_and_the_call_that_is_up_goes_on(lab: Lab) -> None:
     """As when another release of the box came: what it renders is not what FreeSWITCH runs with."""
     talk = await lab.phones["202"].call("700", 10)
-    await hears(lab, talk, "welcome")
+    await lab.hears(talk, "welcome")
     pid, path = freeswitch(lab).process.pid, lab.box.layout.freeswitch_xml
     told = path.read_text()
     path.write_text(told.replace(settings_xml.CODECS, "PCMA"))
@@ -193,9 +180,9 @@ async def test_another_profile_is_used_without_a_restart_and_the_call_that_is_up
     assert path.read_text() == told
     assert await codecs(lab) == {settings_xml.CODECS}
     await talk.dtmf("1")
-    await hears(lab, talk, "goodbye")
+    await lab.hears(talk, "goodbye")
     again = await lab.phones["203"].call("701", 10)
-    await hears(lab, again, "closed")
+    await lab.hears(again, "closed")
     assert freeswitch(lab).process.pid == pid
 
 
@@ -219,7 +206,7 @@ async def test_it_takes_calls_within_seconds_of_every_start(lab: Lab) -> None:
         took_s.append(round(time.monotonic() - began, 1))
     assert max(took_s) < START_S, took_s
     call = await lab.phones["201"].call("701", 10)
-    await hears(lab, call, "closed")
+    await lab.hears(call, "closed")
 
 
 async def test_it_listens_on_loopback_alone_while_a_call_is_up_too(lab: Lab) -> None:

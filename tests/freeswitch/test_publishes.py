@@ -15,8 +15,6 @@ import soundfile
 
 from agent.applications import Applications
 from agent.logs import set_up
-from appliance import site
-from appliance.freeswitch.applications import MediaPlan
 from appliance.freeswitch.prompt_texts import Spoken
 from tests.lab import tones
 from tests.lab.freeswitch import PROMPTS, SHORT
@@ -116,27 +114,15 @@ async def lab() -> AsyncIterator[Lab]:
 
 
 @pytest_asyncio.fixture(autouse=True, loop_scope="module")
-async def tidy(lab: Lab) -> AsyncIterator[None]:
+async def quiet(lab: Lab) -> AsyncIterator[None]:
     yield
-    for phone in lab.phones.values():
-        for call in phone.calls:
-            if call.state != "closed":
-                await call.hangup()
+    await lab.tidy()
     await wait_until(lambda: nobody_is_up(lab), "FreeSWITCH has no call", 10)
 
 
 async def nobody_is_up(lab: Lab) -> bool:
     assert lab.box.freeswitch is not None
     return (await lab.box.freeswitch.api("show", "channels", "count")).strip().startswith("0 total")
-
-
-def plan(lab: Lab) -> MediaPlan:
-    return site.loads(lab.box.layout.document(lab.version).read_bytes()).media
-
-
-async def hears(lab: Lab, call: PhoneCall, prompt: str) -> None:
-    assert lab.box.freeswitch is not None
-    await call.wait_hears_prompt(lab.box.freeswitch.prompt(plan(lab), prompt, "en"), 30)
 
 
 async def silences(calls: dict[str, PhoneCall], since: float) -> dict[str, float]:
@@ -225,21 +211,21 @@ async def test_a_call_whose_place_is_gone_goes_on_with_what_its_number_leads_to_
     await publish(lab, document(VERSIONS))
     await call.wait_hears(MENU_HZ)
     await call.dtmf("1")
-    await hears(lab, call, "welcome")
+    await lab.hears(call, "welcome")
     await call.dtmf("1")
-    await hears(lab, call, "goodbye")
+    await lab.hears(call, "goodbye")
     await call.wait("closed", 10)
 
 
 async def test_a_call_whose_number_is_gone_hears_so_and_ends(lab: Lab) -> None:
     call = await lab.phones["201"].call(MENU)
-    await hears(lab, call, "welcome")
+    await lab.hears(call, "welcome")
     without = document(VERSIONS)
     without["applications"] = [one for one in without["applications"] if one["number"] != MENU]
     without["flows"] = [one for one in without["flows"] if one["id"] == "queue"]
     await publish(lab, without)
     await call.dtmf("1")
-    await hears(lab, call, "no_such_number")
+    await lab.hears(call, "no_such_number")
     await call.wait("closed", 10)
 
 

@@ -6,14 +6,12 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from appliance import site
 from appliance.freeswitch import code_xml
 from tests.lab.freeswitch import SHORT
 from tests.lab.lab import Lab, Parts
-from tests.lab.phone import PhoneCall
 from tests.lab.processes import wait_until
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("tidy")]
 
 CODE = "40718"
 HOSTILE = "Bob ${hupall(normal_clearing)} %0A'`reboot`"
@@ -93,21 +91,6 @@ async def lab() -> AsyncIterator[Lab]:
         yield lab
 
 
-@pytest_asyncio.fixture(autouse=True, loop_scope="module")
-async def tidy(lab: Lab) -> AsyncIterator[None]:
-    yield
-    for phone in lab.phones.values():
-        for call in phone.calls:
-            if call.state != "closed":
-                await call.hangup()
-
-
-async def hears(lab: Lab, call: PhoneCall, prompt: str) -> None:
-    assert lab.box.freeswitch is not None
-    plan = site.loads(lab.box.layout.document(lab.version).read_bytes()).media
-    await call.wait_hears_prompt(lab.box.freeswitch.prompt(plan, prompt, "en"))
-
-
 def tone(lab: Lab, number: str) -> int:
     return lab.phones[number].tone_hz
 
@@ -116,7 +99,7 @@ async def test_three_who_know_the_code_hear_each_other(lab: Lab) -> None:
     calls = []
     for number in ("201", "202", "203"):
         call = await lab.phones[number].call("702")
-        await hears(lab, call, "enter_code")
+        await lab.hears(call, "enter_code")
         await call.dtmf(CODE)
         calls.append(call)
     await calls[0].wait_hears(tone(lab, "202"), tone(lab, "203"), timeout_s=10)
@@ -128,13 +111,13 @@ async def test_three_who_know_the_code_hear_each_other(lab: Lab) -> None:
 
 async def test_a_wrong_code_opens_no_room_and_the_third_ends_the_call(lab: Lab) -> None:
     inside = await lab.phones["201"].call("702")
-    await hears(lab, inside, "enter_code")
+    await lab.hears(inside, "enter_code")
     await inside.dtmf(CODE)
     call = await lab.phones["202"].call("702")
     for _ in range(3):
-        await hears(lab, call, "enter_code")
+        await lab.hears(call, "enter_code")
         await call.dtmf("11111")
-        await hears(lab, call, "wrong_code")
+        await lab.hears(call, "wrong_code")
     await call.wait("closed", 15)
 
 
@@ -145,21 +128,21 @@ async def test_many_wrong_codes_lock_the_number_for_everybody_who_is_being_asked
     await api("global_setvar", f"ky_code_tries_702={'x' * (code_xml.WRONG_MAX - 1)}")
     last, late = [await lab.phones[number].call("702") for number in ("201", "202")]
     for call in (last, late):
-        await hears(lab, call, "enter_code")
+        await lab.hears(call, "enter_code")
     await last.dtmf("11111")
-    await hears(lab, last, "wrong_code")
+    await lab.hears(last, "wrong_code")
     await last.wait("closed", 15)
     await late.dtmf(CODE)
-    await hears(lab, late, "code_locked")
+    await lab.hears(late, "code_locked")
     await late.wait("closed", 15)
     log = (lab.box.layout.freeswitch_log_dir / "freeswitch.log").read_text()
     assert "the code of 702 was wrong 12 times: it locks" in log
     await api("global_setvar", "ky_code_lock_702=")
     for digits, counted in (("11111", "x"), (CODE, "")):
         call = await lab.phones["203"].call("702")
-        await hears(lab, call, "enter_code")
+        await lab.hears(call, "enter_code")
         await call.dtmf(digits)
-        await hears(lab, call, "wrong_code") if counted else await asyncio.sleep(2)
+        await lab.hears(call, "wrong_code") if counted else await asyncio.sleep(2)
         told = (await api("global_getvar", "ky_code_tries_702")).strip()
         assert told.removeprefix("-ERR no reply") == counted
         await call.hangup()
@@ -191,10 +174,10 @@ async def test_a_call_that_nobody_fetches_goes_to_the_fallback(lab: Lab) -> None
 async def test_a_code_closes_the_site_by_hand_and_another_opens_it_again(lab: Lab) -> None:
     for code, said, announced in (("*21", "set_closed", "closed"), ("*22", "set_automatic", "welcome")):
         order = await lab.phones["201"].call(code)
-        await hears(lab, order, said)
+        await lab.hears(order, said)
         await order.wait("closed", 10)
         call = await lab.phones["202"].call("780")
-        await hears(lab, call, announced)
+        await lab.hears(call, announced)
         await call.wait("closed", 10)
 
 
@@ -202,7 +185,7 @@ async def test_a_flow_knows_how_the_line_to_the_cloud_is(lab: Lab) -> None:
     for state, announced in (("UP", "welcome"), ("DOWN", "emergency_closure")):
         await lab.box.set_link_state(state)
         call = await lab.phones["201"].call("781")
-        await hears(lab, call, announced)
+        await lab.hears(call, announced)
 
 
 async def test_a_caller_s_hostile_name_changes_nothing(lab: Lab) -> None:

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from appliance import site as site_document
 from tests.lab.freeswitch import SHORT
 from tests.lab.lab import Lab, Parts
 from tests.lab.phone import PhoneCall
@@ -66,13 +65,6 @@ async def site(request: pytest.FixtureRequest, lab: Standing) -> AsyncIterator[S
     await lab.tidy()
 
 
-async def hears(lab: Standing, call: PhoneCall, prompt: str) -> None:
-    box = lab.lab.box
-    assert box.freeswitch is not None
-    plan = site_document.loads(box.layout.document(lab.lab.version).read_bytes()).media
-    await call.wait_hears_prompt(box.freeswitch.prompt(plan, prompt, "en"))
-
-
 async def by_menu(site: Standing, caller: str) -> tuple[PhoneCall, PhoneCall]:
     """The caller presses 1 in the menu and talks with 202; the caller's and 202's call."""
     placed = await site.phones[caller].call("700", LONG_S)
@@ -93,14 +85,14 @@ async def test_a_key_leads_to_a_telephone_and_both_hear_each_other(site: Standin
 async def test_a_star_and_a_key_of_two_digits_are_taken_whole(site: Standing, caller: str) -> None:
     call = await site.phones[caller].call("700", LONG_S)
     await call.dtmf("*9")
-    await hears(site, call, "goodbye")
+    await site.hears(call, "goodbye")
 
 
 async def test_a_caller_is_transferred_blindly_into_a_menu_and_goes_on_from_there(site: Standing) -> None:
     _, met = await site.talk("201", "202", "202")
     await met.transfer("700")
     caller = site.phones["201"].current()
-    await hears(site, caller, "welcome")
+    await site.hears(caller, "welcome")
     await caller.dtmf("1")
     again = await site.rings("202", LONG_S)
     await hear_each_other(caller, again, timeout_s=LONG_S)

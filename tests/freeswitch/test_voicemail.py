@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
-from appliance import site
 from appliance.freeswitch.voicemail_xml import MESSAGE_MIN_S
 from tests.lab import prompts
 from tests.lab.box import kyusai
@@ -19,7 +18,7 @@ from tests.lab.phone import PhoneCall
 from tests.lab.processes import wait_until
 from tests.lab.site_document import REALM, extension
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("tidy")]
 
 PIN = "40718"
 SAID_S = MESSAGE_MIN_S + 0.4
@@ -56,12 +55,6 @@ async def lab() -> AsyncIterator[Lab]:
         yield lab
 
 
-async def hears(lab: Lab, call: PhoneCall, prompt: str, timeout_s: float = 20.0) -> None:
-    assert lab.box.freeswitch is not None
-    plan = site.loads(lab.box.layout.document(lab.version).read_bytes()).media
-    await call.wait_hears_prompt(lab.box.freeswitch.prompt(plan, prompt, "en"), timeout_s)
-
-
 def messages(lab: Lab) -> list[str]:
     folder = lab.box.layout.freeswitch_dir / "voicemail"
     return sorted(path.name for path in folder.rglob("msg_*.wav"))
@@ -70,25 +63,25 @@ def messages(lab: Lab) -> list[str]:
 async def test_a_call_that_nobody_answers_leaves_a_message_that_the_owner_hears_and_deletes(lab: Lab) -> None:
     await lab.phones["202"].behave(answer_after_s=None)
     call = await lab.phones["201"].call("202", 20)
-    await hears(lab, call, "vm_record")
+    await lab.hears(call, "vm_record")
     await call.wait_hears(640, timeout_s=5)
     await wait_until(lambda: messages(lab), "the message begins", 10)
     await wait_until(lambda: recorded_s(lab) > SAID_S, "enough is recorded", 15)
     await call.dtmf("#")
-    await hears(lab, call, "vm_recorded")
+    await lab.hears(call, "vm_recorded")
     await call.dtmf("2")
     await call.hangup()
     assert len(messages(lab)) == 1
 
     owner = await lab.phones["202"].call("*97")
-    await hears(lab, owner, "vm_enter_pin")
+    await lab.hears(owner, "vm_enter_pin")
     await owner.dtmf(f"{PIN}#")
-    await hears(lab, owner, "vm_new")
-    await hears(lab, owner, "number_1")
+    await lab.hears(owner, "vm_new")
+    await lab.hears(owner, "number_1")
     await owner.wait_hears(lab.phones["201"].tone_hz, timeout_s=15)
-    await hears(lab, owner, "vm_listen")
+    await lab.hears(owner, "vm_listen")
     await owner.dtmf("7")
-    await hears(lab, owner, "vm_deleted")
+    await lab.hears(owner, "vm_deleted")
     await owner.hangup()
     await wait_until(lambda: not messages(lab), "the message is gone", 10)
 
@@ -105,15 +98,6 @@ def _length_s(path: Path) -> float:
     return path.stat().st_size / 2 / int.from_bytes(head[24:28], "little") if len(head) == 44 else 0.0
 
 
-@pytest_asyncio.fixture(autouse=True, loop_scope="module")
-async def tidy(lab: Lab) -> AsyncIterator[None]:
-    yield
-    for phone in lab.phones.values():
-        for call in phone.calls:
-            if call.state != "closed":
-                await call.hangup()
-
-
 async def leave(lab: Lab) -> None:
     """201 leaves its tone for 202."""
     before = len(messages(lab))
@@ -122,21 +106,21 @@ async def leave(lab: Lab) -> None:
     await call.wait_hears(640, timeout_s=15)
     await wait_until(lambda: len(messages(lab)) > before and recorded_s(lab) > SAID_S, "a message", 20)
     await call.dtmf("#")
-    await hears(lab, call, "vm_recorded")
+    await lab.hears(call, "vm_recorded")
     await call.dtmf("2")
     await call.hangup()
 
 
 async def login(lab: Lab, pin: str = PIN) -> PhoneCall:
     call = await lab.phones["202"].call("*97")
-    await hears(lab, call, "vm_enter_pin")
+    await lab.hears(call, "vm_enter_pin")
     await call.dtmf(f"{pin}#")
     return call
 
 
 async def first_message(lab: Lab, owner: PhoneCall) -> None:
     """201's message is heard; the owner does not wait to be told when it came."""
-    await hears(lab, owner, "vm_message")
+    await lab.hears(owner, "vm_message")
     await owner.dtmf("1")
     await owner.wait_hears(lab.phones["201"].tone_hz, timeout_s=15)
 
@@ -145,7 +129,7 @@ async def test_the_owner_calls_back_from_the_message_and_hears_the_next_one_afte
     await leave(lab)
     owner = await login(lab)
     await first_message(lab, owner)
-    await hears(lab, owner, "vm_listen")
+    await lab.hears(owner, "vm_listen")
     await owner.dtmf("5")
     met = await lab.phones["201"].wait_incoming(timeout_s=15)
     await met.wait("established", 10)
@@ -153,26 +137,26 @@ async def test_the_owner_calls_back_from_the_message_and_hears_the_next_one_afte
     await met.wait_hears(lab.phones["202"].tone_hz, timeout_s=10)
     await owner.wait_hears(lab.phones["201"].tone_hz, timeout_s=10)
     await met.hangup()
-    await hears(lab, owner, "vm_new")
+    await lab.hears(owner, "vm_new")
 
 
 async def test_the_owner_s_greeting_is_heard_and_that_for_a_busy_telephone_is_another(lab: Lab) -> None:
     owner = await login(lab)
-    await hears(lab, owner, "vm_new")
+    await lab.hears(owner, "vm_new")
     await owner.dtmf("0")
-    await hears(lab, owner, "vm_menu")
+    await lab.hears(owner, "vm_menu")
     await owner.dtmf("5")
-    await hears(lab, owner, "vm_settings")
+    await lab.hears(owner, "vm_settings")
     await owner.dtmf("1")
-    await hears(lab, owner, "vm_choose_greeting")
+    await lab.hears(owner, "vm_choose_greeting")
     await owner.dtmf("1")
-    await hears(lab, owner, "vm_record_greeting")
+    await lab.hears(owner, "vm_record_greeting")
     await owner.wait_hears(640, timeout_s=10)
     await wait_until(lambda: recorded_s(lab, "greeting_*.wav") > SAID_S, "enough is recorded", 20)
     await owner.dtmf("#")
-    await hears(lab, owner, "vm_recorded")
+    await lab.hears(owner, "vm_recorded")
     await owner.dtmf("2")
-    await hears(lab, owner, "vm_saved")
+    await lab.hears(owner, "vm_saved")
     await owner.hangup()
 
     await lab.phones["202"].behave(answer_after_s=None)
@@ -181,7 +165,7 @@ async def test_the_owner_s_greeting_is_heard_and_that_for_a_busy_telephone_is_an
     await unanswered.hangup()
     await lab.phones["202"].behave(refuse=True)
     busy = await lab.phones["201"].call("202", 20)
-    await hears(lab, busy, "vm_greeting_busy")
+    await lab.hears(busy, "vm_greeting_busy")
 
 
 async def test_a_full_box_and_a_full_disk_are_told_and_nothing_is_stored(lab: Lab) -> None:
@@ -190,7 +174,7 @@ async def test_a_full_box_and_a_full_disk_are_told_and_nothing_is_stored(lab: La
     for name, said in (("ky_vm_full_202", "vm_full"), ("ky_vm_no_room", "vm_no_room")):
         await lab.box.freeswitch.api("global_setvar", f"{name}=true")
         call = await lab.phones["201"].call("*98202")
-        await hears(lab, call, said)
+        await lab.hears(call, said)
         await call.wait("closed", 10)
         await lab.box.freeswitch.api("global_setvar", f"{name}=")
     assert messages(lab) == before
@@ -200,10 +184,10 @@ async def test_calls_without_the_right_pin_lock_the_box_until_somebody_opens_it(
     assert lab.box.freeswitch is not None
     for _ in range(4):
         call = await lab.phones["202"].call("*97")
-        await hears(lab, call, "vm_enter_pin")
+        await lab.hears(call, "vm_enter_pin")
         await call.hangup()
     locked = await lab.phones["202"].call("*97")
-    await hears(lab, locked, "vm_locked")
+    await lab.hears(locked, "vm_locked")
     await locked.wait("closed", 10)
     log = (lab.box.layout.freeswitch_log_dir / "freeswitch.log").read_text()
     assert "voicemail box 202 locks" in log
@@ -211,7 +195,7 @@ async def test_calls_without_the_right_pin_lock_the_box_until_somebody_opens_it(
     assert [(one["box"], one["locked"], one["full"]) for one in shown] == [("202", True, False)]
     await kyusai("voicemail", "unlock", "202", "--box", lab.box.toml)
     owner = await login(lab)
-    await hears(lab, owner, "vm_new")
+    await lab.hears(owner, "vm_new")
     await owner.hangup()
     for name in ("ky_vm_lock_202", "ky_vm_tries_202"):
         assert (await lab.box.freeswitch.api("global_getvar", name)).strip() in ("", "-ERR no reply")
@@ -222,41 +206,41 @@ async def test_a_chosen_pin_and_messages_hold_over_a_restart_and_a_weak_pin_is_r
         await leave(lab)
     for chosen, said in (("1111", "vm_pin_not_changed"), ("83514", "vm_pin_changed")):
         owner = await login(lab)
-        await hears(lab, owner, "vm_new")
+        await lab.hears(owner, "vm_new")
         await owner.dtmf("0")
-        await hears(lab, owner, "vm_menu")
+        await lab.hears(owner, "vm_menu")
         await owner.dtmf("#")
-        await hears(lab, owner, "vm_change_pin")
+        await lab.hears(owner, "vm_change_pin")
         await owner.dtmf("4")
-        await hears(lab, owner, "vm_new_pin")
+        await lab.hears(owner, "vm_new_pin")
         await owner.dtmf(f"{chosen}#")
         if said == "vm_pin_changed":
-            await hears(lab, owner, "vm_new_pin_again")
+            await lab.hears(owner, "vm_new_pin_again")
             await owner.dtmf(f"{chosen}#")
-        await hears(lab, owner, said)
+        await lab.hears(owner, said)
         await owner.wait("closed", 10)
     await lab.box.kill("freeswitch")
     await lab.box.start("freeswitch")
     refused = await login(lab)
-    await hears(lab, refused, "vm_wrong_pin")
+    await lab.hears(refused, "vm_wrong_pin")
     await refused.dtmf("83514#")
-    await hears(lab, refused, "vm_new")
+    await lab.hears(refused, "vm_new")
     await first_message(lab, refused)
 
 
 async def test_a_wrong_pin_opens_nothing_and_the_third_ends_the_call(lab: Lab) -> None:
     call = await lab.phones["202"].call("*97")
     for _ in range(3):
-        await hears(lab, call, "vm_enter_pin")
+        await lab.hears(call, "vm_enter_pin")
         await call.dtmf("11112#")
-        await hears(lab, call, "vm_wrong_pin")
-    await hears(lab, call, "vm_too_many")
+        await lab.hears(call, "vm_wrong_pin")
+    await lab.hears(call, "vm_too_many")
     await call.wait("closed", 15)
 
 
 async def test_somebody_else_is_asked_whose_box_he_wants(lab: Lab) -> None:
     call = await lab.phones["203"].call("*97")
-    await hears(lab, call, "vm_enter_id")
+    await lab.hears(call, "vm_enter_id")
     await call.hangup()
 
 
@@ -270,6 +254,6 @@ async def test_the_star_during_the_greeting_leads_the_owner_to_his_box_from_any_
 
     await wait_until(sounds, "the greeting begins", 10)
     await call.dtmf("*")
-    await hears(lab, call, "vm_enter_pin")
+    await lab.hears(call, "vm_enter_pin")
     await call.dtmf("12121#")
-    await hears(lab, call, "vm_wrong_pin")
+    await lab.hears(call, "vm_wrong_pin")

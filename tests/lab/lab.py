@@ -5,6 +5,7 @@ Parts can be left out. Without a centre the site document is put into the box di
 """
 
 import asyncio
+import contextlib
 import secrets
 import shutil
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from appliance import site
 from tests.lab import tones
 from tests.lab.addresses import SIP_PORT, claim
 from tests.lab.box import Box, kyusai
@@ -19,14 +21,18 @@ from tests.lab.centre import Centre
 from tests.lab.cloud import Cloud
 from tests.lab.gateway import Gateway
 from tests.lab.link import Link, Ports
-from tests.lab.phone import Identity, Phone
+from tests.lab.phone import Identity, Phone, PhoneCall
 from tests.lab.processes import wait_until
 from tests.lab.site_document import REALM, site_document
+from tests.lab.worker import OrderRefused
 
 FIRST_EXTENSION = 201
 FIRST_CLOUD_PHONE = 901
 CLOUD_TONES, GATEWAY_TONE, CARRIER_TONE = 20, 30, 31
 """Tones of the site's phones begin at 0."""
+
+PROMPT_S = 30.0
+"""For a prompt to be heard, on a machine with much else to do; no telephone remembers more of what it heard."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +124,30 @@ class Lab:
         """Register the site's phones (all, or the given extensions)."""
         await asyncio.gather(*(self.phones[number].register() for number in numbers or self.phones))
 
+    def prompt(self, name: str, language: str = "en") -> Path:
+        """The audio of a prompt, as the box's FreeSWITCH plays it now."""
+        assert self.box.freeswitch is not None, "the lab has no FreeSWITCH"
+        plan = site.loads((self.box.layout.current / "document.json").read_bytes()).media
+        return self.box.freeswitch.prompt(plan, name, language)
+
+    async def hears(
+        self, call: PhoneCall, prompt: str, language: str = "en", timeout_s: float = PROMPT_S
+    ) -> None:
+        """Wait until a telephone has heard the whole of a prompt, by its own audio."""
+        await call.wait_hears_prompt(self.prompt(prompt, language), timeout_s)
+
+    async def tidy(self) -> None:
+        """Telephones answer at once again, and no call is left: first whoever has placed one hangs up."""
+        everybody = [*self.phones.values(), *self.cloud_phones.values()]
+        await asyncio.gather(*(phone.behave() for phone in everybody))
+        for incoming in (False, True):
+            calls = [call for phone in everybody for call in phone.calls if call.incoming is incoming]
+            await asyncio.gather(*map(_hang_up, calls))
+        await wait_until(
+            lambda: all(call.state == "closed" for phone in everybody for call in phone.calls),
+            "all calls are over",
+        )
+
     def make_phone(self, number: str, **changes: Any) -> Phone:
         """A phone for the extension, not started; ``changes`` go to its identity. Put it into ``phones`` before the start
         to have it take the place of the ordinary one."""
@@ -171,6 +201,11 @@ class Lab:
         tone_hz = tones.assigned(CLOUD_TONES + index)
         address = self.addresses.cloud_phone(index + 1)
         return Phone(Identity(number, address, tone_hz, server=self.cloud.phones_server), self.folder)
+
+
+async def _hang_up(call: PhoneCall) -> None:
+    with contextlib.suppress(OrderRefused):  # it ends by itself just now
+        await call.hangup()
 
 
 def _sockets(folder: str, names: list[str]) -> list[str]:

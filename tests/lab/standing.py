@@ -77,9 +77,7 @@ class Standing:
 
     async def tidy(self) -> None:
         """End every call and undo what a test has changed."""
-        everybody = [*self.phones.values(), *self.lab.cloud_phones.values()]
-        await asyncio.gather(*(phone.behave() for phone in everybody))
-        await asyncio.gather(*(_hang_up(phone) for phone in everybody))
+        await self.lab.tidy()
         for gateway, wanted in (
             (self.lab.gateway, self.lab.parts.gateway),
             (self.lab.carrier, self.lab.parts.carrier),
@@ -95,6 +93,10 @@ class Standing:
         if self.lab.document != self._document:
             self.lab.document = dict(self._document)
             await self.publish()
+
+    async def hears(self, call: PhoneCall, prompt: str) -> None:
+        """As `Lab.hears`."""
+        await self.lab.hears(call, prompt)
 
     async def rings(self, phone: str | Phone, timeout_s: float = WAIT_S) -> PhoneCall:
         """The call that comes in at a telephone, once it does."""
@@ -153,12 +155,3 @@ async def lets_go(met: PhoneCall, transfer: Awaitable[None], timeout_s: float) -
         if "call closed before the transfer completed" not in str(error):
             raise
     await met.wait("closed", timeout_s)
-
-
-async def _hang_up(phone: Phone) -> None:
-    for call in [call for call in phone.calls if call.state != "closed"]:
-        with contextlib.suppress(Exception):  # it may be ending by itself
-            await phone.ask("hangup", call=call.handle)
-    await wait_until(
-        lambda: all(call.state == "closed" for call in phone.calls), f"{phone.name} has no call", 10
-    )
