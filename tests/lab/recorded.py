@@ -39,9 +39,9 @@ class Recorded:
 
 
 def load(path: Path) -> Recorded:
-    """Read a stereo file."""
+    """Read a file; one of a single channel has the same on both sides."""
     samples, rate_hz = soundfile.read(path, dtype="float64", always_2d=True)
-    return Recorded(rate_hz, samples[:, 0], samples[:, 1])
+    return Recorded(rate_hz, samples[:, 0], samples[:, -1])
 
 
 def strength(channel: Samples, rate_hz: int, hz: float) -> Samples:
