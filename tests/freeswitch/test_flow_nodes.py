@@ -430,6 +430,33 @@ async def rests(lab: Lab, wanted: str) -> None:
     await wait_until(there, f"a call rests at {wanted!r}", 15, 0.2)
 
 
+async def test_a_queue_s_calls_end_with_freeswitch_and_both_agents_are_called_again_afterwards(
+    lab: Lab,
+) -> None:
+    await nobody_talks(lab)
+    callers = [await answered(lab, caller) for caller in ("201", "204")]
+    callers.append(await lab.phones["205"].call("700"))
+    await lab.hears(callers[-1], "queue_place")
+    await lab.box.kill("freeswitch")
+    for call in callers:
+        await call.wait("closed", 15)
+    await wait_until(lambda: not any(open_calls(lab, one) for one in AGENTS), "the agents' calls end", 15)
+    await lab.box.start("freeswitch")
+    for call in [await answered(lab, caller) for caller in ("205", "206")]:
+        await call.hangup()
+    await nobody_talks(lab)
+
+
+async def answered(lab: Lab, caller: str) -> PhoneCall:
+    """A call to the queue, once an agent who was free talks with the caller."""
+    free = [one for one in AGENTS if not open_calls(lab, one)]
+    call = await lab.phones[caller].call("700")
+    await wait_until(lambda: any(open_calls(lab, one) for one in free), "an agent rings", 20)
+    (agent,) = [one for one in free if open_calls(lab, one)]
+    await call.wait_hears(lab.phones[agent].tone_hz, timeout_s=15)
+    return call
+
+
 async def test_nothing_of_all_this_was_a_fault_in_freeswitch_s_log(lab: Lab) -> None:
     assert lab.box.freeswitch is not None
     assert [one for one in lab.box.freeswitch.faults() if "Socket Error" not in one] == []

@@ -231,7 +231,7 @@ async def test_lamps_of_a_place_and_a_room_go_out_when_freeswitch_dies_and_are_l
         await lamp.wait_dark()
     for call in calls:
         await call.wait("closed", 15)
-    await lab.box.start("freeswitch")
+    await picked_up_when_freeswitch_is_back(lab)
     again = await lab.phones["202"].call("772")
     await lab.phones["201"].call("771")
     for lamp in lamps.values():
@@ -242,6 +242,21 @@ async def test_lamps_of_a_place_and_a_room_go_out_when_freeswitch_dies_and_are_l
     for lamp in lamps.values():
         await lamp.wait_dark()
         await lamp.renew(0)
+
+
+async def picked_up_when_freeswitch_is_back(lab: Lab) -> None:
+    """A call that rings meanwhile goes on ringing when somebody tries in vain to pick it up, and is picked up afterwards."""
+    call = await rings(lab, "201", "202", "202")
+    vain = await lab.phones["203"].dial(f"{CODES['pickup']}202")
+    await vain.wait("closed", 15)
+    assert vain.code == 480
+    assert (call.state, lab.phones["202"].current().state) == ("ringing", "ringing")
+    await lab.box.start("freeswitch")
+    picked = await lab.phones["203"].call(f"{CODES['pickup']}202")
+    await talk(lab, picked, "203", "201")
+    await picked.hangup()
+    await call.wait("closed", 15)
+    await lab.phones["202"].behave()
 
 
 # messages

@@ -71,7 +71,9 @@ DOCUMENT = {
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def lab() -> AsyncIterator[Lab]:
     parts = Parts(phones=3, cloud_phones=0, cloud=False, carrier=False, freeswitch=True)
-    async with Lab(parts, {"call_control": "local", **DOCUMENT}) as lab:
+    lab = Lab(parts, {"call_control": "local", **DOCUMENT})
+    lab.phones["203"] = lab.make_phone("203", digits="info")
+    async with lab:
         yield lab
 
 
@@ -138,14 +140,17 @@ async def test_a_caller_who_presses_nothing_is_led_on_and_nobody_waits_for_ever(
     await call.wait("closed", 10)
 
 
-async def test_digits_are_collected_and_the_extension_that_they_name_is_called(lab: Lab) -> None:
-    call = await lab.phones["201"].call("700")
+@pytest.mark.parametrize(("caller", "called"), [("201", "203"), ("203", "201")], ids=["RFC 4733", "SIP INFO"])
+async def test_digits_are_collected_and_the_extension_that_they_name_is_called(
+    lab: Lab, caller: str, called: str
+) -> None:
+    call = await lab.phones[caller].call("700")
     await call.dtmf("2")
     await lab.hears(call, "enter_extension")
-    await call.dtmf("203")
-    met = await lab.phones["203"].wait_incoming()
+    await call.dtmf(called)
+    met = await lab.phones[called].wait_incoming()
     await met.wait("established", 10)
-    await call.wait_hears(lab.phones["203"].tone_hz)
+    await call.wait_hears(lab.phones[called].tone_hz)
     await call.hangup()
     await met.wait("closed", 10)
 
