@@ -38,6 +38,11 @@ BY_HAND_JSON = "by-hand.json"
 _SAFE_PATH = re.compile(r"/[A-Za-z0-9_./-]*", re.ASCII)
 
 
+ENVIRONMENT = {"MALLOC_ARENA_MAX": "1"}
+"""One heap for all threads. `reloadxml` builds the new tree in one thread and frees the old one in another; with a heap for each,
+the C library kept both, and a large site's FreeSWITCH grew by some MiB with each new version (`bin/bench render`)."""
+
+
 def command(layout: Layout) -> list[str]:
     """How FreeSWITCH is started in the foreground. It gives itself no priority: its unit does."""
     folder = layout.freeswitch_dir

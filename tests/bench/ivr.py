@@ -217,8 +217,9 @@ class Bench:
 
     def _process(self, name: str, number: int) -> Process:
         ground = self._ground
+        environment: dict[str, str] = {}
         if name == OURS:
-            command = render.command(ground.box.layout)
+            command, environment = render.command(ground.box.layout), render.ENVIRONMENT
         else:
             folder = Path(ground.folder) / f"{'quiet' if name == QUIET else 'vanilla'}-{number}"
             folder.mkdir()
@@ -230,4 +231,4 @@ class Bench:
                 ground.prompt(self.document),
                 quiet=name == QUIET,
             )
-        return Process(f"freeswitch-{name.split()[-1]}-{number}", command, ground.folder)
+        return Process(f"freeswitch-{name.split()[-1]}-{number}", command, ground.folder, env=environment)

@@ -226,7 +226,8 @@ def _rendered(ground: Ground, rounds: int) -> Figures:
 
 
 def _process(ground: Ground, name: str) -> Process:
-    return Process(f"freeswitch-{name}", freeswitch.command(ground.box.layout), ground.folder)
+    command = freeswitch.command(ground.box.layout)
+    return Process(f"freeswitch-{name}", command, ground.folder, env=freeswitch.ENVIRONMENT)
 
 
 async def _switched(ground: Ground, switches: int, calls: int = CALLS) -> Figures:

@@ -156,5 +156,6 @@ def test_freeswitch_s_limits_hold_every_leg_that_it_takes() -> None:
 
 def test_freeswitch_is_started_as_the_box_s_own_command_says() -> None:
     layout = Layout(Path("/var/lib/kyusai"), Path("/run/kyusai"))
-    started = read("kyusai-freeswitch.service")["Service"]["ExecStart"]
-    assert started == "/usr/bin/" + " ".join(render.command(layout))
+    service = read("kyusai-freeswitch.service")["Service"]
+    assert service["ExecStart"] == "/usr/bin/" + " ".join(render.command(layout))
+    assert service["Environment"] == " ".join(f"{name}={value}" for name, value in render.ENVIRONMENT.items())

@@ -122,7 +122,7 @@ class FreeSwitch:
         """Nothing is written yet."""
         self.box = box
         self.layout = layout
-        self.process = Process("box-freeswitch", render.command(layout), folder)
+        self.process = Process("box-freeswitch", render.command(layout), folder, env=render.ENVIRONMENT)
 
     def lay_down(self, plan: MediaPlan, version: Path) -> tuple[str, ...]:
         """Write a version's dialplan and the prompts that it plays; returns the prompts that could not be made."""
