@@ -202,7 +202,7 @@ class Clerk:
         before = f"variable_{names.VARIABLE}"
         known = {name.removeprefix(before): value for name, value in call.items() if name.startswith(before)}
         known["caller"] = call.get("caller-caller-id-number", "")
-        known["dialled"] = call.get("variable_sip_to_user", "")
+        known["dialled"] = call.get(f"variable_{names.ENTERED}", "")
         noted = await self._client.ask(node.lookup, known)
         return {f"{names.VARIABLE}{name}": value for name, value in noted.items()} | {names.ANSWER: "next"}
 

@@ -35,7 +35,8 @@ class Kind(StrEnum):
 
 class Subject(StrEnum):
     """What a branch looks at. VARIABLE: what `set`, `collect` or `http` noted under the node's `variable`. LINK: the line to
-    the cloud as it was when the call came ("UP", "DOWN", ...). HOLIDAY: which holiday of the node's `schedule` today is.
+    the cloud as it was when the call came ("UP", "DOWN", ...). DIALLED: the application's number, by which the call came in here,
+    however the caller, a carrier or a forwarding wrote it. HOLIDAY: which holiday of the node's `schedule` today is.
     QUEUE_...: callers who wait in the node's `queue`, agents that can be reached, seconds that the first has waited; empty
     when nobody knows."""
 

@@ -200,7 +200,7 @@ def _branch(flow: Flow, node: FlowNode, site: Rendering) -> Iterator[Element]:
     looked_at = {
         Subject.VARIABLE: f"${{{names.VARIABLE}{node.variable}}}",
         Subject.CALLER: "caller_id_number",
-        Subject.DIALLED: "${sip_to_user}",
+        Subject.DIALLED: f"${{{names.ENTERED}}}",
         Subject.LINK: f"${{{names.LINK_HEADER}}}",
     }[node.subject]
     for index, case in enumerate(node.cases, 1):

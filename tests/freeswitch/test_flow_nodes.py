@@ -20,11 +20,13 @@ from tests.lab.lab import Lab, Parts
 from tests.lab.phone import PhoneCall
 from tests.lab.processes import wait_until
 from tests.lab.raw_caller import RawCaller
+from tests.lab.site_document import extension
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module")]
 
 CRM_PORT = 8443
 AGENTS = ("202", "203")
+FORWARDED = "206"
 REACHABLE_S = 0.5
 
 
@@ -82,7 +84,7 @@ CARD = (
 
 
 def document(host: str) -> dict[str, Any]:
-    """Numbers: 700 queue, 701 look-up, 702 lists, 703 figures of the queue, 704 long way."""
+    """Numbers: 700 queue, 701 look-up, 702 lists, 703 figures of the queue, 704 long way, 705 card, 706 number dialled."""
     level = {
         "id": "level",
         "do": "branch",
@@ -98,6 +100,8 @@ def document(host: str) -> dict[str, Any]:
         "cases": [{"is": ["202", "203"], "then": "bye"}, {"prefixes": ["201"], "then": "welcome"}],
         "otherwise": "sorry",
     }
+    number = {"id": "by", "do": "branch", "on": "dialled", "cases": [{"is": ["706"], "then": "bye"}]}
+    number |= {"otherwise": "sorry"}
     strangers = SORRY | {"prompts": ["nobody", "closed", "goodbye"]}  # long enough to be found there
     figures = {
         "id": "depth",
@@ -136,11 +140,12 @@ def document(host: str) -> dict[str, Any]:
         ],
         "applications": [
             {"number": str(700 + index), "kind": "flow", "flow": name}
-            for index, name in enumerate(("queue", "crm", "lists", "figures", "long", "card"))
+            for index, name in enumerate(("queue", "crm", "lists", "figures", "long", "card", "number"))
         ],
         "flows": [
             flow("queue", queue, BYE, SORRY, hangup("none", "closed")),
             flow("crm", ASK, look_up(host), level, said, hangup("welcome", "welcome"), BYE, SORRY),
+            flow("number", number, BYE, SORRY),
             flow("lists", lists, BYE, strangers, hangup("welcome", "welcome")),
             flow("figures", figures, agents, BYE, SORRY, hangup("welcome", "welcome")),
             flow("card", *CARD, BYE, SORRY),
@@ -190,6 +195,10 @@ async def lab(crm: Crm) -> AsyncIterator[Lab]:
     lab = Lab(parts)
     host = lab.addresses.gateway
     lab.document = document(host)
+    lab.document["extensions"] = [
+        extension(each, password, record="all", **({"forward_always": "706"} if each == FORWARDED else {}))
+        for each, password in lab.passwords.items()
+    ]
     self_signed(host, crm._certificate)
     folder = lab.box.layout.freeswitch_dir
     (folder / "secrets").mkdir(parents=True)
@@ -360,6 +369,11 @@ async def test_a_card_number_is_spoken_and_pressed_while_nothing_is_recorded(lab
 async def test_callers_are_told_apart_by_lists_and_prefixes(lab: Lab, caller: str, heard: str) -> None:
     call = await lab.phones[caller].call("702")
     await lab.hears(call, heard)
+
+
+async def test_the_number_dialled_is_the_application_s_whoever_forwards_there(lab: Lab) -> None:
+    for number in ("706", FORWARDED):
+        await lab.hears(await lab.phones["201"].call(number), "goodbye")
 
 
 async def test_a_caller_who_goes_round_many_times_is_not_cut_off(lab: Lab) -> None:

@@ -70,7 +70,7 @@ def dialled(
 ) -> Line:
     answers = answers or {}
     fields = {"caller_id_number": CALLER, "caller_id_name": "Caller"}
-    variables = {names.LINK_HEADER: LINK, names.KAMAILIO: "127.0.0.1:5092", "sip_to_user": "700"}
+    variables = {names.LINK_HEADER: LINK, names.KAMAILIO: "127.0.0.1:5092"}
     variables |= {names.override(name): state for name, state in overrides.items()}
     line = Line(contexts(compiled(plan)), list(script), moment, fields, variables, clerk=Clerk(answers))
     line.run("700", names.ENTRY)
