@@ -29,6 +29,12 @@ CALL_TIMES = ("start_utc", "answer_utc", "end_utc")
 CORRECTION = '"event":"cdr_correction"'
 MARK = '"event":"clock_set_'
 """As it stands in the canonical JSON of an event that tells of a step."""
+_ENDED = '"end_utc":"'
+"""As it stands in the canonical JSON of a call's record."""
+_MINUTE = len("2026-11-21T09:30")
+MADE_MS = 10_000
+"""A box makes a call's record a second or two after the call's end. Where the two are further apart, they may have been told by
+two clocks. Within one minute they are not told apart: so little is not worth a look at each record that comes."""
 
 AGAIN_FIRST_S, AGAIN_MOST_S, AGAIN_TIMES = 60.0, 6 * 3600.0, 100
 """While records of the site are missing, it is looked again for them, for some three weeks."""
@@ -53,6 +59,23 @@ def notice(connection: Connection, who: BoxIdentity, item: Sound, now_utc: str) 
         by_ms=by_ms,
     )
     return True
+
+
+def by_two_clocks(item: Sound) -> bool:
+    """Whether a call's record may tell its call's times by another clock than its own: the clock was set in between."""
+    begin = item.body.find(_ENDED)
+    if begin < 0:
+        return False
+    begin += len(_ENDED)
+    ended_utc = item.body[begin : item.body.find('"', begin)]
+    if ended_utc[:_MINUTE] == item.created_utc[:_MINUTE]:  # nearly always: a batch has a thousand of these
+        return False
+    return abs(to_ms(item.created_utc) - to_ms(ended_utc)) > MADE_MS
+
+
+def was_set(connection: Connection, who: BoxIdentity, boot_id: str) -> bool:
+    """Whether a step of the clock is known of this boot: then what comes of it later has to be looked at too."""
+    return bool(clocks.steps(connection, who.site_id, who.box_id, boot_id))
 
 
 def doubt(connection: Connection, centre: Centre, who: BoxIdentity, boot_ids: Iterable[str]) -> None:

@@ -24,10 +24,13 @@ def notice(
     """Take note of what was stored just now."""
     early, late = plausible(now_utc)
     doubted: set[str] = set()
+    odd: set[str] = set()
     for item in stored:
         if not early <= item.created_utc <= late:
             doubted.add(item.boot_id)
         if item.kind == _CDR:
+            if clocks.by_two_clocks(item):
+                odd.add(item.boot_id)
             if retention.told_in(item.body):
                 retention.notice(connection, centre, who, item)
             continue
@@ -41,5 +44,6 @@ def notice(
             doubted.add(item.boot_id)
         elif given_up.MARK in item.body:
             given_up.notice(connection, who, item, now_utc)
+    doubted |= {boot_id for boot_id in odd - doubted if clocks.was_set(connection, who, boot_id)}
     if doubted:
         clocks.doubt(connection, centre, who, doubted)

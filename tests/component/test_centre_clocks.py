@@ -115,11 +115,20 @@ def test_records_from_before_the_clock_was_set_stand_at_the_time_when_they_were_
     assert json.loads(str(kept[1]["body"])) == early.body, "as it was signed"
 
 
-def test_a_call_of_before_whose_record_was_made_after_stands_at_its_own_time(centre: Centre) -> None:
+@pytest.mark.parametrize("later", [False, True], ids=["with the step", "after the step was dealt with"])
+def test_a_call_of_before_whose_record_was_made_after_stands_at_its_own_time(
+    centre: Centre, later: bool
+) -> None:
     chain = Records()
     step = chain.step(NOW - (BOOT + UPTIME))
     call = {name: format_utc(BOOT + timedelta(minutes=at)) for name, at in (("start_utc", 5), ("end_utc", 9))}
-    send(centre, step, chain.add(NOW + timedelta(seconds=1), caller="201", answer_utc="", **call))
+    made = chain.add(NOW + timedelta(seconds=1), caller="201", answer_utc="", **call)
+    if later:
+        send(centre, step)
+        do_work(centre)
+        send(centre, made)
+    else:
+        send(centre, step, made)
     do_work(centre)
     with centre.database.read() as connection:
         (row,) = store.newest(connection, kind="cdr", limit=10)

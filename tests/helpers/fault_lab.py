@@ -24,9 +24,12 @@ from tests.lab.processes import wait_until
 LOCAL = {"cloud": False, "cloud_phones": 0, "gateway": False, "carrier": False}
 """Parts of a lab in which a site has nobody but itself."""
 
+ARRIVE_S = 90.0
+"""For what must come to the centre: it takes seconds, and on a machine that drowns in work a minute."""
+
 
 async def cdrs_of(
-    lab: Lab, calls: Collection[PhoneCall], timeout_s: float = 15.0
+    lab: Lab, calls: Collection[PhoneCall], timeout_s: float = ARRIVE_S
 ) -> dict[str, dict[str, Any]]:
     """CDR bodies at the centre by Call-ID, once every call has one. Fails when one is missing or there twice."""
     wanted = {call.call_id for call in calls}
@@ -49,7 +52,7 @@ async def events_of(lab: Lab, name: str) -> list[dict[str, Any]]:
     return [row["body"] for row in reversed(rows) if row["body"]["event"] == name]
 
 
-async def wait_event(lab: Lab, name: str, count: int = 1, timeout_s: float = 15.0) -> dict[str, Any]:
+async def wait_event(lab: Lab, name: str, count: int = 1, timeout_s: float = ARRIVE_S) -> dict[str, Any]:
     """The newest event of that name, once the centre has `count`."""
 
     async def there() -> bool:
@@ -92,7 +95,7 @@ class Fetched:
 
 
 async def recordings_of(
-    lab: Lab, calls: Collection[PhoneCall], timeout_s: float = 20.0
+    lab: Lab, calls: Collection[PhoneCall], timeout_s: float = ARRIVE_S
 ) -> dict[str, list[Fetched]]:
     """Recordings of calls by Call-ID, oldest first, once each of them has one that is stored at the centre."""
     wanted = {call.call_id for call in calls}

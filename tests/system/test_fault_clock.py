@@ -20,8 +20,14 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 RESYNC_S = 5.5
 """Kamailio compares its timers with the wall clock every five seconds; a call that is being set up at that moment may end."""
 
-DURATION_OFF_MS = 300
-"""Between the box's view of a call and the telephone's."""
+DURATION_OFF_MS = 2_000
+"""Between the box's view of a call and the telephone's, on a busy machine. The clock jumps by hours."""
+
+NEAR_S = 1_200.0
+"""A time so near to now was told by the true clock: longer than this test may take, shorter than any jump."""
+
+ARRIVE_S = 90.0
+"""For what the centre must come to know or to work out."""
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
@@ -52,24 +58,26 @@ async def step(lab: Lab, off_s: float, ahead: bool) -> None:
         await phone.register()
 
 
+def is_near(utc: str) -> bool:
+    """Whether a time is about now."""
+    return abs((datetime.now(UTC) - datetime.fromisoformat(utc)).total_seconds()) < NEAR_S
+
+
 async def shown_at_their_time(lab: Lab, calls: list[PhoneCall]) -> None:
-    """The centre's list has each call at the time when it was made, by the box's word on how far its clock was off.
-
-    Not each of those made meanwhile needs correcting: the agent may have written one down when its clock was right again.
-    """
-
+    """The centre's list has each call at the time when it was made, by the box's word on how far its clock was off: also one
+    that the agent wrote down when its clock was right again."""
     seen: list[object] = []
 
     async def right() -> bool:
         rows = {row["body"]["call_id"]: row for row in await lab.centre.records("cdr")}
-        made = [datetime.fromisoformat(rows[call.call_id]["at_utc"]) for call in calls]
-        told = [rows[call.call_id]["time_source"] for call in calls]
-        seen[:] = [datetime.now(UTC), made, told]
-        near = all(abs((datetime.now(UTC) - one).total_seconds()) < 120 for one in made)
-        return near and "set" in told[:2] and told[2] is None
+        found = [rows[call.call_id] for call in calls]
+        began = [(row["times"] or row["body"])["start_utc"] for row in found]
+        told = [row["time_source"] for row in found]
+        seen[:] = [datetime.now(UTC), [row["at_utc"] for row in found], began, told]
+        return told == ["set", "set", None] and all(map(is_near, [*began, *(row["at_utc"] for row in found)]))
 
     try:
-        await wait_until(right, "the calls stand at the time when they were made", 40)
+        await wait_until(right, "the calls stand at the time when they were made", ARRIVE_S)
     except StateNotReached as error:
         raise AssertionError(f"{error}: {seen}") from None
 
@@ -89,7 +97,7 @@ async def test_clock_that_jumps_within_a_call_leaves_its_duration_true_and_its_r
     calls.append(await talk(lab))
     await asyncio.sleep(1)
     await calls[2].hangup()
-    records = await cdrs_of(lab, calls, 30)
+    records = await cdrs_of(lab, calls, ARRIVE_S)
     for call in calls:
         told_ms = records[call.call_id]["billsec_ms"]
         true_ms = 1000 * (call.times["closed"] - call.times["established"])
@@ -98,10 +106,9 @@ async def test_clock_that_jumps_within_a_call_leaves_its_duration_true_and_its_r
     assert clocks == [False, True, True], (
         "a wrong time that does not change within a call is not known for one"
     )
-    start = datetime.fromisoformat(records[calls[2].call_id]["start_utc"])
-    assert abs((datetime.now(UTC) - start).total_seconds()) < 60
+    assert is_near(records[calls[2].call_id]["start_utc"])
     await shown_at_their_time(lab, calls)
-    found = await recordings_of(lab, [calls[0], calls[2]], 40)
+    found = await recordings_of(lab, [calls[0], calls[2]], ARRIVE_S)
     assert {call: (len(several), several[0].hash_ok) for call, several in found.items()} == {
         call.call_id: (1, True) for call in (calls[0], calls[2])
     }
