@@ -24,6 +24,9 @@ PEOPLE = {
     "204": {"display": "Suzuki Mei", "kana": "すずき めい"},
 }
 
+INFO = ("202", "203")
+"""Send their digits as SIP INFO, the others as RFC 4733."""
+
 ROOM_S = 3.0
 """Of a room's recording, counted from when both were heard in the room."""
 
@@ -52,6 +55,8 @@ async def lab() -> AsyncIterator[Lab]:
     lab.document["extensions"] = [
         extension(number, password, **PEOPLE.get(number, {})) for number, password in lab.passwords.items()
     ]
+    for number in INFO:
+        lab.phones[number] = lab.make_phone(number, digits="info")
     async with lab:
         yield lab
 
@@ -71,7 +76,7 @@ async def test_letters_find_two_people_and_the_second_is_called(lab: Lab) -> Non
 
 
 async def test_a_reading_is_found_by_the_rows_of_its_kana(lab: Lab) -> None:
-    call = await lab.phones["201"].call("711")
+    call = await lab.phones["203"].call("711")
     await lab.hears(call, "dir_spell", "ja")
     await call.dtmf("332")
     await lab.hears(call, "name-204", "ja")
@@ -173,7 +178,7 @@ async def test_a_room_is_recorded_by_policy_or_by_key_and_whoever_enters_is_told
         begun_s = length_s(path)
         await wait_until(lambda: length_s(path) > begun_s + ROOM_S, "it grows", 20)  # noqa: B023
         if number == "721":
-            await first.dtmf("*2")
+            await second.dtmf("*2")
             await wait_until(lambda: rests(path), "it has stopped", 15)  # noqa: B023
         await second.hangup()
         await first.hangup()

@@ -214,7 +214,7 @@ async def test_who_was_held_while_a_colleague_asked_there_is_transferred_afterwa
     await hear_each_other(asks, inside, timeout_s=LONG_S)
     await asks.hold()
     await met.transfer_to(asks)
-    await hear_each_other(lab.phones["201"].current(), inside, timeout_s=LONG_S)
+    await lab.meet("201", "204", timeout_s=LONG_S)
     await lab.phones["201"].current().hangup()
     await inside.hangup()
 

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Sequence
 from typing import Any
 
 from appliance.kamailio.snapshot_view import STAT_INTERVAL_S
+from tests.lab import tones
 from tests.lab.gateway import Gateway, GatewayCall
 from tests.lab.lab import Lab, Parts
 from tests.lab.phone import Phone, PhoneCall
@@ -124,6 +125,21 @@ class Standing:
         met = self.phones[callee].current()
         await hear_each_other(placed, met)
         return placed, met
+
+    async def meet(self, *numbers: str, timeout_s: float = WAIT_S) -> None:
+        """Wait until two telephones hear exactly each other, in whatever calls a transfer has left them."""
+        pair = [self.phones[number] for number in numbers]
+
+        async def hears(phone: Phone, other: Phone) -> bool:
+            try:
+                return tones.only(await phone.current().hear(), (other.tone_hz,))
+            except LookupError:
+                return False
+
+        async def met() -> bool:
+            return await hears(*pair) and await hears(*reversed(pair))
+
+        await wait_until(met, f"{' and '.join(numbers)} hear each other", timeout_s)
 
     async def _known(self) -> bool:
         known = {binding.aor.partition("@")[0] for binding in await self.lab.cloud.bindings()}
