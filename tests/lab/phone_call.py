@@ -129,8 +129,12 @@ class PhoneCall:
         await wait_until(done, f"{self.phone.name} may {order}", REFRESH_S)
 
     async def dtmf(self, digits: str) -> None:
-        """Send digits as telephone events. A hold less than 300 ms later swallows the last."""
-        await self.phone.ask("dtmf", call=self.handle, digits=digits)
+        """Press keys. A hold less than 300 ms later swallows the last. The last may end the call before it is let go."""
+        try:
+            await self.phone.ask("dtmf", call=self.handle, digits=digits)
+        except OrderRefused as error:
+            if GONE not in str(error):
+                raise
 
     async def transfer(self, uri: str, timeout_s: float = 10.0) -> None:
         """Blind transfer of the other side to ``uri`` (or an extension of the same server)."""
