@@ -17,7 +17,7 @@ from agent.call_quality import Quality
 from agent.cdr import CallBook, Classify
 from agent.cdr_fields import event_id
 from agent.journal_events import JournalEvent, Kind, Moment
-from agent.journal_reader import Cursor, Damage, JournalUnreadable, read_page
+from agent.journal_reader import Cursor, Damage, JournalUnreadable, cursor_from, read_page
 from agent.records import NewRecord
 from agent.spool import Spool
 from appliance.kamailio.announcement import REFUSED as UNANNOUNCED
@@ -257,12 +257,9 @@ class CallRecords:
 
     def _load(self) -> CallBook:
         if self._book is None:
-            stored = self.spool.cursor(_JOURNAL)
-            self._cursor = Cursor(read_mark(self.journal)) if stored is None else Cursor.from_json(stored)
-            told = self.spool.cursor(_PLACES)
-            self._places_cursor = Cursor() if told is None else Cursor.from_json(told)
-            evidence = self.spool.cursor(_EVIDENCE)
-            last = Moment(**json.loads(evidence)) if evidence else None
+            self._cursor = cursor_from(self.spool.cursor_json(_JOURNAL)) or Cursor(read_mark(self.journal))
+            self._places_cursor = cursor_from(self.spool.cursor_json(_PLACES)) or Cursor()
+            last = _moment(self.spool.cursor_json(_EVIDENCE))
             self._book = CallBook(self.site, self.box, self._documents(), last, self._classify)
         return self._book
 
@@ -287,3 +284,11 @@ class CallRecords:
         }
         id_ = event_id(self.site, self.box, name, now.boot_id, str(before.seq), str(now.mono_ms))
         return NewRecord(id_, RecordKind.EVENT, Priority.CDR, now.wall_ms, now.boot_id, body)
+
+
+def _moment(kept: object) -> Moment | None:
+    """When the calls that are up were last seen; None for what cannot be read."""
+    match kept:
+        case {"boot_id": str(boot_id), "mono_ms": int(mono_ms), "wall_ms": int(wall_ms)}:
+            return Moment(boot_id, mono_ms, wall_ms)
+    return None

@@ -57,7 +57,8 @@ class ChangeReports:
         if self._keeper.store.state.phase is not Phase.IDLE:
             return 0
         if self._told is None:
-            self._told = json.loads(self._spool.cursor(CURSOR) or "{}")
+            told = self._spool.cursor_json(CURSOR)
+            self._told = told if isinstance(told, dict) else {}
         at = self._now()
         new = news(changes, self._told)
         if at.mono_ms >= self._again_ms:

@@ -49,10 +49,13 @@ class Cursor:
         """The cursor as text for the spool."""
         return json.dumps([self.seq, self.boot_id, self.mono_ms])
 
-    @classmethod
-    def from_json(cls, text: str | None) -> "Cursor":
-        """Inverse of `to_json`; None gives the journal's beginning."""
-        return cls() if text is None else cls(*json.loads(text))
+
+def cursor_from(kept: object) -> Cursor | None:
+    """Inverse of `Cursor.to_json`, of the decoded value; None for what is none."""
+    match kept:
+        case [int(seq), str(boot_id), int(mono_ms)] if seq >= 0:
+            return Cursor(seq, boot_id, mono_ms)
+    return None
 
 
 @dataclass(frozen=True, slots=True)

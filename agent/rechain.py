@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent.spool_chain import FAR, RECORD_COLUMNS, Chain, chain_of, decode_row, set_chain
+from agent.spool_errors import Unsound
 from cloudsync.wire import GENESIS_HASH, chain_text
 
 PLACE = "rechain"
@@ -33,9 +34,17 @@ class Place:
 
 
 def place_of(db: sqlite3.Connection) -> Place | None:
-    """What is under way, None when nothing is."""
+    """What is under way, None when nothing is. Raises Unsound."""
     row = db.execute("SELECT value FROM cursor WHERE name = ?", (PLACE,)).fetchone()
-    return Place(*json.loads(row[0])) if row else None
+    if row is None:
+        return None
+    try:
+        place = Place(*json.loads(row[0]))
+        if all(isinstance(one, int) for one in (place.next_seq, place.first, place.shift)):
+            return place
+    except (ValueError, TypeError):
+        pass
+    raise Unsound(f"how far the new numbers are cannot be read: {row[0][:100]!r}")
 
 
 def begin(db: sqlite3.Connection, next_seq: int, last_hash: str, *, everything: bool = False) -> None:

@@ -50,7 +50,8 @@ class RecordRetention:
         self._spool = spool
         self._site_id = site_id
         self._box_id = box_id
-        self.given_up: dict[str, int] = json.loads(spool.cursor(TOTALS) or "{}")
+        totals = spool.cursor_json(TOTALS)
+        self.given_up: dict[str, int] = totals if isinstance(totals, dict) else {}
 
     def look(self, keeping: Keeping, now: Moment, passed_s: float) -> list[tuple[Sort, Reason, int]]:
         """Give up what has to go; gives how many of what and why. passed_s: since the last look. Blocks. Raises SpoolError."""

@@ -107,6 +107,11 @@ def as_handed_over(recording: Recording) -> Recording:
     return read if isinstance(read, Recording) else recording
 
 
+def is_handed_over(recording: Recording) -> bool:
+    """Whether its sidecar is there. Without it the id may be a damaged one: audio goes before its sidecar, never behind it."""
+    return recording.path.with_name(recording.offer.id + SIDECAR).exists()
+
+
 def remove(recording: Recording) -> None:
     """Delete audio and sidecar, in this order: a sidecar without audio says what is missing, never the reverse."""
     recording.path.unlink(missing_ok=True)

@@ -269,6 +269,8 @@ def _problem(recording: Recording) -> str:
         size_bytes = recording.path.stat().st_size
     except OSError as error:
         return f"the file cannot be read: {error.strerror}"
+    if not recording_spool.is_handed_over(recording):
+        return "its sidecar does not name it"
     if size_bytes != recording.offer.bytes:
         return f"the file has {size_bytes} bytes instead of {recording.offer.bytes}"
     return ""

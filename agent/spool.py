@@ -8,6 +8,7 @@ One process owns the file (`spool_files.open_spool` takes the lock). Every metho
 from any thread; each is one transaction and raises a `SpoolError` with nothing half done.
 """
 
+import json
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,11 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agent import rechain
+from agent import rechain, spool_doubt
 from agent.cdr_fields import utc_text
 from agent.records import NewRecord, Settlement
 from agent.spool_chain import RECORD_COLUMNS, Chain, chain_of, decode_row, set_chain
-from agent.spool_errors import SpoolFull, spool_error
+from agent.spool_errors import SpoolDamaged, SpoolError, SpoolFull, Unsound, lossy_text, spool_error
 from agent.spool_reserve import Reserve
 from cloudsync.wire import Priority, RecordText, canonical_json, chain_text
 
@@ -41,9 +42,21 @@ _IN_ORDER = f"{_SELECT} WHERE state = 'waiting' AND seq < ? ORDER BY priority, s
 _URGENT = (
     f"{_SELECT} WHERE state = 'waiting' AND priority = {Priority.EMERGENCY} AND seq < ? ORDER BY seq LIMIT ?"
 )
+_WAITS = "SELECT seq FROM record NOT INDEXED WHERE state = 'waiting' AND seq < ? LIMIT 1"
 _RECENT = (  # a few rows at the end of the table, which the index would have to be read through for
     f"{_SELECT} NOT INDEXED WHERE state = 'waiting' AND seq >= ? AND seq < ? ORDER BY priority, seq LIMIT ?"
 )
+_TABLES = (
+    (f"{RECORD_COLUMNS}, state, reason", "record"),
+    ("name, value", "cursor"),
+    ("call, doc", "open_call"),
+    (
+        "id, call, path, sha256, cipher_sha256, bytes, started_utc, duration_s, format, state, reason, uploaded_bytes",
+        "recording",
+    ),
+)
+_NO_TEXT = "Could not decode to UTF-8"
+"""How Python's sqlite3 puts it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +100,7 @@ class Spool:
                 self._db.execute("COMMIT")
             except sqlite3.Error as error:
                 self._rollback()
-                raise spool_error(self.path, error) from error
+                raise self._error(error) from error
             except BaseException:
                 self._rollback()
                 raise
@@ -99,7 +112,46 @@ class Spool:
             try:
                 yield self._db
             except sqlite3.Error as error:
-                raise spool_error(self.path, error) from error
+                raise self._error(error) from error
+
+    def _error(self, error: sqlite3.Error) -> SpoolError:
+        """What it means. Damage is noted for whoever opens the spool next. A row with text that is none (a flipped bit) is read
+        from now on, for its hash to show what it is; whoever asks again gets it."""
+        found = spool_error(self.path, error)
+        if isinstance(found, SpoolDamaged):
+            spool_doubt.leave(self.path, str(error))
+        elif _NO_TEXT in str(error):
+            self._db.text_factory = lossy_text
+        return found
+
+    def look_over(self) -> None:
+        """Raise SpoolDamaged unless the spool's own tables and values are there and can be read."""
+        with self.reading() as db:
+            db.text_factory = lossy_text
+            try:
+                for columns, table in _TABLES:
+                    db.execute(f"SELECT {columns} FROM {table} LIMIT 0")  # noqa: S608
+            except sqlite3.OperationalError as error:
+                if "no such" not in str(error):
+                    raise
+                raise Unsound(str(error)) from error
+            sure = rechain.place_of(db) is None and not chain_of(db).unsure_from
+            next_seq, last_hash, _ = chain_of(db)
+            last = db.execute(f"{_SELECT} ORDER BY seq DESC LIMIT 1").fetchone()
+            record = decode_row(last) if last and sure and last[0] + 1 == next_seq else None
+            if (last and last[0] >= next_seq) or (record and record.hash != last_hash):
+                raise Unsound(f"the sequence stands at {next_seq}, which does not fit record {last[0]}")
+            db.text_factory = str
+
+    def look_for_stranded(self) -> None:
+        """Raise SpoolDamaged when a record waits to which the index does not lead. For a moment at which `waiting` gives none."""
+        if not self.depth().waiting:
+            return
+        with self.reading() as db:
+            below = chain_of(db).sure_below
+            by_table = db.execute(_WAITS, (below,)).fetchone()
+            if by_table and not db.execute(_IN_ORDER, (below, 1)).fetchone():
+                raise Unsound(f"the index does not lead to record {by_table[0]}, which waits")
 
     def _rollback(self) -> None:
         self._records = None
@@ -263,6 +315,13 @@ class Spool:
         with self.reading() as db:
             row = db.execute("SELECT value FROM cursor WHERE name = ?", (name,)).fetchone()
         return None if row is None else str(row[0])
+
+    def cursor_json(self, name: str) -> Any:
+        """The JSON value stored under `name`, None for none and for one that cannot be read any more."""
+        try:
+            return json.loads(self.cursor(name) or "null")
+        except ValueError:
+            return None
 
     def open_calls(self) -> dict[str, str]:
         """All call documents (JSON) by call."""

@@ -4,16 +4,19 @@ Numbers from `FAR` on are provisional: records have them while `rechain` gives o
 """
 
 import json
+import re
 import sqlite3
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from cloudsync.wire import GENESIS_HASH, RecordText, text_fits
+from agent.spool_errors import Unsound
+from cloudsync.wire import GENESIS_HASH, SHA256_PATTERN, RecordText, text_fits
 
 RECORD_COLUMNS = "seq, id, kind, priority, created_utc, boot_id, body, prev_hash, hash"
 FAR = 2**61
 """A thousand records a second reach it after 73 million years."""
-_CHAIN = "chain"
+CHAIN = "chain"
+"""The cursor with it."""
 
 
 class Chain(NamedTuple):
@@ -33,16 +36,26 @@ class Chain(NamedTuple):
 
 
 def chain_of(db: sqlite3.Connection) -> Chain:
-    """Where the sequence goes on."""
-    row = db.execute("SELECT value FROM cursor WHERE name = ?", (_CHAIN,)).fetchone()
-    return Chain(*json.loads(row[0])) if row else Chain()
+    """Where the sequence goes on. Raises Unsound."""
+    row = db.execute("SELECT value FROM cursor WHERE name = ?", (CHAIN,)).fetchone()
+    return _read(row[0]) if row else Chain()
+
+
+def _read(text: str) -> Chain:
+    try:
+        chain = Chain(*json.loads(text))
+        if chain.next_seq > 0 <= chain.unsure_from and re.fullmatch(SHA256_PATTERN, chain.last_hash):
+            return chain
+    except (ValueError, TypeError):
+        pass
+    raise Unsound(f"where the sequence stands cannot be read: {text[:100]!r}")
 
 
 def set_chain(db: sqlite3.Connection, chain: Chain) -> None:
     """Note where the sequence goes on."""
     value = f'[{chain.next_seq}, "{chain.last_hash}", {chain.unsure_from}]'  # JSON: a hash is hexadecimal
-    if not db.execute("UPDATE cursor SET value = ? WHERE name = ?", (value, _CHAIN)).rowcount:
-        db.execute("INSERT INTO cursor VALUES (?, ?)", (_CHAIN, value))
+    if not db.execute("UPDATE cursor SET value = ? WHERE name = ?", (value, CHAIN)).rowcount:
+        db.execute("INSERT INTO cursor VALUES (?, ?)", (CHAIN, value))
 
 
 def decode_row(row: Sequence[Any]) -> RecordText | None:

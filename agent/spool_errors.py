@@ -29,6 +29,16 @@ class SpoolLocked(SpoolError):
     """Another agent holds this spool."""
 
 
+class Unsound(sqlite3.DatabaseError):
+    """A value or table of the spool's own that cannot be what was written, on a page that is sound as a page."""
+
+
+def lossy_text(raw: bytes) -> str:
+    """Text of a damaged row: what is no UTF-8 is replaced, so that the row's hash shows the damage, and not an error that hides
+    the rows beside it."""
+    return raw.decode("utf-8", "replace")
+
+
 def spool_error(path: Path, error: sqlite3.Error) -> SpoolError:
     """The error that SQLite's means."""
     code = (getattr(error, "sqlite_errorcode", None) or 0) & _PRIMARY_CODE
@@ -39,7 +49,7 @@ def spool_error(path: Path, error: sqlite3.Error) -> SpoolError:
             "Make room on this disk. Recordings are the first to go; see `kyusai status`.",
             path=path,
         )
-    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or isinstance(error, Unsound):
         return SpoolDamaged(
             "spool.damaged",
             f"the spool {path} is damaged: {error}",

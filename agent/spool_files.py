@@ -12,18 +12,18 @@ import mmap
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from agent import spool_pages, spool_schema
+from agent import rechain, spool_doubt, spool_pages, spool_schema
 from agent.cdr_fields import utc_text
 from agent.journal_events import Moment
 from agent.records import NewRecord
 from agent.spool import PARKED, Spool, insert_row
-from agent.spool_chain import FAR, Chain, decode_row, set_chain
-from agent.spool_errors import locked, spool_error
+from agent.spool_chain import CHAIN, FAR, Chain, chain_of, decode_row, set_chain
+from agent.spool_errors import SpoolDamaged, Unsound, locked, lossy_text, spool_error
 from agent.spool_reserve import RESERVE_SUFFIX
 from appliance.sqlite_sync import sync_found
 from cloudsync.wire import Priority, RecordKind, RecordText
@@ -72,14 +72,15 @@ def open_spool(path: Path, now: Moment) -> OpenedSpool:
     try:
         _finish_exchange(path, now)
         found = None
-        problem = _problem(path)
-        if problem is not None:
-            found = _rebuild(path, problem, now)
+        try:
+            problem = _problem(path)
+            spool = _opened(path) if problem is None else None
+        except SpoolDamaged as damaged:
+            problem, spool = damaged.message, None
+        if spool is None:
+            found = _rebuild(path, problem or "", now)
             _finish_exchange(path, now)
-        _create_private(path)
-        spool_schema.migrate(str(path))
-        spool = Spool(path)
-        spool.chain()  # reads: only now has SQLite looked at what a killed agent left
+            spool = _opened(path)
         sync_found(path)
         return OpenedSpool(spool, found, lock)
     except sqlite3.Error as error:
@@ -88,6 +89,19 @@ def open_spool(path: Path, now: Moment) -> OpenedSpool:
     except BaseException:
         os.close(lock)
         raise
+
+
+def _opened(path: Path) -> Spool:
+    """The spool as it is. Raises SpoolDamaged, sqlite3.Error."""
+    _create_private(path)
+    spool_schema.migrate(str(path))
+    spool = Spool(path)
+    try:
+        spool.look_over()  # reads: only now has SQLite looked at what a killed agent left
+    except BaseException:
+        spool.close()
+        raise
+    return spool
 
 
 def _take_lock(path: Path) -> int:
@@ -114,6 +128,9 @@ def _problem(path: Path) -> str | None:
     """What is wrong with the file's pages, None when nothing is. Raises sqlite3.Error when it cannot be said."""
     if not path.exists():
         return None
+    doubt = spool_doubt.read(path)
+    if doubt:
+        return doubt
     try:
         with closing(sqlite3.connect(path)) as db:
             answer = db.execute("PRAGMA quick_check(5)").fetchall()
@@ -130,6 +147,7 @@ def _finish_exchange(path: Path, now: Moment) -> None:
     if not rebuilt.exists():
         return
     aside = _aside(path, now)
+    spool_doubt.clear(path)
     for suffix in _COMPANIONS:
         if _beside(path, suffix).exists():
             _beside(path, suffix).rename(_beside(aside, suffix))
@@ -187,6 +205,7 @@ def _save(damaged: Path, spool: Spool) -> tuple[int, int]:
     that could not be. Records that had been acknowledged may come back: the centre knows them and says so."""
     saved = lost = 0
     with closing(sqlite3.connect(damaged)) as db, spool.transaction() as new:
+        db.text_factory = lossy_text
         next_seq = 1
         for row in _readable_rows(db):
             record = decode_row(row[:9]) if row is not None else None
@@ -202,9 +221,19 @@ def _save(damaged: Path, spool: Spool) -> tuple[int, int]:
                 next_seq = max(next_seq, record.seq + 1)
         for table in _SMALL_TABLES:
             _copy_small(db, new, table)
-        if spool.next_seq(new) < next_seq:  # where the sequence stood was on a damaged page
+        if _next_seq(new) < next_seq:  # where the sequence stood was on a damaged page
             set_chain(new, Chain(next_seq, unsure_from=min(next_seq, FAR)))
     return saved, lost
+
+
+def _next_seq(new: sqlite3.Connection) -> int:
+    """Where the sequence stands by what was saved of it; 0 when that cannot be read."""
+    try:
+        rechain.place_of(new)
+        return chain_of(new).next_seq
+    except Unsound:
+        new.execute("DELETE FROM cursor WHERE name IN (?, ?)", (CHAIN, rechain.PLACE))
+        return 0
 
 
 def _bare_rows(damaged: Path) -> Iterator[tuple[Any, ...]]:
@@ -260,10 +289,8 @@ def _rows_between(db: sqlite3.Connection, seen: set[int]) -> Iterator[Any]:
 
 
 def _copy_small(db: sqlite3.Connection, new: sqlite3.Connection, table: str) -> None:
-    try:
-        rows = db.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608
-    except sqlite3.DatabaseError:
-        return
-    for row in rows:
-        marks = ", ".join("?" * len(row))
-        new.execute(f"INSERT OR REPLACE INTO {table} VALUES ({marks})", row)  # noqa: S608
+    with suppress(sqlite3.DatabaseError):  # what comes before the damage was kept
+        for row in db.execute(f"SELECT * FROM {table} NOT INDEXED"):  # noqa: S608
+            marks = ", ".join("?" * len(row))
+            with suppress(sqlite3.DatabaseError):  # a row that is none any more
+                new.execute(f"INSERT OR REPLACE INTO {table} VALUES ({marks})", row)  # noqa: S608

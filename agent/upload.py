@@ -85,6 +85,8 @@ class RecordSender:
         batch, history = await asyncio.to_thread(self._next)
         if not batch:
             found = await self._find_place()
+            if not found:
+                await asyncio.to_thread(self._spool.look_for_stranded)
             if not found and self._drained is not None:
                 await self._drained()
             return found

@@ -94,7 +94,8 @@ class VoicemailWatch:
         """Messages to be told of, and those that were cut short: in two looks, since an owner who deletes a message lets its
         file go first. A message that was told of was whole."""
         if self._told is None:
-            self._told = set(json.loads(self._spool.cursor(CURSOR) or "[]"))
+            told = self._spool.cursor_json(CURSOR)
+            self._told = set(map(str, told)) if isinstance(told, list) else set()
         short = [one for one in found if one.id not in self._told and not is_whole(one)]
         cut = [one for one in short if one.id in self._doubted]
         self._doubted = frozenset(one.id for one in short)

@@ -94,6 +94,16 @@ def test_calls_in_the_journal_become_cdrs_and_the_cursor_moves(journal: Journal,
     assert reader(spool, journal).read(NOW) == 0, "a new agent goes on behind them"
 
 
+def test_position_that_can_no_longer_be_read_stops_no_record(journal: Journal, spool: Spool) -> None:
+    journal.calls(2)
+    reader(spool, journal).read(NOW)
+    for name in ("journal", "evidence", "media_journal"):
+        spool.append(cursors={name: '[7, "boot-a"'})
+    journal.call("later")
+    assert reader(spool, journal).read(NOW) == 1, "it goes on by the mark beside the journal"
+    assert told(spool) == ["c0", "c1", "later"]
+
+
 def test_class_that_a_flow_names_before_its_call_was_read_holds_all_the_same(
     journal: Journal, spool: Spool
 ) -> None:

@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import time
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,11 @@ from agent import spool_pages
 from agent.journal_events import Moment
 from agent.records import NewRecord, Settlement
 from agent.spool import DAMAGED_REASON, Spool
-from agent.spool_errors import SpoolError, SpoolFull, SpoolLocked
+from agent.spool_errors import SpoolDamaged, SpoolError, SpoolFull, SpoolLocked, SpoolUnusable
 from agent.spool_files import OpenedSpool, open_spool
 from agent.spool_schema import PAGE_BYTES
 from agent.upload import RecordSender
-from cloudsync.wire import GENESIS_HASH, Record, RecordResult, hash_fits
+from cloudsync.wire import GENESIS_HASH, Record, RecordResult, RecordText, hash_fits
 
 NOW = Moment("boot-a", 5_000, 1_790_000_000_000)
 
@@ -258,6 +258,75 @@ def test_flipped_bit_in_a_record_is_found_parked_and_never_sent(path: Path) -> N
         assert opened.spool.retry_parked() == 1, "a damaged record does not come back by command"
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "rebuilt"),
+    [
+        pytest.param(b"x" * 300, b"x" * 299 + b"\xf8", False, id="text that is none"),
+        pytest.param(b'[102, "', b"[102, \x02", True, id="where the sequence stands"),
+        pytest.param(b'[102, "', b'[003, "', True, id="a number of the sequence"),
+        pytest.param(b'[102, "', b'[101, "', True, id="a number that was given"),
+        pytest.param(b'", 0]', b'", 1]', False, id="what is unsure"),
+        pytest.param(b'[102, "', b"[102, \xa2", True, id="a place that is no text"),
+        pytest.param(b'"started_utc"', b'"started_utb"', True, id="a column's name"),
+        pytest.param(b'TABLE "open_call"', b'TABLE "open_calm"', True, id="a table's name"),
+        pytest.param(b'["journal", "77"]', b'["journal", "77"}', False, id="a position"),
+    ],
+)
+def test_flipped_bit_anywhere_loses_at_most_what_it_is_in_and_holds_up_nothing(
+    path: Path, before: bytes, after: bytes, rebuilt: bool
+) -> None:
+    _filled(path, 100)
+    with closing(open_known(path)) as opened:
+        opened.spool.append([new("last")], cursors={"place": '["journal", "77"]'}, calls={"d": "{}"})
+    raw = path.read_bytes()
+    place = raw.rindex(before)
+    path.write_bytes(raw[:place] + after + raw[place + len(before) :])
+    with closing(open_spool(path, NOW)) as opened:
+        assert (opened.set_aside is not None) is rebuilt
+        spool = opened.spool
+        if spool.chain().unsure_from:
+            spool.rechain(200, "c" * 64)
+        spool.append([new("next")])
+        while batch := _asked_again(lambda: spool.waiting(30)):
+            spool.settle(Settlement(tuple(r.id for r in batch)))
+        spool.look_for_stranded()
+        assert spool.depth().waiting == 0
+        assert spool.depth().parked == (1 if rebuilt else 1 + before.startswith(b"x"))
+        if before.startswith(b"TABLE"):  # then SQLite reads none of them: only what its hash proves is saved
+            return
+        assert spool.cursor("journal") == "77"
+        assert spool.cursor_json("place") == (None if before.startswith(b'["jour') else ["journal", "77"])
+
+
+def _asked_again(ask: Callable[[], list[RecordText]]) -> list[RecordText]:
+    """As the sender does after an error that may pass."""
+    try:
+        return ask()
+    except SpoolUnusable:
+        return ask()
+
+
+async def test_records_that_the_index_does_not_show_any_more_are_found_and_sent_by_the_next_agent(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.records.NEWEST_RECORDS", 0)  # those are found without the index
+    _filled(path, 100)
+    raw = path.read_bytes()
+    pages = [raw[at : at + PAGE_BYTES] for at in range(0, len(raw), PAGE_BYTES)]
+    spoilt = [page.replace(b"waiting", b"vaiting") if page[0] in (0x02, 0x0A) else page for page in pages]
+    path.write_bytes(b"".join(spoilt))
+    with closing(open_spool(path, NOW)) as opened:
+        assert opened.set_aside is None, "all pages are pages"
+        with pytest.raises(SpoolDamaged, match="does not lead to record"):
+            await RecordSender(opened.spool, None, "s").send()  # type: ignore[arg-type]
+    with closing(open_spool(path, NOW)) as opened:
+        assert opened.set_aside is not None
+        assert "does not lead to record" in opened.set_aside.problem
+        assert len(opened.spool.waiting(1000)) == 100, "all but the parked one, and what tells of it"
+    with closing(open_spool(path, NOW)) as opened:
+        assert opened.set_aside is None, "it is in doubt no more"
+
+
 @pytest.mark.parametrize("page", [12, 20, 30])
 def test_damaged_page_loses_its_own_records_alone_and_is_reported(path: Path, page: int) -> None:
     _filled(path)
@@ -381,18 +450,18 @@ def test_kill_9_at_any_moment_keeps_what_was_told_and_no_half_transaction(path: 
     child = multiprocessing.get_context("fork").Process(target=_append_for_ever, args=(path, write_end))
     child.start()
     os.close(write_end)
-    time.sleep(0.15 + 0.07 * run)
-    os.kill(child.pid or 0, signal.SIGKILL)
-    child.join()
     with os.fdopen(read_end) as stream:
-        told = [int(line) for line in stream.read().split()]
+        told = [int(stream.readline())]
+        time.sleep(0.07 * run)
+        os.kill(child.pid or 0, signal.SIGKILL)
+        child.join()
+        told += [int(line) for line in stream.read().split()]
     with closing(open_spool(path, NOW)) as opened:
         records = opened.spool.waiting(1_000_000)
         journal = int(opened.spool.cursor("journal") or 0)
     assert opened.set_aside is None
     assert [r.seq for r in records] == list(range(1, journal + 1))
-    assert journal >= max(told, default=0)
-    assert told, "the child wrote nothing: the test proves nothing"
+    assert journal >= max(told)
 
 
 # -------------------------------------------------------------------------------------------------- against a model

@@ -690,6 +690,20 @@ async def test_recording_without_its_file_is_parked_and_holds_up_nobody(centre: 
     assert stored_bytes(centre, f"rec-b-{box.id}") == [data]
 
 
+async def test_recording_under_an_id_that_nobody_handed_over_is_not_sent(centre: Centre, box: Box) -> None:
+    data = record_audio(box, f"rec-a-{box.id}", 1000)
+    table, sender = RecordingTable(box.spool), box.recordings()
+    take_in(table, box.folder / "recordings")
+    with box.spool.transaction() as db:
+        db.execute("UPDATE recording SET id = ?", (f"rec-c-{box.id}",))  # a bit was flipped
+    assert take_in(table, box.folder / "recordings")[0] == 1
+    while await sender.upload():
+        pass
+    assert [name for name, _ in table.parked()] == [f"rec-c-{box.id}"]
+    assert stored_bytes(centre, f"rec-c-{box.id}") == []
+    assert stored_bytes(centre, f"rec-a-{box.id}") == [data]
+
+
 async def test_crash_between_the_deletions_after_a_receipt_parks_nothing(centre: Centre, box: Box) -> None:
     name = f"rec-{box.id}"
     record_audio(box, name, 5000)
