@@ -82,9 +82,7 @@ def read(header: str) -> dict[str, str]:
     """Parameters of an Authorization header, names in lower case; {} for anything that is not Digest credentials."""
     if header[:7].lower() != "digest " or len(header) > FIELD_MAX_CHARACTERS:
         return {}
-    found = {}
-    for name, quoted, plain in _PAIR.findall(header, 7):
-        found[name.lower()] = plain or quoted
+    found = {name.lower(): plain or quoted for name, quoted, plain in _PAIR.findall(header, 7)}
     return found if "response" in found and "nonce" in found and "username" in found else {}
 
 

@@ -1,7 +1,7 @@
 """The facts of a new call, read from the INVITE's headers. Pure."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from appliance.freeswitch.names import BEHALF_HEADER, NAME_HEADER, PLAIN_HEADER
 from appliance.kamailio.request import CallFacts, Origin
@@ -11,6 +11,9 @@ FORWARDS_MAX = 10
 
 TRUSTED = frozenset({Origin.UPSTREAM, Origin.GATEWAY, Origin.MEDIA})
 """Who may say on whose behalf it calls."""
+
+NOBODY: Sequence[str] = ()
+"""Nobody is asserted."""
 
 DISPLAY_MAX = 64
 """Characters of a name that is shown: no telephone has more room."""
@@ -69,23 +72,27 @@ def call_facts(
 
     A trusted peer says who calls in P-Asserted-Identity (RFC 3325); what a phone writes there is not looked at.
     """
-    caller, identity = origin_id, list[str]()
+    caller, identity = origin_id, NOBODY
     if origin is not Origin.PHONE:
-        identity = headers("P-Asserted-Identity") if origin in TRUSTED else []
+        identity = headers("P-Asserted-Identity") if origin in TRUSTED else NOBODY
         caller = user_in(identity[0]) if identity else pv("$fU")
-    diversions = [entry for value in headers("Diversion") for entry in value.split(",")]
-    forwards = tuple(reversed([user for entry in diversions[:FORWARDS_MAX] if (user := user_in(entry))]))
+    diversions = headers("Diversion")
     return CallFacts(
         origin=origin,
         origin_id=origin_id,
         dialled=pv("$rU"),
         caller=caller,
         anonymous=is_anonymous(pv("$hdr(Privacy)"), pv("$fd")),
-        forwards=forwards,
+        forwards=_forwards(diversions) if diversions else (),
         display=_display(origin, identity[0] if identity else "", pv, headers),
         bare=origin is Origin.MEDIA and bool(headers(PLAIN_HEADER)),
         behalf=next(iter(headers(BEHALF_HEADER)), "") if origin is Origin.MEDIA else "",
     )
+
+
+def _forwards(diversions: Sequence[str]) -> tuple[str, ...]:
+    entries = [entry for value in diversions for entry in value.split(",")]
+    return tuple(reversed([user for entry in entries[:FORWARDS_MAX] if (user := user_in(entry))]))
 
 
 def _display(

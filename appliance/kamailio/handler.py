@@ -38,7 +38,7 @@ from appliance.kamailio.dialplan import is_emergency
 from appliance.kamailio.digest import SECRET_BYTES
 from appliance.kamailio.flood import Source, is_dropped
 from appliance.kamailio.ksr import Ksr
-from appliance.kamailio.registrar import ALLOW
+from appliance.kamailio.registrar import ALLOW, Shown
 from appliance.kamailio.request import CallFacts, Origin
 from appliance.kamailio.routing import decide
 from appliance.kamailio.snapshot_view import SnapshotError
@@ -203,18 +203,23 @@ class Handler:
             self.worker.register()
 
     def _invite(self) -> bool:
-        worker, known = self.worker, self._known()
-        if self._is_self_test():
+        worker = self.worker
+        call = worker.parts.ksr
+        call.hear()
+        source, dialled = call.pv("$si"), call.pv("$rU")
+        # Only a sender on this machine has an address of the box.
+        if dialled == self_test.USER and worker.here.is_own(source):
             self._ksr.reply(*self._self_tested())
             return True
+        known = worker.sources().known(source)
         origin, origin_id = known.origin, known.peer_id
         if known.source is not Source.PEER:
-            number = worker.caller()
+            number = worker.caller(Shown(call.header("Proxy-Authorization"), "INVITE", dialled, source))
             if number is None:
                 return True
             origin, origin_id = Origin.PHONE, number
         worker.kept.refresh()
-        given = facts.call_facts(origin, origin_id, self._ksr.pv, self._ksr.headers)
+        given = facts.call_facts(origin, origin_id, call.pv, call.headers)
         if origin is Origin.PHONE and not worker.kept.empty:
             given = self._seated(given)
         shown = login.masked(given.dialled, worker.view.policy)
@@ -234,10 +239,6 @@ class Handler:
         ):
             return given
         return replace(given, origin_id=person, caller=person, device=given.origin_id)
-
-    def _is_self_test(self) -> bool:
-        """Only a sender on this machine has an address of the box."""
-        return self._ksr.pv("$rU") == self_test.USER and self.worker.here.is_own(self._ksr.source)
 
     def _self_tested(self) -> tuple[int, str]:
         given = self_test.call_of(self._ksr.header(self_test.HEADER))

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any, NamedTuple
 
+from appliance.kamailio import invite
 from appliance.kamailio.compact_json import read, write
 from appliance.kamailio.ksr_result import number, yes
 
@@ -62,16 +63,14 @@ FIXED = frozenset(
 
 class Plain(NamedTuple):
     """What routes.cfg needs to carry a call by itself. user, caller: extensions. spoken: the kind of RTP. display, uri: caller
-    that the telephone is shown. ring_ms, life_ms: time for an answer, and for a sign of life. bye_life_ms: the latter for whom a
-    BYE goes to. call: its key. start, step: for the journal, as JSON."""
+    that the telephone is shown. bye_life_ms: time for a sign of life of whom a BYE goes to. call: its key. start, step: for the
+    journal, as JSON."""
 
     user: str
     caller: str
     spoken: str
     display: str
     uri: str
-    ring_ms: int
-    life_ms: int
     bye_life_ms: int
     call: str
     start: str
@@ -114,6 +113,10 @@ class KsrCall:
         so far holds for it. Gives the outer one, for `leave`."""
         outer, self._stage = self._stage, Stage()
         return outer
+
+    def hear(self) -> None:
+        """Ask at once for what every new INVITE is asked, and not again in this stage."""
+        self._stage.seen = invite.read(self._pv_get(invite.QUESTION) or "")
 
     def leave(self, outer: Stage) -> None:
         """The stage is over: what it has `put` is written beside the transaction."""
@@ -278,7 +281,7 @@ class KsrCall:
 
     def hand_over(self, plain: Plain) -> None:
         """Leave this call to routes.cfg, as long as nothing fails: `route[PLAIN_CALL]` is to follow. After `put_all`."""
-        sets, seti = self.ksr.pv.sets, self.ksr.pv.seti
+        sets = self.ksr.pv.sets
         self._stage.changed = False
         sets(STORE, write(self._stage.kept))  # of `put_all`: no older value stands behind it
         sets("$avp(ky_caller)", plain.caller)
@@ -288,8 +291,6 @@ class KsrCall:
         sets("$avp(ky_call)", plain.call)
         sets("$avp(ky_start)", plain.start)
         sets("$avp(ky_step)", plain.step)
-        seti("$avp(ky_ring_ms)", plain.ring_ms)
-        seti("$avp(ky_life_ms)", plain.life_ms)
         sets("$avp(ky_bye_ms)", str(plain.bye_life_ms))  # a dialog keeps text
         sets("$avp(ky_plain)", plain.user)
 
@@ -343,11 +344,10 @@ class KsrCall:
             return []
         get, found = self._pv_get, []
         for index in range(get("$(ulc(callee=>count))") or 0):
-            uri, received, socket = [get(name) for name in _contact_fields(index)]
+            uri, received, socket = invite.lines(get(_contact(index)) or "", 3) or ("", "", "")
             if uri:
-                found.append(Target(uri, user, received or "", socket or ""))
-        self.ksr.registrar.reg_free_contacts("callee")
-        return found
+                found.append(Target(uri, user, received, socket))
+        return found  # Kamailio's copies are freed by the next fetch
 
     # dialogs
 
@@ -523,10 +523,6 @@ class KsrCall:
 
 
 @cache
-def _contact_fields(index: int) -> tuple[str, str, str]:
-    """Pseudo-variables of a fetched contact: address, where it is reached, socket."""
-    return (
-        f"$(ulc(callee=>addr)[{index}])",
-        f"$(ulc(callee=>received)[{index}])",
-        f"$(ulc(callee=>socket)[{index}])",
-    )
+def _contact(index: int) -> str:
+    """Pseudo-variable of a fetched contact: a line each for its address, where it is reached, and the socket."""
+    return invite.question([f"$(ulc(callee=>{field})[{index}])" for field in ("addr", "received", "socket")])

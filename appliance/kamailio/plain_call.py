@@ -88,6 +88,7 @@ class PlainCalls:
             kept[f"on{branch}"], kept[f"spoken{branch}"] = "0", talk.rtp
         ksr.put_all(kept, plan=made.text, offer=talk.sdp)
         ksr.aim(targets)
+        ksr.limits(made.progress_ms, made.life_ms)
         source = f"{ksr.pv('$proto')}:{ksr.pv('$si')}:{ksr.pv('$sp')}"
         message = write(of_message(call_id, from_tag, source, self._link()))
         ksr.hand_over(
@@ -97,8 +98,6 @@ class PlainCalls:
                 talk.rtp,
                 made.shown.display,
                 made.shown.uri,
-                made.progress_ms,
-                made.life_ms,
                 self._view.policy.upstream_life_ms,
                 call,
                 f"{message[:-1]},{made.start[1:]}",

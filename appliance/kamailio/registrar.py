@@ -33,6 +33,16 @@ class Journal(Protocol):
     def put(self, event: str, call: str, data: dict[str, Any]) -> None: ...
 
 
+class Shown(NamedTuple):
+    """What of a request its sender is known by. credentials: the first header with some, "" for none. user: of the Request-URI.
+    source: address that it came from."""
+
+    credentials: str
+    method: str
+    user: str
+    source: str
+
+
 class Proof(NamedTuple):
     """What came of a request's credentials. secrets: whose they are; None unless the verdict is GOOD."""
 
@@ -49,16 +59,18 @@ class Doorkeeper:
         self._key = key
         self._now_s = now_s
 
-    def prove(self, header: str, count_wrong: bool = True) -> Proof:
+    def prove(self, header: str, count_wrong: bool = True, shown: Shown | None = None) -> Proof:
         """Judge the credentials in `header` ("Authorization" or "Proxy-Authorization"). count_wrong: a wrong password is
-        held against the sender."""
-        first = self._ksr.header(header)
-        if not first:
+        held against the sender. shown: of the current request, where the caller has read it already."""
+        if shown is None:
+            shown = self._shown(header)
+        if not shown.credentials:
             return Proof(Verdict.ABSENT)
-        question = self._question()
-        given = digest.read(first)
-        if given.get("realm") != question.realm:
-            given = digest.for_realm(self._ksr.headers(header), question.realm)
+        realm = self._site.policy.realm
+        question = Question(realm, shown.method, shown.user, shown.source, self._now_s(), self._key)
+        given = digest.read(shown.credentials)
+        if given.get("realm") != realm:
+            given = digest.for_realm(self._ksr.headers(header), realm)
         found = self._site.credential(given["username"]) if given else None
         secrets = None if found is None else Secrets(*found)
         verdict = digest.judge(given, secrets, question)
@@ -75,10 +87,9 @@ class Doorkeeper:
         self._ksr.reply_header("".join(f"{name}: {value}\r\n" for value in values))
         self._ksr.reply(code, "Unauthorized" if code == 401 else "Proxy Authentication Required")
 
-    def _question(self) -> Question:
+    def _shown(self, header: str) -> Shown:
         ksr = self._ksr
-        realm = self._site.policy.realm
-        return Question(realm, ksr.method, ksr.pv("$rU"), ksr.source, self._now_s(), self._key)
+        return Shown(ksr.header(header), ksr.method, ksr.pv("$rU"), ksr.source)
 
     def _count_wrong(self) -> None:
         """A wrong password counts as several requests of a stranger, and into the box's figures."""

@@ -7,14 +7,17 @@ offer does so before it rings (RFC 3261 section 13.3.1.3), so that a second try 
 
 from appliance.kamailio.media_anchor import Rtp
 
+_KINDS = {str(kind): kind for kind in Rtp}
+
 NOT_SPOKEN = frozenset({488, 606})
 """What a telephone says to an offer that it cannot take: Not Acceptable Here, Not Acceptable."""
 
 
 def first_guess(transport: str, caller: Rtp, known: str) -> Rtp:
     """caller: what the calling side speaks. known: what the telephone spoke last, "" when nothing is known."""
-    if known:
-        return Rtp(known)
+    kind = _KINDS.get(known)
+    if kind is not None:
+        return kind
     if transport in ("ws", "wss"):
         return Rtp.WEBRTC
     return Rtp.SDES if transport == "tls" and caller is Rtp.SDES else Rtp.PLAIN

@@ -28,7 +28,7 @@ from appliance.kamailio.media_watch import MediaWatch
 from appliance.kamailio.members import IDLE, Asked, Members
 from appliance.kamailio.memory import Memory
 from appliance.kamailio.pickup import Order, mark_of
-from appliance.kamailio.registrar import Doorkeeper, Registrar
+from appliance.kamailio.registrar import Doorkeeper, Registrar, Shown
 from appliance.kamailio.relayed_register import RelayedRegister
 from appliance.kamailio.snapshot_view import SnapshotError, SnapshotView
 from appliance.kamailio.sources import Sources
@@ -150,11 +150,12 @@ class Worker:
         else:
             self.registrar.register()
 
-    def caller(self) -> str | None:
-        """Extension that sends the current INVITE or SUBSCRIBE, proved; None: it was asked for credentials, or refused."""
+    def caller(self, shown: Shown | None = None) -> str | None:
+        """Extension that sends the current INVITE or SUBSCRIBE, proved; None: it was asked for credentials, or refused.
+        shown: as `Doorkeeper.prove` has it."""
         if self._passthrough:
             return self.relayed.caller()
-        proof = self.doorkeeper.prove("Proxy-Authorization")
+        proof = self.doorkeeper.prove("Proxy-Authorization", shown=shown)
         if proof.secrets is not None:
             return proof.secrets.number
         self.doorkeeper.challenge(407, stale=proof.verdict is Verdict.STALE)

@@ -4,6 +4,7 @@ The copy that Kamailio reads lies alone in its folder, because that folder becom
 here: the script runs before the fork.
 """
 
+import gc
 import site
 
 INSTALL_ROOT = "@INSTALL_ROOT@"
@@ -18,4 +19,6 @@ from appliance.kamailio import handler  # noqa: E402
 
 def mod_init() -> handler.Handler:
     """Kamailio calls this once, before the fork; the methods of what it gets are the routes."""
-    return handler.begin(KSR, SETTINGS)
+    made = handler.begin(KSR, SETTINGS)
+    gc.freeze()  # what is there now stays: no process looks through it for garbage, and so takes a copy of its own
+    return made
