@@ -20,6 +20,7 @@ from appliance.freeswitch.applications import MediaPlan
 from appliance.freeswitch.flow import CALLS, Flow
 from appliance.freeswitch.flow_walk import Walk, World
 from appliance.layout import Layout
+from appliance.model import LinkState
 from appliance.text import explain, text
 
 app = typer.Typer(no_args_is_help=True, help=text("agent.help.flow", LANG))
@@ -28,6 +29,8 @@ app.add_typer(flow_template_command.app, name="template")
 Document = Annotated[
     Path, typer.Argument(help=text("agent.help.flow.document", LANG), exists=True, dir_okay=False)
 ]
+KEYS = frozenset("0123456789*#")
+
 FlowId = Annotated[str, typer.Argument(help=text("agent.help.flow.id", LANG))]
 
 
@@ -66,10 +69,13 @@ def walk(
     document: Document,
     flow: FlowId,
     caller: Annotated[str, typer.Option(help=text("agent.help.flow.caller", LANG))] = "0312345678",
-    link: Annotated[str, typer.Option(help=text("agent.help.flow.link", LANG))] = "UP",
+    link: Annotated[LinkState, typer.Option(help=text("agent.help.flow.link", LANG))] = LinkState.UP,
     at: Annotated[str, typer.Option(help=text("agent.help.flow.at", LANG))] = "",
     queue: Annotated[list[str] | None, typer.Option(help=text("agent.help.flow.queue", LANG))] = None,
     answer: Annotated[list[str] | None, typer.Option(help=text("agent.help.flow.answer", LANG))] = None,
+    hand: Annotated[list[str] | None, typer.Option(help=text("agent.help.flow.hand", LANG))] = None,
+    dialled: Annotated[str, typer.Option(help=text("agent.help.flow.dialled", LANG))] = "",
+    pause_fails: Annotated[bool, typer.Option(help=text("agent.help.flow.pause_fails", LANG))] = False,
 ) -> None:
     """Until the call is over, or input ends."""
     with told():
@@ -77,26 +83,34 @@ def walk(
         found = _flow(plan, flow)
         moment = _moment(at, plan.time_zone)
         queues, answers = flow_world.queues(queue or ()), flow_world.answers(answer or ())
+        by_hand = flow_world.by_hand(hand or (), frozenset(one.id for one in plan.schedules))
+        number = flow_world.dialled(dialled, [one.number for one in plan.applications if one.flow == flow])
     world = World(
         caller=caller,
-        dialled=next((one.number for one in plan.applications if one.flow == flow), ""),
+        dialled=number,
         moment=moment,
         link=link,
         schedules={one.id: one for one in plan.schedules},
+        overrides=by_hand,
         queues=queues,
+        room={one.id: one.waiting_max for one in plan.queues},
         answers=answers,
+        paused_fails=pause_fails,
     )
     said = {(one.prompt, one.language): one.text for one in prompt_texts.catalogue(plan.prompts)}
     typer.echo(text("agent.flow.keys", LANG))
     step = flow_walk.begin(found, world)
-    heard = _tell(step, 0, said)
+    told_before = _tell(step, 0, said)
     while not step.over:
         try:
             given = input("> ").strip()
         except EOFError:
             break
+        if step.at.kind not in CALLS and set(given) - KEYS:
+            typer.echo(text("agent.flow.only_keys", LANG))
+            continue
         step = _next(step, given)
-        heard = _tell(step, heard, said)
+        told_before = _tell(step, told_before, said)
 
 
 @app.command(help=text("agent.help.flow.secret", LANG))
@@ -117,17 +131,32 @@ def _next(step: Walk, given: str) -> Walk:
     return flow_walk.press(step, given) if given else flow_walk.wait(step)
 
 
-def _tell(step: Walk, heard: int, said: dict[tuple[str, str], str]) -> int:
-    """Print what is new: prompts, and what was done; returns how much has been printed."""
-    for prompt in step.heard[heard:]:
-        typer.echo(f"  ♪ {said.get((prompt, step.flow.language), prompt)}")
+def _tell(step: Walk, before: int, said: dict[tuple[str, str], str]) -> int:
+    """Print what has happened since; returns how much has been printed."""
+    for what, value in step.log[before:]:
+        line = _line(what, value, step.flow.language, said)
+        if line:
+            typer.echo(f"  {line}")
     if step.over:
-        typer.echo(f"  ■ {' '.join(filter(None, step.did[-1])) if step.did else ''}")
-    elif step.at.kind in CALLS:
-        typer.echo(f"  ☎ {step.did[-1][1]}")
-    else:
+        what, value = step.did[-1]
+        typer.echo(f"  ■ {text(f'agent.flow.end.{what}', LANG, what=value)}")
+    elif step.at.kind not in CALLS:
         typer.echo(f"  [{step.node}]")
-    return len(step.heard)
+    return len(step.log)
+
+
+def _line(what: str, value: str, language: str, said: dict[tuple[str, str], str]) -> str:
+    """One thing that happened; "" for what is told otherwise: nodes by their ways out, the end by itself."""
+    if what == flow_walk.PROMPT:
+        return f"♪ {said.get((value, language), value)}"
+    if what == flow_walk.WAY:
+        return f"· {value}"
+    if what == "say":
+        return f"♪ {value}"
+    if what == "recording":
+        order, _, about = value.partition("=")
+        return f"● {text(f'agent.flow.recording.{order}', LANG, what=about)}"
+    return f"☎ {value}" if what in CALLS else ""
 
 
 def _plan(document: Path) -> MediaPlan:

@@ -16,6 +16,7 @@ from appliance.freeswitch.flow import (
     DONE,
     ENDS,
     FAILED,
+    FULL,
     INVALID,
     NOBODY,
     OTHERWISE,
@@ -37,8 +38,8 @@ STEPS_MAX = 1_000
 @dataclass(frozen=True, slots=True)
 class World:
     """What a flow may look at. moment: the site's local time. overrides: schedule id -> state set by hand. queues: id ->
-    figures, where somebody knows them. answers: node id -> what its look-up notes, None for one that fails. paused_fails: whether
-    recordings cannot be stopped."""
+    figures, where somebody knows them. answers: node id -> what its look-up notes, None for one that fails. paused_fails:
+    whether recordings cannot be stopped. room: queue's id -> how many may wait there."""
 
     caller: str
     dialled: str
@@ -49,21 +50,39 @@ class World:
     queues: Mapping[str, Figures] = field(default_factory=dict)
     answers: Mapping[str, Mapping[str, str] | None] = field(default_factory=dict)
     paused_fails: bool = False
+    room: Mapping[str, int] = field(default_factory=dict)
+
+
+NODE, WAY, PROMPT = "node", "way", "prompt"
+"""What a log tells beside what was done: a node that was entered, a way that the flow itself chose, a prompt that was heard."""
 
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """Where a call stands. node: where it rests, "" when it is over. heard: prompt ids, all since the beginning.
-    path: nodes passed, in order. did: what was done beyond playing, such as ("transfer", "600")."""
+    """Where a call stands. node: where it rests, "" when it is over. log: all that happened, in order, such as ("node", "main"),
+    ("way", "when → open"), ("prompt", "welcome"), ("transfer", "600")."""
 
     flow: Flow
     world: World
     node: str
-    heard: tuple[str, ...] = ()
-    path: tuple[str, ...] = ()
     variables: Mapping[str, str] = field(default_factory=dict)
     tries_left: int = 0
-    did: tuple[tuple[str, str], ...] = ()
+    log: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def heard(self) -> tuple[str, ...]:
+        """Ids of prompts."""
+        return tuple(value for what, value in self.log if what == PROMPT)
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        """Nodes passed."""
+        return tuple(value for what, value in self.log if what == NODE)
+
+    @property
+    def did(self) -> tuple[tuple[str, str], ...]:
+        """What was done beyond playing."""
+        return tuple(one for one in self.log if one[0] not in (NODE, WAY, PROMPT))
 
     @property
     def over(self) -> bool:
@@ -131,31 +150,44 @@ def _again(walk: Walk, outcome: str, wrong: bool) -> Walk:
     if not left:
         return _leave(walk, outcome)
     complaint = node.again if wrong else ()
-    return replace(walk, heard=(*walk.heard, *complaint, *node.prompts), tries_left=left)
+    return replace(_told(walk, PROMPT, *complaint, *node.prompts), tries_left=left)
+
+
+def _told(walk: Walk, what: str, *values: str) -> Walk:
+    return replace(walk, log=(*walk.log, *((what, value) for value in values)))
 
 
 def _leave(walk: Walk, outcome: str) -> Walk:
-    return _enter(walk, walk.at.target(outcome))
+    return _enter(_chosen(walk, outcome), walk.at.target(outcome))
+
+
+def _chosen(walk: Walk, outcome: str) -> Walk:
+    """A way that nobody sees from what is heard. The one way out of a node is no choice."""
+    return (
+        walk
+        if outcome == DONE and len(tuple(walk.at.edges())) == 1
+        else _told(walk, WAY, f"{walk.node} → {outcome}")
+    )
 
 
 def _enter(walk: Walk, node_id: str) -> Walk:
     """Pass through nodes until one waits, or the call is over."""
     for _ in range(STEPS_MAX):
-        walk = replace(walk, node=node_id, path=(*walk.path, node_id))
+        walk = _told(replace(walk, node=node_id), NODE, node_id)
         node = walk.at
         heard = () if node.kind is Kind.QUEUE else node.prompts  # told to those who wait
-        walk = replace(walk, heard=(*walk.heard, *heard), tries_left=node.tries)
+        walk = replace(_told(walk, PROMPT, *heard), tries_left=node.tries)
         if node.kind in (Kind.MENU, Kind.COLLECT):
             return walk
         if node.kind is Kind.TRANSFER:
-            return replace(walk, did=(*walk.did, ("transfer", _number(walk, node))))
+            return _told(walk, "transfer", _number(walk, node))
         if node.kind is Kind.QUEUE:
             return _queued(walk, node)
         if node.kind in ENDS:
             what = "" if node.kind is Kind.HANGUP else _number(walk, node)
-            return replace(walk, node="", did=(*walk.did, (str(node.kind), what)))
+            return replace(_told(walk, str(node.kind), what), node="")
         walk, outcome = _done(walk, node)
-        node_id = node.target(outcome)
+        walk, node_id = _chosen(walk, outcome), node.target(outcome)
     raise LookupError(f"{STEPS_MAX} nodes without a rest: {' -> '.join(walk.path[-10:])}")
 
 
@@ -164,9 +196,11 @@ def _number(walk: Walk, node: FlowNode) -> str:
 
 
 def _queued(walk: Walk, node: FlowNode) -> Walk:
-    """A caller waits, unless the queue has no agent at all."""
-    walk = replace(walk, did=(*walk.did, ("queue", node.queue)))
-    figures = walk.world.queues.get(node.queue)
+    """A caller waits, unless too many do already or the queue has no agent at all."""
+    walk = _told(walk, "queue", node.queue)
+    figures, room = walk.world.queues.get(node.queue), walk.world.room.get(node.queue)
+    if figures and room is not None and figures.waiting >= room:
+        return _leave(walk, FULL)
     return _leave(walk, NOBODY) if figures and not figures.agents else walk
 
 
@@ -176,19 +210,18 @@ def _done(walk: Walk, node: FlowNode) -> tuple[Walk, str]:
         return replace(walk, variables={**walk.variables, node.variable: node.value}), DONE
     if node.kind is Kind.HTTP:
         noted = walk.world.answers.get(node.id)
-        walk = replace(walk, did=(*walk.did, ("http", node.id)))
+        walk = _told(walk, "http", node.id)
         if noted is None:
             return walk, FAILED
         fields = {name: noted.get(name, "") for name, _ in (node.lookup.fields if node.lookup else ())}
         return replace(walk, variables={**walk.variables, **fields}), DONE
     if node.kind is Kind.SAY:
         said = flow_cases.said(node.saying, walk.variables.get(node.variable, ""))
-        told = (("say", f"{node.saying} {said}"),) if said else ()
-        return replace(walk, did=(*walk.did, *told)), DONE
+        return _told(walk, "say", *([f"{node.saying} {said}"] if said else [])), DONE
     if node.kind in _STEERS:
         order = _STEERS[node.kind] + node.retention
         unknown = walk.world.paused_fails and node.kind is Kind.RECORD_PAUSE
-        return replace(walk, did=(*walk.did, ("recording", order))), FAILED if unknown else DONE
+        return _told(walk, "recording", order), FAILED if unknown else DONE
     if node.kind is Kind.SCHEDULE:
         plan = walk.world.schedules[node.schedule]
         return walk, hours.state(plan, walk.world.moment, walk.world.overrides.get(node.schedule, ""))
