@@ -98,7 +98,7 @@ async def line_that_eats_fragments() -> None:
         subprocess.run(["nft", rules], check=True, timeout=10)
         small = await caller.invite(f"sip:202@{made.addresses.box_lan}")
         assert (await small.wait()).code == 200
-        assert [m.method for _, m in cloud.received if m.is_request][:1] == ["INVITE"]
+        assert "INVITE" in [m.method for _, m in cloud.received if m.is_request], "beside registrations"
         assert (await caller.bye(caller.dialog(small))).code == 200
         large = await caller.invite(
             f"sip:202@{made.addresses.box_lan}", body=large_offer(caller.address, LARGE_BYTES)
