@@ -19,7 +19,6 @@ from agent.publish import publish
 from appliance.model import LinkState
 
 KAMAILIO = shutil.which("kamailio") or "/usr/sbin/kamailio"
-MODULES = Path("/usr/lib/x86_64-linux-gnu/kamailio/modules")
 
 needs_kamailio = pytest.mark.skipif(not Path(KAMAILIO).exists(), reason="no kamailio on this machine")
 
@@ -29,7 +28,6 @@ log_stderror=yes
 children=1
 auto_aliases=no
 listen=udp:127.0.0.1:{port}
-mpath="/usr/lib/x86_64-linux-gnu/kamailio/modules:/usr/lib/aarch64-linux-gnu/kamailio/modules"
 loadmodule "pv.so"
 loadmodule "kex.so"
 loadmodule "jsonrpcs.so"
@@ -118,7 +116,7 @@ async def test_a_refusal_names_method_and_code(rpc: KamailioRpc) -> None:
 @needs_kamailio
 async def test_every_figure_is_known_by_the_name_that_kamailio_gives_it(rpc: KamailioRpc) -> None:
     found = await read_figures(rpc)
-    assert found.version.startswith("kamailio 5.")
+    assert found.version.startswith("kamailio ")
     assert (found.registered_contacts, found.active_calls, found.own_errors, found.answers_5xx) == (
         0,
         0,
