@@ -15,7 +15,7 @@ from agent import flow_template_command, flow_world, lookup_secrets
 from agent.command import LANG, BoxFile, box_of, told
 from appliance import site
 from appliance.errors import KyusaiError
-from appliance.freeswitch import flow_draw, flow_walk, prompt_texts
+from appliance.freeswitch import flow_draw, flow_walk, flow_words, prompt_texts
 from appliance.freeswitch.applications import MediaPlan
 from appliance.freeswitch.flow import CALLS, Flow
 from appliance.freeswitch.flow_walk import Walk, World
@@ -58,9 +58,9 @@ def draw(
     with told():
         found = _flow(_plan(document), flow)
     if svg is None:
-        typer.echo("\n".join(flow_draw.lines(found)))
+        typer.echo("\n".join(flow_draw.lines(found, flow_words.words(LANG))))
     else:
-        svg.write_text(flow_draw.svg(found), "utf-8")
+        svg.write_text(flow_draw.svg(found, flow_words.words(LANG)), "utf-8")
         typer.echo(str(svg))
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from appliance import document_diff_view, site_flows
-from appliance.freeswitch import flow_draw
+from appliance.freeswitch import flow_draw, flow_words
 from appliance.freeswitch.flow import Flow
 from appliance.problems import Problems
 from appliance.reader import Document, Table
@@ -69,9 +69,9 @@ def add_commands(
         with reported():
             found = _read(flow_edit.flow(document, flow))
             if svg is None:
-                print("\n".join(flow_draw.lines(found)))
+                print("\n".join(flow_draw.lines(found, flow_words.words(out.LANG))))
             else:
-                svg.write_text(flow_draw.svg(found), "utf-8")
+                svg.write_text(flow_draw.svg(found, flow_words.words(out.LANG)), "utf-8")
                 print(svg)
 
     @app.command(help=said("centre.help.flow_put"))

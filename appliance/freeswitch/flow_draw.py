@@ -27,6 +27,12 @@ LINE_UNITS = 36
 BOLD_UNITS = 30
 """The same of a node's name, which is wider."""
 
+Words = Mapping[str, str]
+"""Names of the site document -> how they are shown."""
+
+PLAIN: Words = {}
+"""As they are."""
+
 FONTS = "'Noto Sans JP','Hiragino Sans','Yu Gothic',Meiryo,'Noto Sans CJK JP',sans-serif"
 
 COLOURS = {
@@ -50,27 +56,27 @@ COLOURS = {
 }
 
 
-def lines(flow: Flow) -> Iterator[str]:
+def lines(flow: Flow, words: Words = PLAIN) -> Iterator[str]:
     """The flow as text, node by node in the order in which a caller meets them."""
     yield f"{flow.name}  ({flow.language})"
     for node in _ordered(flow):
         start = "●" if node.id == flow.start else "○"
         yield ""
-        yield f"{start} {node.id}  [{node.kind}]  {_about(node)}".rstrip()
+        yield f"{start} {node.id}  [{_word(words, node.kind)}]  {_about(node)}".rstrip()
         ways = list(node.edges())
         for index, (outcome, target) in enumerate(ways):
             branch = "└" if index == len(ways) - 1 else "├"
-            yield f"  {branch}─ {_label(node, outcome)} → {target or '?'}"
+            yield f"  {branch}─ {_label(node, outcome, words)} → {target or '?'}"
 
 
-def svg(flow: Flow) -> str:
-    """The flow as an SVG document."""
-    boxes = places(flow)
+def svg(flow: Flow, words: Words = PLAIN) -> str:
+    """The flow as an SVG document. words: how names of the site document are shown."""
+    boxes = places(flow, words)
     width = max((box.x + BOX_WIDTH for box in boxes.values()), default=0) + MARGIN
     height = max((box.y + box.height for box in boxes.values()), default=0) + MARGIN
     columns = 1 + max((box.column for box in boxes.values()), default=0)
     name = _text(MARGIN, MARGIN, cut(flow.name, HEAD_UNITS * columns), 'font-size="16" font-weight="bold"')
-    body = [name, *_ways(boxes), *(_drawn(box) for box in boxes.values())]
+    body = [name, *_ways(boxes), *(_drawn(box, words) for box in boxes.values())]
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
         f'viewBox="0 0 {width} {height}" font-family="{FONTS}" font-size="12">'
@@ -111,14 +117,14 @@ class Box:
         return self.y + PADDING + LINE_HEIGHT // 2
 
 
-def places(flow: Flow) -> dict[str, Box]:
+def places(flow: Flow, words: Words = PLAIN) -> dict[str, Box]:
     """Where each node stands: one column for each distance from the start, in the order in which ways lead there. A way
     leads into the next column, or back: never across a box."""
     found: dict[str, Box] = {}
     for column, layer in enumerate(_layers(flow)):
         y = MARGIN + HEAD_HEIGHT
         for node in layer:
-            rows = tuple((_label(node, outcome), target) for outcome, target in node.edges())
+            rows = tuple((_label(node, outcome, words), target) for outcome, target in node.edges())
             box = Box(node, column, MARGIN + column * (BOX_WIDTH + GAP_X), y, rows)
             found[node.id] = box
             y += box.height + GAP_Y
@@ -139,11 +145,15 @@ def _about(node: FlowNode) -> str:
     return "  ".join(filter(None, words))
 
 
-def _label(node: FlowNode, outcome: str) -> str:
+def _label(node: FlowNode, outcome: str, words: Words) -> str:
     """An outcome as people know it: a case by what it matches."""
     if outcome.startswith("case") and node.cases:
-        return f"{node.subject} {node.cases[int(outcome.removeprefix('case')) - 1].asks}"
-    return outcome
+        return f"{_word(words, node.subject)} {node.cases[int(outcome.removeprefix('case')) - 1].asks}"
+    return outcome if outcome in dict(node.keys) else _word(words, outcome)
+
+
+def _word(words: Words, name: str) -> str:
+    return words.get(name, name)
 
 
 def _layers(flow: Flow) -> list[list[FlowNode]]:
@@ -165,11 +175,16 @@ def _ordered(flow: Flow) -> Iterable[FlowNode]:
     return (node for layer in _layers(flow) for node in layer)
 
 
-def _drawn(box: Box) -> str:
+def _drawn(box: Box, words: Words) -> str:
     node, x, y = box.node, box.x, box.y
     lines_of = [
         _text(x + PADDING, box.entry_y, cut(node.id, BOLD_UNITS), 'font-weight="bold"'),
-        _text(x + PADDING, box.entry_y + LINE_HEIGHT, cut(f"{node.kind}  {_about(node)}"), 'fill="#3c4043"'),
+        _text(
+            x + PADDING,
+            box.entry_y + LINE_HEIGHT,
+            cut(f"{_word(words, node.kind)}  {_about(node)}"),
+            'fill="#3c4043"',
+        ),
     ]
     for index, (label, target) in enumerate(box.rows):
         sign = "→"
@@ -182,7 +197,7 @@ def _drawn(box: Box) -> str:
         f'<rect x="{x}" y="{y}" width="{BOX_WIDTH}" height="{box.height}" rx="8" fill="{COLOURS[node.kind]}" '
         'stroke="#5f6368"/>'
     )
-    told = escape(f"{node.id} · {node.kind}  {_about(node)}")
+    told = escape(f"{node.id} · {_word(words, node.kind)}  {_about(node)}")
     return f"<g><title>{told}</title>{frame}{rule}{''.join(lines_of)}</g>"
 
 

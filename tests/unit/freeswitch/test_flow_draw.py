@@ -6,7 +6,7 @@ from itertools import combinations
 import pytest
 
 from appliance import site_flows
-from appliance.freeswitch import flow_draw
+from appliance.freeswitch import flow_draw, flow_words
 from appliance.freeswitch.flow import Flow
 from appliance.freeswitch.flow_draw import BOX_WIDTH, LINE_UNITS, Box, cut, places, svg, units
 from appliance.freeswitch.flow_templates import TEMPLATES, part
@@ -54,8 +54,9 @@ def _meet(a: Box, b: Box) -> bool:
 
 
 @pytest.mark.parametrize("flow", FLOWS, ids=lambda flow: flow.id)
-def test_every_line_of_text_stays_in_its_box_and_stands_alone(flow: Flow) -> None:
-    root = ET.fromstring(svg(flow))  # noqa: S314 - ours
+@pytest.mark.parametrize("words", [{}, flow_words.words("ja")], ids=["plain", "ja"])
+def test_every_line_of_text_stays_in_its_box_and_stands_alone(flow: Flow, words: dict[str, str]) -> None:
+    root = ET.fromstring(svg(flow, words))  # noqa: S314 - ours
     texts = [
         (int(one.get("x", "0")), int(one.get("y", "0")), one.text or "")
         for one in root.iter("{http://www.w3.org/2000/svg}text")
@@ -80,6 +81,16 @@ def test_japanese_text_is_cut_by_its_width() -> None:
         cut("お電話ありがとうございます。ただいま営業時間外です。") == "お電話ありがとうございます。ただい…"
     )
     assert units(cut("あ" * 100)) <= LINE_UNITS
+
+
+def test_a_japanese_picture_names_nodes_and_ways_in_japanese_and_leaves_keys_and_ids_alone() -> None:
+    shown = "\n".join(flow_draw.lines(template("contact-centre"), flow_words.words("ja")))
+    assert "● when  [営業時間]  contact-centre-hours" in shown
+    assert "├─ 満員 → busy" in shown
+    assert "├─ 最長待ち秒数 ≥ 240 → busy" in shown
+    keyed = flow_of(menu(keys=[{"key": "1", "then": "bye"}]), bye())
+    assert ">1 → bye<" in svg(keyed, flow_words.words("ja") | {"1": "?"})
+    assert [flow_words.words("en")[name] for name in flow_words.NAMES] == list(flow_words.NAMES)
 
 
 def heading(flow: Flow) -> str:
