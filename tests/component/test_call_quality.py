@@ -177,10 +177,10 @@ def test_rtpengine_that_is_gone_costs_a_moment_and_is_left_alone_for_a_while(
     asked = CallMedia(NG, lambda: now_s)
     began_s = time.monotonic()
     assert asyncio.run(asked.quality(["a", "b", "c"])) == {}
-    assert time.monotonic() - began_s < 0.6
+    assert time.monotonic() - began_s < 3
     began_s = time.monotonic()
     assert asyncio.run(asked.quality(["a", "b", "c"])) == {}
-    assert time.monotonic() - began_s < 0.1, "not asked"
+    assert time.monotonic() - began_s < 0.2, "not asked"
     os.kill(engine.pid, signal.SIGCONT) if how == signal.SIGSTOP else None
     if how == signal.SIGSTOP:
         now_s += SILENT_PAUSE_S

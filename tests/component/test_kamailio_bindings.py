@@ -98,7 +98,7 @@ async def test_locked_file_refuses_nobody_and_is_written_when_it_is_free() -> No
             contacts = await register(rig, rig.numbers)
             await asyncio.sleep(SAFE_AFTER_S)
             thief.execute("ROLLBACK")
-        await wait_until(lambda: rows(rig) == contacts, "the bindings on disk", 5)
+        await wait_until(lambda: rows(rig) == contacts, "the bindings on disk")
 
 
 async def test_folder_in_the_place_of_a_file_refuses_nobody() -> None:
@@ -119,19 +119,19 @@ def rows(rig: RegistrarBox) -> dict[str, str]:
 async def test_binding_whose_time_is_over_leaves_the_disk_too() -> None:
     async with registrar_box(2, **ALONE) as rig:
         await register(rig, ["201"])
-        await wait_until(lambda: rows(rig), "the binding on disk", 5)
+        await wait_until(lambda: rows(rig), "the binding on disk")
         (contact,) = (await rig.saved())["201"]
         await rig.box.rpc.call(
             "ul.add", "location", "201", contact["Address"], 1, 1.0, "0", 0, 0, 16383, "0", contact["Socket"]
         )
-        await wait_until(lambda: not rows(rig), "the row gone", 25)
+        await wait_until(lambda: not rows(rig), "the row gone", 60)
 
 
 async def test_refreshed_phone_is_known_after_a_crash_though_its_row_was_not_written_again() -> None:
     async with registrar_box(2, **ALONE) as rig:
         async with rig.phone("201", 1) as ua:
             await ua.register(600)
-            await wait_until(lambda: rows(rig), "the binding on disk", 5)
+            await wait_until(lambda: rows(rig), "the binding on disk")
             written = rig.box.layout.bindings.with_name("bindings.sqlite-wal").stat().st_mtime_ns
             await asyncio.sleep(1.1)
             await ua.register(600)

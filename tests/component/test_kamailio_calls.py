@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from appliance.kamailio import callback
+from appliance.kamailio.destinations import CONTACT_LIFE_MS
 from appliance.kamailio.facts import unquoted
 from appliance.media.ng import NgClient
-from appliance.model import UPSTREAM_LIFE_MS
 from tests.helpers.site_documents import extension, group
 from tests.lab import addresses, sipmsg
 from tests.lab.bare_box import BareBox, site_document
@@ -27,7 +27,11 @@ from tests.lab.worker import OrderRefused
 
 LIFE_S = 0.6
 TICKS_S = 0.15
-"""Two timer ticks of Kamailio's and some work of a shared machine."""
+"""Two timer ticks of Kamailio's."""
+BUSY_S = 3.0
+"""What a machine with much else to do may add. Whatever is not passed over in its life time holds a call up for eight seconds."""
+LONG_LIFE_S = 5.0
+"""A sign of life that is waited for so long shows: who is done before did not wait for it."""
 
 Answers = Callable[[Incoming], None]
 
@@ -100,9 +104,14 @@ async def rows(box: BareBox, event: str, count: int = 1) -> list[dict[str, Any]]
         data = [data for name, _, data in box.journal() if name == event]
         return data if len(data) >= count else []
 
-    result = await wait_until(found, f"{count} x {event} in the journal", 5)
+    result = await wait_until(found, f"{count} x {event} in the journal")
     assert isinstance(result, list)
     return result
+
+
+async def long_life(box: BareBox) -> None:
+    """Let the cloud have so long for a sign of life that nobody can have waited for one by chance."""
+    await box.kamailio.rpc.call("htable.seti", "link", "cloud:life_ms", round(1000 * LONG_LIFE_S))
 
 
 async def steps(box: BareBox, count: int = 1) -> list[tuple[str, str]]:
@@ -164,14 +173,14 @@ async def test_who_is_in_a_call_is_known_for_as_long_as_somebody_waits_for_a_bus
             return await table(box, "busy") == expected
 
         await box.kamailio.rpc.call("htable.sets", "generation", callback.UNTIL, str(int(time.time()) + 60))
-        await wait_until(lambda: busy({"201": "1", "202": "1"}), "the call that is up is known", 5)
+        await wait_until(lambda: busy({"201": "1", "202": "1"}), "the call that is up is known")
         second = await a.invite(f"sip:202@{box.addresses.box_lan}")
         assert (await second.wait()).code == 200
-        await wait_until(lambda: busy({"201": "2", "202": "2"}), "another call is known", 5)
+        await wait_until(lambda: busy({"201": "2", "202": "2"}), "another call is known")
         assert (await a.bye(a.dialog(before))).code == 200
-        await wait_until(lambda: busy({"201": "1", "202": "1"}), "the end of the first is known", 5)
+        await wait_until(lambda: busy({"201": "1", "202": "1"}), "the end of the first is known")
         await box.kamailio.rpc.call("htable.sets", "generation", callback.UNTIL, str(int(time.time()) - 1))
-        await wait_until(lambda: busy({}), "nobody is followed any more", 5)
+        await wait_until(lambda: busy({}), "nobody is followed any more")
 
 
 async def test_callee_who_ends_the_call_is_named_and_a_callers_telephone_that_is_gone_delays_nobody() -> None:
@@ -187,7 +196,7 @@ async def test_callee_who_ends_the_call_is_named_and_a_callers_telephone_that_is
         await a.__aexit__()
         began = time.monotonic()
         assert (await b.bye(held[0].dialog())).code == 200
-        assert time.monotonic() - began < 4 * LIFE_S
+        assert time.monotonic() - began < LIFE_S + BUSY_S
         assert await end(box) == {"cause": "normal_clearing", "code": 200, "by": "callee"}
 
 
@@ -205,7 +214,7 @@ async def test_black_hole_is_passed_over_within_the_call_in_its_life_time() -> N
             took_s.append(time.monotonic() - began)
             await a.bye(a.dialog(call))
         # Never less; what one call waits longer may be the machine's doing.
-        assert LIFE_S - TICKS_S < min(took_s) < LIFE_S + TICKS_S
+        assert LIFE_S - TICKS_S < min(took_s) < 2 * LIFE_S
         assert await steps(box, 3) == [("cloud", "no_life")] * 3
 
 
@@ -219,7 +228,7 @@ async def test_slow_line_is_given_three_round_trips_and_what_the_agent_says_expi
         phones(box, x201=None, x202=answer()) as (a, _),
         box.cloud(on_request=slowly),
     ):
-        told = {"cloud": "UP", "cloud:life_ms": 1_200}
+        told = {"cloud": "UP", "cloud:life_ms": 4_000}
         await box.kamailio.rpc.call("htable.sets", "link", "cloud", told["cloud"])
         await box.kamailio.rpc.call("htable.seti", "link", "cloud:life_ms", told["cloud:life_ms"])
         call = await a.invite(f"sip:202@{box.addresses.box_lan}")
@@ -239,10 +248,11 @@ async def test_upstream_that_cannot_serve_is_passed_over_at_once(code: int, outc
         phones(box, x201=None, x202=answer()) as (a, _),
         box.cloud(on_request=refuse(code)),
     ):
+        await long_life(box)
         began = time.monotonic()
         call = await a.invite(f"sip:202@{box.addresses.box_lan}")
         assert (await call.wait()).code == 200
-        assert time.monotonic() - began < UPSTREAM_LIFE_MS / 1000, "nobody waited for a sign of life"
+        assert time.monotonic() - began < LONG_LIFE_S, "nobody waited for a sign of life"
         assert await steps(box) == [("cloud", outcome)]
 
 
@@ -262,10 +272,11 @@ async def test_send_that_fails_at_once_goes_to_the_next_target_without_waiting()
     # Nothing can be sent from the box's loopback socket to the machine's outside.
     unreachable = [{"id": "cloud", "uri": "sip:192.0.2.9:5060", "number_format": "extension"}]
     async with bare_box(upstreams=unreachable) as box, phones(box, x201=None, x202=answer()) as (a, _):
+        await long_life(box)
         began = time.monotonic()
         call = await a.invite(f"sip:202@{box.addresses.box_lan}")
         assert (await call.wait()).code == 200
-        assert time.monotonic() - began < 0.3
+        assert time.monotonic() - began < LONG_LIFE_S, "nobody waited for a sign of life"
         assert await steps(box) == [("cloud", "no_life")]
 
 
@@ -283,7 +294,7 @@ async def test_telephone_to_which_nothing_can_be_sent_is_passed_over_by_its_own_
         began = time.monotonic()
         call = await a.invite(f"sip:202@{box.addresses.box_lan}")
         assert (await call.wait()).code == 200
-        assert time.monotonic() - began < 2 * LIFE_S
+        assert time.monotonic() - began < CONTACT_LIFE_MS / 1000, "nobody waited for a sign of life"
         assert await steps(box) == [("contacts", "no_contact")]
         (answered,) = await rows(box, "answer")
         assert (answered["index"], answered["user"]) == (1, "203")
@@ -297,8 +308,8 @@ async def test_upstream_that_only_says_trying_is_passed_over_and_cancelled() -> 
     ):
         began = time.monotonic()
         call = await a.invite(f"sip:202@{box.addresses.box_lan}")
-        assert (await call.wait(timeout_s=12)).code == 200
-        assert 7.5 < time.monotonic() - began < 9
+        assert (await call.wait()).code == 200
+        assert 7.5 < time.monotonic() - began < 8 + BUSY_S
         await wait_until(lambda: requests(cloud, "CANCEL"), "CANCEL to the cloud")
         assert [m.method for m in requests(cloud, "INVITE", "CANCEL")] == ["INVITE", "CANCEL"]
 
@@ -342,7 +353,7 @@ async def test_forwarding_on_no_answer_and_on_busy_happens_within_one_call() -> 
         phones(box, x201=None, **ringing) as (a, b, _, _),
     ):
         call = await a.invite(f"sip:202@{box.addresses.box_lan}")
-        assert (await call.wait(timeout_s=8)).get("contact").startswith("<sip:204@")
+        assert (await call.wait()).get("contact").startswith("<sip:204@")
         assert await steps(box, 2) == [("contacts", "no_answer"), ("contacts", "busy")]
         assert await table(box, "last") == dict.fromkeys(("202", "203", "204"), "201")
         assert "CANCEL" in [m.method for m in requests(b)]
@@ -368,7 +379,7 @@ async def test_group_in_turn_goes_on_after_busy_and_silence() -> None:
         phones(box, x201=None, **ringing) as (a, *_),
     ):
         call = await a.invite(f"sip:600@{box.addresses.box_lan}")
-        assert (await call.wait(timeout_s=8)).get("contact").startswith("<sip:204@")
+        assert (await call.wait()).get("contact").startswith("<sip:204@")
         assert await steps(box, 2) == [("contacts", "no_answer"), ("contacts", "busy")]
 
 
@@ -397,7 +408,7 @@ async def test_caller_who_gives_up_ends_the_call_at_every_stage(control: str) ->
             call = await a.invite(f"sip:{number}@{box.addresses.box_lan}", challenge_s=0.05)
             await call.wait(stage)
             a.cancel(call)
-            assert (await call.wait(timeout_s=2)).code == 487
+            assert (await call.wait()).code == 487
             assert (await ends(box, count))[-1] == {"cause": "originator_cancel", "code": 487, "by": "caller"}
         assert len(requests(b, "CANCEL")) == len(requests(b, "INVITE"))
         assert len(requests(c, "CANCEL")) == len(requests(c, "INVITE"))
@@ -509,7 +520,7 @@ async def test_full_gateway_refuses_the_next_call_and_gives_way_to_an_emergency(
         async def counted() -> bool:
             return bool(await box.kamailio.rpc.call("dlg.profile_get_size", "gateway", "gw1") == 2)
 
-        await wait_until(counted, "the channel is free again", 5)
+        await wait_until(counted, "the channel is free again")
 
 
 async def test_call_that_still_rings_gives_way_before_one_that_talks() -> None:
@@ -629,7 +640,7 @@ async def test_refresh_towards_a_dead_upstream_does_not_end_the_call() -> None:
         dialog = a.dialog(call)
         refresh = a.start("UPDATE", dialog.target, dialog=dialog, headers=[("Contact", f"<{a.contact}>")])
         # RFC 3261 12.2.1.2: 408 and 481 end the dialog at the sender.
-        assert (await refresh.wait(timeout_s=32)).code == 504
+        assert (await refresh.wait(timeout_s=60)).code == 504
 
 
 async def test_bye_after_a_restart_of_kamailio_reaches_the_other_side_and_the_journal() -> None:
@@ -695,9 +706,11 @@ async def test_call_round_by_the_cloud_goes_on_when_the_cloud_is_cut_off(told: s
     async with bare_box() as box, spiral(box) as (a, b, cloud, _, dialog):
         cloud.alive = False
         await box.link(told)
+        if told == "DOWN":
+            await long_life(box)
         began = time.monotonic()
         assert (await reinvite(a, dialog, "sendonly").wait()).code == 200
-        assert time.monotonic() - began < (0.3 if told == "DOWN" else LIFE_S + TICKS_S)
+        assert time.monotonic() - began < (LONG_LIFE_S if told == "DOWN" else LIFE_S + BUSY_S)
         other = next(iter(b._incoming.values())).dialog()
         await box.link(told)
         assert (await reinvite(b, other).wait()).code == 200
@@ -804,8 +817,8 @@ async def test_call_goes_on_without_rtpengine_and_hardly_later() -> None:
                 assert sipmsg.media_of((await call.wait()).body) == (b.address, 4000, [0, 8, 101])
                 took_s.append(time.monotonic() - began)
             engine.process.signal(signal.SIGCONT)
-            assert max(took_s) < 1.5
-            assert sorted(took_s)[2] < 0.2
+            assert max(took_s) < 1.5 + BUSY_S
+            assert min(took_s[1:]) < 0.4, "it was asked again for each call"
         await engine.stop()
 
 
@@ -817,14 +830,14 @@ async def test_call_whose_audio_has_stopped_and_one_that_lost_rtpengine_are_ende
         async with phones(box, x201=answer(), x202=answer()) as (a, b):
             silent_call = await a.invite(f"sip:202@{box.addresses.box_lan}")
             assert (await silent_call.wait()).code == 200
-            await wait_until(lambda: requests(a, "BYE") and requests(b, "BYE"), "BYE to both sides", 10)
+            await wait_until(lambda: requests(a, "BYE") and requests(b, "BYE"), "BYE to both sides")
             assert await end(box) == {"cause": "media_timeout", "code": 0, "by": "box"}
             call = await a.invite(f"sip:202@{box.addresses.box_lan}")
             assert (await call.wait()).code == 200
             await asyncio.sleep(2.1)  # seen once by the process that looks every 2 s
             await engine.kill()
             await engine.start()
-            await wait_until(lambda: len(requests(b, "BYE")) == 2, "BYE to both sides", 10)
+            await wait_until(lambda: len(requests(b, "BYE")) == 2, "BYE to both sides")
             assert len(requests(a, "BYE")) == 2
             assert (await ends(box, 2))[-1] == {"cause": "media_lost", "code": 0, "by": "box"}
         await engine.stop()
@@ -840,7 +853,7 @@ async def test_direct_call_leaves_no_relay_behind_that_was_made_for_a_target_pas
         await engine.start()
         ng = NgClient(box.box.rtp.ng)
         call = await a.invite(f"sip:202@{box.addresses.box_lan}", challenge_s=0.2)
-        await wait_until(lambda: ng.calls(9), "the cloud was offered rtpengine's ports", 2)
+        await wait_until(lambda: ng.calls(9), "the cloud was offered rtpengine's ports")
         assert sipmsg.media_of((await call.wait()).body) == (b.address, 4000, [0, 8, 101])
         assert await steps(box) == [("cloud", "no_life")]
         assert ng.calls(9) == [], "its time-out would be taken for the call's silence, and end it"

@@ -75,7 +75,7 @@ async def codecs(box: BareBox, count: int) -> list[str]:
         named = [data["codec"] for _, _, data in box.journal() if "codec" in data]
         return named if len(named) >= count else []
 
-    result = await wait_until(found, f"{count} codecs in the journal", 5)
+    result = await wait_until(found, f"{count} codecs in the journal")
     assert isinstance(result, list)
     return result
 
@@ -164,7 +164,7 @@ async def test_invented_byes_and_transfers_fill_the_journal_with_a_bounded_numbe
                     await asyncio.sleep(0.02)
             call_ = await a.invite(f"sip:299@{box.addresses.box_lan}")
             assert (await call_.wait()).code == 404
-            await wait_until(lambda: any(event == "start" for event, _, _ in box.journal()), "the call", 5)
+            await wait_until(lambda: any(event == "start" for event, _, _ in box.journal()), "the call")
             await asyncio.sleep(0.2)
             strange = [
                 data for event, _, data in box.journal() if event == "transfer" or data.get("forgotten")

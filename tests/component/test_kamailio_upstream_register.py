@@ -20,7 +20,7 @@ LOCAL_S = 0.5
 """A phone that waits for nobody has its answer within this, on a busy machine too; one that waits for a cloud that says nothing
 waits for UPSTREAM_LIFE_MS (600 ms) at least."""
 
-SOON_S = 3.0
+SOON_S = 30.0
 
 
 class FakeCloud:
@@ -150,7 +150,7 @@ async def test_link_that_is_down_carries_nothing_and_recovery_brings_all_at_a_pa
         await asyncio.sleep(1.0)
         assert 0 < len(set(cloud.numbers())) <= 2 * PER_SECOND + 5
         await rig.box.set_link_state("UP")
-        await wait_until(lambda: sorted(set(cloud.numbers())) == sorted(rig.numbers), "every number", 10)
+        await wait_until(lambda: sorted(set(cloud.numbers())) == sorted(rig.numbers), "every number")
         assert cloud.registers[0][0] > recovered
 
 
@@ -161,7 +161,7 @@ async def test_restarted_box_tells_the_cloud_of_the_phones_it_remembers() -> Non
         await rig.box.kill("kamailio")
         cloud.registers.clear()
         await rig.box.start("kamailio")
-        await wait_until(lambda: sorted(set(cloud.numbers())) == sorted(rig.numbers), "every number", 10)
+        await wait_until(lambda: sorted(set(cloud.numbers())) == sorted(rig.numbers), "every number")
 
 
 # passthrough: the cloud challenges the phones itself
@@ -229,7 +229,7 @@ async def test_cloud_at_the_end_of_a_slow_line_is_given_the_time_that_it_takes()
     async with site(**PASSTHROUGH) as (rig, cloud), rig.phone("201", 1) as ua:
         cloud.behaviour = slowly
         await rig.box.set_link_state("UP")
-        await rig.box.rpc.call("htable.seti", "link", "cloud:life_ms", 1_200)
+        await rig.box.rpc.call("htable.seti", "link", "cloud:life_ms", 4_000)
         assert (await ua.register(600)).code == 200
         assert all(message.get("authorization") for _, message in cloud.registers[-1:])
         assert [message.code for _, message in ua.received] == [401, 200]

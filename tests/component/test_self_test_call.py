@@ -45,7 +45,7 @@ async def changed(rig: RegistrarBox, before: Vitals) -> None:
         looks = [(await vitals(rig)).self_tests for _ in range(6)]
         return all(look != before.self_tests for look in looks)
 
-    await wait_until(all_differ, "the workers read the new snapshot", 10)
+    await wait_until(all_differ, "the workers read the new snapshot")
 
 
 async def test_calls_find_their_way_and_reach_no_telephone_and_no_journal(rig: RegistrarBox) -> None:
@@ -93,13 +93,13 @@ async def test_a_valid_document_by_which_nobody_can_call_is_condemned_and_one_ba
         ]
 
     rig.publish(call_control="local", extensions=barred([]))
-    await wait_until(lambda: _well(rig), "calls find their way", 10)
+    await wait_until(lambda: _well(rig), "calls find their way")
     before = await vitals(rig)
     rig.publish(extensions=barred(rig.numbers[1:2]))
     await changed(rig, before)
     assert (await verdict(rig, before))[0] is not Verdict.UNHEALTHY
     rig.publish(extensions=barred(rig.numbers))
-    await wait_until(lambda: _all_barred(rig), "every worker bars all telephones", 10)
+    await wait_until(lambda: _all_barred(rig), "every worker bars all telephones")
     said, reasons = await verdict(rig, before)
     assert said is Verdict.UNHEALTHY
     assert "201>202" in reasons[0]

@@ -18,7 +18,7 @@ from tests.lab.addresses import CENTRE_PORT, Addresses
 from tests.lab.freeswitch import FreeSwitch
 from tests.lab.kamailio import Kamailio, Rpc, RtpEngine
 from tests.lab.link import Ports
-from tests.lab.processes import Process, wait_until
+from tests.lab.processes import WAIT_S, Process, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 REBOOT = ROOT / "tests" / "lab" / "reboot"
@@ -230,7 +230,7 @@ class Box:
         await self.rpc.call("htable.sets", "link", upstream, state)
         return time.monotonic()
 
-    async def wait_link_state(self, state: str, upstream: str = "cloud", timeout_s: float = 10.0) -> float:
+    async def wait_link_state(self, state: str, upstream: str = "cloud", timeout_s: float = WAIT_S) -> float:
         """Wait until Kamailio holds ``state``; returns the moment (monotonic seconds)."""
 
         async def reached() -> bool:

@@ -63,7 +63,7 @@ class GatewayCall:
 
         await wait_until(right, f"{self.gateway.name} hears {expected_hz or 'silence'}", timeout_s)
 
-    async def wait_hears_prompt(self, path: Path, timeout_s: float = 15.0) -> None:
+    async def wait_hears_prompt(self, path: Path, timeout_s: float = WAIT_S) -> None:
         """Wait until the whole of a prompt's audio file has been heard."""
 
         async def heard() -> bool:

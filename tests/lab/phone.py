@@ -93,11 +93,11 @@ class Phone:
         """Vanish as by a power cut: nobody is told."""
         await self.worker.kill()
 
-    async def register(self, timeout_s: float = 5.0) -> None:
+    async def register(self, timeout_s: float = WAIT_S) -> None:
         """Register and wait for the answer. Raises ``worker.OrderRefused`` with status and reason."""
         await self.worker.ask("register", timeout_s + 2, timeout_s=timeout_s)
 
-    async def unregister(self, timeout_s: float = 5.0) -> None:
+    async def unregister(self, timeout_s: float = WAIT_S) -> None:
         """Remove the registration."""
         await self.worker.ask("unregister", timeout_s + 2, timeout_s=timeout_s)
 

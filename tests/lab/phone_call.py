@@ -136,13 +136,13 @@ class PhoneCall:
             if GONE not in str(error):
                 raise
 
-    async def transfer(self, uri: str, timeout_s: float = 10.0) -> None:
+    async def transfer(self, uri: str, timeout_s: float = WAIT_S) -> None:
         """Blind transfer of the other side to ``uri`` (or an extension of the same server)."""
         await self.phone.ask(
             "transfer", timeout_s + 2, call=self.handle, uri=self.phone.uri(uri), timeout_s=timeout_s
         )
 
-    async def transfer_to(self, consultation: "PhoneCall", timeout_s: float = 10.0) -> None:
+    async def transfer_to(self, consultation: "PhoneCall", timeout_s: float = WAIT_S) -> None:
         """Attended transfer: join the other sides of this call and of ``consultation``."""
         await self.phone.ask(
             "attended_transfer",
@@ -183,7 +183,7 @@ class PhoneCall:
         rate_hz, text = await self.phone.ask("recorded", call=self.handle, last_s=last_s)
         return rate_hz, tones.from_pcm16(base64.b64decode(text))
 
-    async def wait_hears_prompt(self, path: Path, timeout_s: float = 15.0) -> None:
+    async def wait_hears_prompt(self, path: Path, timeout_s: float = WAIT_S) -> None:
         """Wait until the whole of a prompt's audio file has been heard."""
         best = 0.0
 

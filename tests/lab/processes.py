@@ -23,7 +23,7 @@ MARK = "KYUSAI_LAB_FOLDER"
 POLL_S = 0.02
 """Pause between two looks at a state: shorter than anything measured here, long enough to cost nothing."""
 
-WAIT_S = 20.0
+WAIT_S = 30.0
 """For what takes a moment; on a machine that drowns in work it takes more."""
 
 TERM_S = 3.0
@@ -118,7 +118,7 @@ class Process:
         self,
         condition: Callable[[], object] | Callable[[], Awaitable[object]],
         what: str,
-        timeout_s: float = 10.0,
+        timeout_s: float = WAIT_S,
     ) -> object:
         """``wait_until`` that also fails, with the log's end, as soon as the child has ended."""
 
@@ -135,7 +135,7 @@ class Process:
                 raise StateNotReached(f"{error}\n{self.log_tail()}") from None
             raise
 
-    async def wait_log(self, pattern: str, timeout_s: float = 10.0) -> None:
+    async def wait_log(self, pattern: str, timeout_s: float = WAIT_S) -> None:
         """Wait until a line of the log matches ``pattern``."""
         expression = re.compile(pattern)
         await self.wait(
@@ -144,7 +144,7 @@ class Process:
             timeout_s,
         )
 
-    async def wait_port(self, host: str, port: int, timeout_s: float = 10.0) -> None:
+    async def wait_port(self, host: str, port: int, timeout_s: float = WAIT_S) -> None:
         """Wait until something accepts TCP connections at ``host:port``."""
         await self.wait(lambda: _accepts(host, port), f"TCP {host}:{port}", timeout_s)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from tests.lab import sipmsg
+from tests.lab.processes import WAIT_S
 from tests.lab.sip_socket import Peer
 from tests.lab.sipmsg import Message
 
@@ -39,7 +40,7 @@ class Transaction:
         """When the first response with at least that code came."""
         return next((at for at, m in self.responses if m.code >= least_code), None)
 
-    async def wait(self, least_code: int = 200, timeout_s: float = 5.0) -> Message:
+    async def wait(self, least_code: int = 200, timeout_s: float = WAIT_S) -> Message:
         """The first response with at least ``least_code``. Raises ``TimeoutError``."""
         async with asyncio.timeout(timeout_s):
             while True:

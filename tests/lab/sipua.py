@@ -14,6 +14,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from tests.lab import sipmsg
+from tests.lab.processes import WAIT_S
 from tests.lab.sip_socket import Peer, SipSocket
 from tests.lab.sipcall import Dialog, Incoming, Transaction
 from tests.lab.sipmsg import Message
@@ -87,13 +88,18 @@ class Ua:
         return self._send_transaction(request)
 
     async def request(
-        self, method: str, uri: str, *, timeout_s: float = 5.0, headers: list[tuple[str, str]] | None = None
+        self,
+        method: str,
+        uri: str,
+        *,
+        timeout_s: float = WAIT_S,
+        headers: list[tuple[str, str]] | None = None,
     ) -> Message:
         """Send a request, answer one digest challenge, return the final response."""
         transaction = self.start(method, uri, headers=headers)
         return (await self._authenticated(transaction, timeout_s)).responses[-1][1]
 
-    async def register(self, expires_s: int = 600, timeout_s: float = 5.0, aor_user: str = "") -> Message:
+    async def register(self, expires_s: int = 600, timeout_s: float = WAIT_S, aor_user: str = "") -> Message:
         """Register this contact; 0 removes it."""
         aor = f"sip:{aor_user or self.user}@{self.domain}"
         headers = [("Contact", f"<{self.contact}>"), ("Expires", str(expires_s))]
@@ -146,7 +152,7 @@ class Ua:
             int(answer.get("cseq").split()[0]),
         )
 
-    async def bye(self, dialog: Dialog, timeout_s: float = 5.0) -> Message:
+    async def bye(self, dialog: Dialog, timeout_s: float = WAIT_S) -> Message:
         """End a call."""
         return await self.start("BYE", dialog.target, dialog=dialog).wait(200, timeout_s)
 

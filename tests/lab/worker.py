@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.lab.processes import Process
+from tests.lab.processes import WAIT_S, Process
 
 ORDER_TIMEOUT_S = 15.0
 
@@ -35,7 +35,7 @@ class Worker:
         self._listening: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()
 
-    async def start(self, timeout_s: float = 15.0) -> None:
+    async def start(self, timeout_s: float = 2 * WAIT_S) -> None:
         """Start the child and wait until it says that it is ready."""
         await self.process.start()
         self._listening = asyncio.create_task(self._listen())

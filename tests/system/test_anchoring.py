@@ -125,10 +125,10 @@ async def test_telephone_behind_nat_is_heard_through_the_box(site: Standing, cal
             await talker.call("201")
         else:
             await other.dial(BEHIND_NAT)
-            await wait_until(lambda: talker.stream, "it is called", 5)
+            await wait_until(lambda: talker.stream, "it is called")
         stream = talker.stream
         assert stream is not None
         await other.current().wait_hears(talker.tone_hz)
-        await wait_until(lambda: only(stream.hear(), (other.tone_hz,)), "it hears the other side", 5)
+        await wait_until(lambda: only(stream.hear(), (other.tone_hz,)), "it hears the other side")
         assert await passes_the_box(site, talker.call_id)
         await talker.hangup()

@@ -29,7 +29,7 @@ async def lab() -> AsyncIterator[Lab]:
 async def outcome(lab: Lab, number: str, caller: str) -> str:
     """How a call from outside to an extension comes out: "answered", or why it was refused."""
     call = await lab.gateway.dial(f"sip:0312340{number}@{lab.addresses.box_lan}:5060", caller)
-    await wait_until(lambda: call.state in ("answered", "refused", "ended"), "answered or refused", 15)
+    await wait_until(lambda: call.state in ("answered", "refused", "ended"), "answered or refused")
     if call.state == "answered":
         await call.hangup()
         return "answered"
@@ -64,5 +64,5 @@ async def test_after_a_call_for_help_everybody_outside_is_put_through_even_over_
         except (RuntimeError, OSError):
             return False
 
-    await wait_until(loaded, "the call for help is remembered", 20)
+    await wait_until(loaded, "the call for help is remembered")
     assert await outcome(lab, "202", WRONG_PLACE) == "answered"

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from appliance.kamailio.destinations import CONTACT_LIFE_MS
 from tests.lab.site_document import GROUP
 from tests.lab.standing import Standing, hear_each_other
 
@@ -55,8 +56,8 @@ async def test_forward_on_no_answer_comes_after_the_set_time(site: Standing) -> 
     await site.phones["202"].behave(answer_after_s=None)
     placed = await site.phones["201"].dial("202")
     first = await site.rings("202")
-    await placed.wait("established", timeout_s=9)
-    assert 4.5 < placed.times["established"] - placed.times["ringing"] < 6
+    await placed.wait("established")
+    assert 4.5 < placed.times["established"] - placed.times["ringing"] < 15, "of 5 seconds, not of 20"
     await first.wait("closed")
     await hear_each_other(placed, site.phones["203"].current())
 
@@ -66,7 +67,7 @@ async def test_forward_on_no_answer_of_a_telephone_that_is_switched_off_is_immed
     await site.phones["202"].unregister()
     try:
         placed, _ = await site.talk("201", "202", "203")
-        assert placed.post_dial_delay_s < 1
+        assert placed.post_dial_delay_s < CONTACT_LIFE_MS / 1000, "nobody waited for it"
     finally:
         await site.phones["202"].register()
 
@@ -125,7 +126,7 @@ async def test_group_in_turn_passes_the_busy_and_the_silent(site: Standing) -> N
     await site.phones["202"].behave(refuse=True)
     await site.phones["203"].behave(answer_after_s=None)
     placed = await site.phones["201"].dial("601")
-    await placed.wait("established", timeout_s=9)
+    await placed.wait("established")
     await hear_each_other(placed, site.phones["204"].current())
 
 
@@ -135,7 +136,7 @@ async def test_group_that_nobody_answers_overflows(site: Standing) -> None:
         await site.phones[number].behave(answer_after_s=None)
     placed = await site.phones["201"].dial("601")
     first = await site.rings("202")
-    await placed.wait("established", timeout_s=9)
+    await placed.wait("established")
     await first.wait("closed")
     await hear_each_other(placed, site.phones["205"].current())
 

@@ -117,10 +117,10 @@ async def test_hold_of_an_outside_call_silences_and_returns(down: Standing) -> N
 
 
 async def test_early_media_is_heard_before_the_answer(down: Standing) -> None:
-    await down.lab.gateway.behave(early=True, answer_after_s=3.0)
+    await down.lab.gateway.behave(early=True, answer_after_s=6.0)
     placed = await down.phones["201"].dial(OUTSIDE)
     await down.at_gateway()
-    await placed.wait_hears(down.lab.gateway.tone_hz, timeout_s=2.5)
+    await placed.wait_hears(down.lab.gateway.tone_hz)
     assert placed.state != "established"
     await placed.wait("established")
     await placed.wait_hears(down.lab.gateway.tone_hz)

@@ -39,6 +39,10 @@ async def lab() -> AsyncIterator[Lab]:
         yield lab
 
 
+HANGS_S = 10.0
+"""Of a centre that says nothing no request is given up sooner: a call done by then has not waited for it."""
+
+
 async def short_call(lab: Lab) -> PhoneCall:
     call = await lab.phones["201"].call("202")
     await heard_both_ways(lab, call, "202")
@@ -63,14 +67,14 @@ async def test_box_goes_on_whatever_answers_in_the_centres_place_and_loses_nothi
             async def counted(kind: str = kind, before: float = before) -> bool:
                 return await failures(lab, kind) > before
 
-            await wait_until(counted, f"{said} is counted as {kind}", 8)
+            await wait_until(counted, f"{said} is counted as {kind}")
             shown = await kyusai("status", "--box", lab.box.toml, env=ENGLISH)
             assert WORDS[kind] in " ".join(shown.split()), said
 
         async def all_wait() -> bool:
             return bool((await lab.box.status())["spool"]["waiting"] >= len(KINDS))
 
-        await wait_until(all_wait, "the records wait", 5)
+        await wait_until(all_wait, "the records wait")
     await lab.centre.start()
     calls.append(await short_call(lab))
     await everything_arrived_once(lab, calls)
@@ -80,10 +84,10 @@ async def test_centre_that_hangs_holds_up_nothing_and_what_waited_arrives(lab: L
     await lab.centre.stop()
     async with OddCentre(lab) as odd:
         calls = [await short_call(lab)]
-        await wait_until(lambda: odd.requests, "the box asks", 8)
+        await wait_until(lambda: odd.requests, "the box asks")
         began_s = time.monotonic()
         calls.append(await short_call(lab))
-        assert time.monotonic() - began_s < 2
+        assert time.monotonic() - began_s < HANGS_S, "the call waited for the centre"
         status = await lab.box.status()
         assert (status["kamailio"]["alive"], status["spool"]["parked"]) == (True, 0)
     await lab.centre.start()
@@ -93,8 +97,8 @@ async def test_centre_that_hangs_holds_up_nothing_and_what_waited_arrives(lab: L
 
 async def everything_arrived_once(lab: Lab, calls: list[PhoneCall]) -> None:
     """Records and recordings of the calls are at the centre, once each, and nothing fails any more."""
-    await cdrs_of(lab, calls, 35)
-    found = await recordings_of(lab, calls, 35)
+    await cdrs_of(lab, calls)
+    found = await recordings_of(lab, calls)
     assert {call: (len(several), several[0].hash_ok) for call, several in found.items()} == {
         call.call_id: (1, True) for call in calls
     }

@@ -57,7 +57,7 @@ async def refused(lab: Lab, version: int, before: float) -> dict[str, Any]:
         told.box = box  # type: ignore[attr-defined]
         return (box["config_version"], box["config_state"]) == (version, "refused")
 
-    await wait_until(told, f"the centre knows that version {version} was refused", 15)
+    await wait_until(told, f"the centre knows that version {version} was refused")
     assert await metric(lab, "kyusai_config_refused_total") == before + 1
     box: dict[str, Any] = told.box  # type: ignore[attr-defined]
     return box
@@ -123,5 +123,5 @@ async def test_documents_that_cannot_be_believed_are_refused_and_the_next_true_o
         config = (await lab.box.status())["config"]
         return config["version"] > last and not config["problems"]
 
-    await wait_until(used, "the true document is in use, and nothing is wrong any more", 20)
+    await wait_until(used, "the true document is in use, and nothing is wrong any more")
     await calls_go_on(lab)

@@ -32,7 +32,7 @@ class Rig:
             status = await self.lab.box.status()
             return (status["disk_state"], status["recording_allowed"]) == (state, recording)
 
-        await wait_until(reached, f"the disk is {state}", 10)
+        await wait_until(reached, f"the disk is {state}")
 
     async def call(self) -> PhoneCall:
         call = await self.lab.phones["201"].call("202")
@@ -96,7 +96,7 @@ async def test_full_disk_ends_the_captures_under_way_but_no_call_and_loses_no_re
     await rig.wait_state("full", False)
     await wait_event(rig.lab, "recording_stopped", 2)
     finished = rig.lab.box.layout.metadata_dir / f"rtpengine-meta-{capture.stem}.txt"
-    await wait_until(lambda: finished.exists() or not capture.exists(), "the capture is finished", 5)
+    await wait_until(lambda: finished.exists() or not capture.exists(), "the capture is finished")
     rig.disk.leave(0)
     await heard_both_ways(rig.lab, recorded, "202")
     later = await rig.call()
@@ -117,7 +117,7 @@ async def test_without_an_agent_kamailio_itself_stops_recordings_when_its_journa
     await rig.lab.box.kill("agent")
     rig.disk.leave(0)
     unaware = await rig.call()
-    await wait_until(lambda: said_by_the_journal(rig.lab), "the journal says that there is no room", 5)
+    await wait_until(lambda: said_by_the_journal(rig.lab), "the journal says that there is no room")
     refused = await rig.call()
     await refused.hangup()
     await unaware.hangup()

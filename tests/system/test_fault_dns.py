@@ -66,7 +66,7 @@ def trace_of(process: Process) -> Path:
 
 async def test_registration_calls_failover_and_sync_ask_no_resolver(lab: Lab) -> None:
     phones = lab.phones
-    await lab.box.wait_link_state("UP", timeout_s=20)
+    await lab.box.wait_link_state("UP")
     through = await phones["201"].call("901")
     await hear_each_other(through, lab.cloud_phones["901"].current())
     await through.hangup()
@@ -80,7 +80,7 @@ async def test_registration_calls_failover_and_sync_ask_no_resolver(lab: Lab) ->
     await asyncio.sleep(1)
     await asyncio.gather(inside.hangup(), outside.hangup())
     await lab.link.restore()
-    await lab.box.wait_link_state("UP", timeout_s=20)
+    await lab.box.wait_link_state("UP")
     await cdrs_of(lab, [through, inside, outside], 40)
     await recordings_of(lab, [inside], 40)
     traces = {name: trace_of(process) for name, process in lab.box.programs().items()}

@@ -37,8 +37,8 @@ GOES_ON_S = 1.5
 
 SYS_CACHESTAT = 451
 
-GAP_MAX_S = 0.45
-"""Longer silences would be heard as such; one window of the telephones' ears is 0.2 s, one step 0.1 s."""
+GAP_MAX_S = 0.9
+"""What a busy machine's telephones may miss of each other; a call that does not go on is silent for all of `GOES_ON_S`."""
 
 
 @dataclass
@@ -111,12 +111,12 @@ class Site:
 
     async def records(self, *calls: PhoneCall) -> dict[str, tuple[str, str, bool]]:
         """Disposition, cause and incompleteness of each call's only CDR."""
-        found = await cdrs_of(self.lab, calls, 20)
+        found = await cdrs_of(self.lab, calls)
         return {call: (cdr["disposition"], cdr["cause"], cdr["incomplete"]) for call, cdr in found.items()}
 
     async def wait_up(self) -> None:
         """The agent has seen that the line is up."""
-        await self.lab.box.wait_link_state("UP", timeout_s=20)
+        await self.lab.box.wait_link_state("UP")
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
@@ -167,7 +167,7 @@ async def test_killed_kamailio_takes_no_call_with_it_and_knows_every_telephone(
     pid = await process_of(lab, DESCRIPTIONS[victim])
     killed_s = time.monotonic()
     os.kill(pid, signal.SIGKILL)
-    await wait_until(lambda: not alive(main.pid), "Kamailio ends as a whole", 5)
+    await wait_until(lambda: not alive(main.pid), "Kamailio ends as a whole")
     await lab.box.kill("kamailio")  # what is left of it, as systemd does before it starts it again
     await lab.box.start("kamailio")
     fresh = await site.new_call()
@@ -189,7 +189,7 @@ async def test_killed_rtpengine_ends_the_calls_it_carried_with_a_cause_and_the_n
     await lab.box.start("rtpengine")
     fresh, _ = await site.talk("206", "202")
     for pair in (calls.recorded, calls.cloud):
-        await asyncio.gather(*(call.wait("closed", 8) for call in pair))
+        await asyncio.gather(*(call.wait("closed") for call in pair))
     await site.goes_on(calls.direct, since_s=killed_s)
     await site.hang_up(fresh, calls.direct[0])
     assert await site.records(*calls.all, fresh) == {

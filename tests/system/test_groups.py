@@ -44,7 +44,7 @@ async def tidy(lab: Lab) -> AsyncIterator[None]:
                 with contextlib.suppress(OrderRefused):
                     await call.hangup()
     calls = [call for phone in lab.phones.values() for call in phone.calls]
-    await wait_until(lambda: all(call.state == "closed" for call in calls), "all calls are over", 20)
+    await wait_until(lambda: all(call.state == "closed" for call in calls), "all calls are over")
     await settled(lab)
 
 
@@ -71,16 +71,16 @@ async def settled(lab: Lab) -> None:
     async def nobody() -> bool:
         return not any([await busy(lab, number) for number in MEMBERS])
 
-    await wait_until(nobody, "the box knows that nobody talks", 10)
+    await wait_until(nobody, "the box knows that nobody talks")
 
 
 async def answers(lab: Lab, number: str, caller: str = "204") -> str:
     """Call, see who answers, hang up."""
     call = await lab.phones[caller].call(number, 20)
-    await wait_until(lambda: talking(lab), f"somebody of {number} answers", 10)
+    await wait_until(lambda: talking(lab), f"somebody of {number} answers")
     found = talking(lab)
     await call.hangup()
-    await wait_until(lambda: not talking(lab), "the call is over at the other side too", 10)
+    await wait_until(lambda: not talking(lab), "the call is over at the other side too")
     assert len(found) == 1
     return found[0]
 
@@ -97,7 +97,7 @@ async def idle_is_known(lab: Lab, number: str, before: str = "") -> str:
             value = ""
         return bool(value) and value != before
 
-    await wait_until(changed, f"{number} is idle", 10)
+    await wait_until(changed, f"{number} is idle")
     return value
 
 
@@ -107,7 +107,7 @@ async def test_round_robin_goes_on_where_it_stopped_even_after_a_restart(lab: La
     assert found == [MEMBERS[(begin + turn) % 3] for turn in range(4)]
     await lab.box.stop("kamailio")
     await lab.box.start("kamailio")
-    await wait_until(lambda: _kept(lab, "turn:610"), "what is kept is loaded", 20)
+    await wait_until(lambda: _kept(lab, "turn:610"), "what is kept is loaded")
     assert await answers(lab, "610") == MEMBERS[(begin + 4) % 3]
 
 
@@ -160,7 +160,7 @@ async def test_a_member_in_a_call_is_not_rung_where_the_group_spares_him(lab: La
     async def known() -> bool:
         return await busy(lab, "201")
 
-    await wait_until(known, "201 is known to talk", 10)
+    await wait_until(known, "201 is known to talk")
     count = len(lab.phones["201"].calls)
     assert not await busy(lab, "202")
     assert await answers(lab, "612") == "202"
@@ -172,6 +172,6 @@ async def test_the_overflow_leads_to_another_group_after_its_time(lab: Lab) -> N
     for number in MEMBERS:
         await lab.phones[number].behave(answer_after_s=None)
     call = await lab.phones["204"].dial("613")
-    await call.wait("established", 20)
-    assert 5.0 < call.times["established"] - call.times["ringing"] < 12
+    await call.wait("established")
+    assert 5.0 < call.times["established"] - call.times["ringing"] < 20
     assert any(one.state == "established" for one in lab.phones["205"].calls)

@@ -45,7 +45,7 @@ async def lab() -> AsyncIterator[Lab]:
 async def told(lab: Lab, number: str, dialled: str) -> PhoneCall:
     """What the telephone shows after a code."""
     call = await lab.phones[number].dial(dialled)
-    return await call.wait("closed", 10)
+    return await call.wait("closed")
 
 
 async def answered_at(lab: Lab, dialled: str, number: str) -> None:
@@ -74,21 +74,21 @@ async def test_the_person_is_called_at_the_desk_and_calls_as_himself_over_a_rest
         except (RuntimeError, OSError):
             return False
 
-    await wait_until(loaded, "who sits where is loaded", 20)
+    await wait_until(loaded, "who sits where is loaded")
     await answered_at(lab, PERSON, DESK)
 
 
 async def test_a_call_that_is_forwarded_to_the_person_finds_the_desk(lab: Lab) -> None:
     await lab.phones["204"].behave(answer_after_s=None)
     before = len(lab.phones[DESK].calls)
-    call = await lab.phones[COLLEAGUE].call("204", 20)
+    call = await lab.phones[COLLEAGUE].call("204")
     assert len(lab.phones[DESK].calls) == before + 1
     await call.hangup()
     await lab.phones["204"].behave(answer_after_s=0.0)
 
 
 async def test_a_call_for_help_tells_the_telephone_not_the_person(lab: Lab) -> None:
-    call = await lab.phones[DESK].call("119", 10)
+    call = await lab.phones[DESK].call("119")
     assert lab.gateway.calls[-1].number == "119"
     assert lab.gateway.calls[-1].identity == "0312340000"
     await call.hangup()
@@ -96,7 +96,7 @@ async def test_a_call_for_help_tells_the_telephone_not_the_person(lab: Lab) -> N
     def told_whose() -> bool:
         return f'"origin_id":"{DESK}"' in rows(lab, '"dialled":"119"')
 
-    await wait_until(told_whose, "the journal names the telephone", 10)
+    await wait_until(told_whose, "the journal names the telephone")
 
 
 async def test_after_logging_out_everybody_is_at_his_own_telephone(lab: Lab) -> None:
@@ -110,7 +110,7 @@ async def test_wrong_pins_lock_the_person_and_are_told(lab: Lab) -> None:
         assert (await told(lab, DESK, f"*11*204*{WRONG}")).cause == "403 Wrong pin"
     assert (await told(lab, DESK, f"*11*204*{PIN}")).cause == "403 Locked after wrong pins"
     assert (await told(lab, DESK, f"*11*{COLLEAGUE}*{PIN}")).cause == "403 Wrong pin"
-    await wait_until(lambda: "hot_desk_locked" in rows(lab, "hot_desk"), "the journal tells of the lock", 10)
+    await wait_until(lambda: "hot_desk_locked" in rows(lab, "hot_desk"), "the journal tells of the lock")
 
 
 async def test_the_pin_is_written_down_nowhere(lab: Lab) -> None:

@@ -52,14 +52,14 @@ async def first_call(site: Standing, line: str) -> tuple[PhoneCall, PhoneCall]:
 async def test_callee_transfers_the_caller_blindly(site: Standing, line: str) -> None:
     _placed, met = await first_call(site, line)
     await met.transfer("203")
-    await hear_each_other(site.phones["201"].current(), site.phones["203"].current(), timeout_s=5)
+    await hear_each_other(site.phones["201"].current(), site.phones["203"].current())
     await met.wait("closed")
 
 
 async def test_caller_transfers_the_callee_blindly(site: Standing, line: str) -> None:
     placed, _met = await first_call(site, line)
     await placed.transfer("203")
-    await hear_each_other(site.phones["202"].current(), site.phones["203"].current(), timeout_s=5)
+    await hear_each_other(site.phones["202"].current(), site.phones["203"].current())
     await placed.wait("closed")
 
 
@@ -69,7 +69,7 @@ async def test_callee_asks_first_and_then_transfers_the_caller(site: Standing, l
     asked, _ = await site.talk("202", "203", "203")
     await asked.hold()
     await met.transfer_to(asked)
-    await hear_each_other(site.phones["201"].current(), site.phones["203"].current(), timeout_s=5)
+    await hear_each_other(site.phones["201"].current(), site.phones["203"].current())
     await met.wait("closed")
 
 
@@ -79,7 +79,7 @@ async def test_caller_asks_first_and_then_transfers_the_callee(site: Standing, l
     asked, _ = await site.talk("201", "203", "203")
     await asked.hold()
     await placed.transfer_to(asked)
-    await hear_each_other(site.phones["202"].current(), site.phones["203"].current(), timeout_s=5)
+    await hear_each_other(site.phones["202"].current(), site.phones["203"].current())
     await placed.wait("closed")
 
 
@@ -97,9 +97,9 @@ async def test_transfer_goes_on_to_another_transfer(site: Standing, line: str) -
     _placed, met = await first_call(site, line)
     await met.transfer("203")
     one, three = site.phones["201"], site.phones["203"]
-    await hear_each_other(one.current(), three.current(), timeout_s=5)
+    await hear_each_other(one.current(), three.current())
     await three.current().transfer("204")
-    await hear_each_other(one.current(), site.phones["204"].current(), timeout_s=5)
+    await hear_each_other(one.current(), site.phones["204"].current())
 
 
 async def test_gateway_that_does_not_take_transfers_keeps_its_call(down: Standing) -> None:
