@@ -3,12 +3,10 @@ it again. Calls pass over it meanwhile; those that are in an application end wit
 """
 
 import asyncio
-import os
 import secrets
-import signal
 from collections.abc import Callable
 
-from agent.guarded_process import pid_of
+from agent.guarded_process import end, pid_of
 from agent.hang import LOOK_S, HangWatch, Look
 from agent.logs import Logger
 from agent.self_test import read_answer
@@ -44,7 +42,7 @@ class FreeSwitchGuard:
         while True:
             look = await self._look()
             if self._watch.look(look) and look.pid is not None:
-                self._end(look.pid)
+                end(look.pid, NAME, self._log, self._ended)
             await asyncio.sleep(LOOK_S)
 
     async def _look(self) -> Look:
@@ -86,15 +84,6 @@ class FreeSwitchGuard:
         except (FreeSwitchSilent, OSError):
             return False
         return True
-
-    def _end(self, pid: int) -> None:
-        try:
-            os.kill(pid, signal.SIGKILL)  # it does not get to hear anything else
-        except OSError as error:
-            self._log.error("freeswitch_not_ended", pid=pid, reason=str(error))
-            return
-        self._log.error("freeswitch_ended", pid=pid)
-        self._ended()
 
 
 def options(host: str, port: int, own_port: int) -> bytes:

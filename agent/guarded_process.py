@@ -1,6 +1,11 @@
-"""ADAPTER. The main process of a program that a guard looks after, by its pid file."""
+"""ADAPTER. The main process of a program that a guard looks after: found by its pid file, ended when it hangs."""
 
+import os
+import signal
+from collections.abc import Callable
 from pathlib import Path
+
+from agent.logs import Logger
 
 
 def pid_of(pid_file: Path, name: str) -> int | None:
@@ -11,3 +16,14 @@ def pid_of(pid_file: Path, name: str) -> int | None:
     except (OSError, ValueError):
         return None
     return pid if found.strip() == name else None
+
+
+def end(pid: int, name: str, log: Logger, ended: Callable[[], None]) -> None:
+    """Kill the process called `name`; `ended` is called once that is done. systemd starts it again."""
+    try:
+        os.kill(pid, signal.SIGKILL)  # it does not get to hear anything else
+    except OSError as error:
+        log.error(f"{name}_not_ended", pid=pid, reason=str(error))
+        return
+    log.error(f"{name}_ended", pid=pid)
+    ended()

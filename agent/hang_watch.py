@@ -1,18 +1,19 @@
 """ADAPTER. Calls the box's own Kamailio now and then, and ends one that hangs; systemd starts it again."""
 
 import asyncio
-import os
-import signal
 from collections.abc import Callable
 from pathlib import Path
 
-from agent.guarded_process import pid_of
+from agent.guarded_process import end, pid_of
 from agent.hang import LOOK_S, HangWatch, Look
 from agent.kamailio_figures import requests_received
 from agent.kamailio_rpc import KamailioRpc
 from agent.logs import Logger
 from agent.self_test import SILENT
 from agent.self_test_call import place
+
+NAME = "kamailio"
+"""Of its process."""
 
 NOBODY = {"nobody": "-;-"}
 """A call that is refused: any answer will do."""
@@ -37,11 +38,11 @@ class KamailioGuard:
         while True:
             look = await self._look()
             if self._watch.look(look) and look.pid is not None:
-                self._end(look.pid)
+                end(look.pid, NAME, self._log, self._ended)
             await asyncio.sleep(LOOK_S)
 
     async def _look(self) -> Look:
-        pid = pid_of(self._pid_file, "kamailio")
+        pid = pid_of(self._pid_file, NAME)
         if pid is None:
             return Look(None, answered=False)
         answers = await place(*self._where, NOBODY)
@@ -50,12 +51,3 @@ class KamailioGuard:
         if any(code != SILENT for code in answers.values()):
             return Look(pid, answered=True)
         return Look(pid, answered=False, received=await requests_received(self._rpc))
-
-    def _end(self, pid: int) -> None:
-        try:
-            os.kill(pid, signal.SIGKILL)  # it does not get to hear anything else
-        except OSError as error:
-            self._log.error("kamailio_not_ended", pid=pid, reason=str(error))
-            return
-        self._log.error("kamailio_ended", pid=pid)
-        self._ended()

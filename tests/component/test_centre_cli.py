@@ -28,7 +28,7 @@ def kyusai(*arguments: str, data: Path, stdin: bytes = b"", **env: str) -> subpr
         capture_output=True,
         cwd=ROOT,
         env=environment(KYUSAI_CENTRE_DATA=str(data), **env),
-        timeout=60,
+        timeout=180,
     )
     return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 
@@ -188,7 +188,7 @@ def test_help_needs_none_of_the_centres_packages(data: Path) -> None:
             capture_output=True,
             cwd=ROOT,
             env=environment(KYUSAI_CENTRE_DATA=str(data)),
-            timeout=60,
+            timeout=180,
             text=True,
         )
         assert done.returncode == code, done.stderr

@@ -42,7 +42,7 @@ from tests.helpers.centre_box import CentreProcess, opened, prepare_site
 from tests.helpers.centre_stores import DATABASES, prepared
 from tests.helpers.synced_box import BOX, NOW, SITE, SyncedBox, box_of, hurry, running_centre
 
-LIMIT_S = 60.0
+LIMIT_S = 150.0
 
 
 @pytest.fixture(autouse=True)
