@@ -59,13 +59,13 @@ class Centre:
             str(self.data),
             *arguments,
         ]
-        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout
+        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=120).stdout
 
     def kyusai(self, *arguments: str) -> str:
         command = [sys.executable, str(ROOT / "kyusai_cli.py"), *arguments]
         environment = {**os.environ, "KYUSAI_LANG": "en"}
         done = subprocess.run(
-            command, check=True, capture_output=True, text=True, timeout=30, env=environment
+            command, check=True, capture_output=True, text=True, timeout=120, env=environment
         )
         return done.stdout
 
@@ -98,7 +98,7 @@ def _free_port() -> int:
 
 
 def _wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 90
     while time.monotonic() < deadline:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
             return
