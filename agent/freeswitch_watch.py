@@ -6,7 +6,7 @@ import asyncio
 import secrets
 from collections.abc import Callable
 
-from agent.guarded_process import end, pid_of
+from agent.guarded_process import FREESWITCH, end, pid_of
 from agent.hang import LOOK_S, HangWatch, Look
 from agent.logs import Logger
 from agent.self_test import read_answer
@@ -17,9 +17,6 @@ from appliance.layout import Layout
 
 ANSWER_S = 1.5
 """Both answer within milliseconds."""
-
-NAME = "freeswitch"
-"""Of its process."""
 
 
 class FreeSwitchGuard:
@@ -42,11 +39,11 @@ class FreeSwitchGuard:
         while True:
             look = await self._look()
             if self._watch.look(look) and look.pid is not None:
-                end(look.pid, NAME, self._log, self._ended)
+                end(look.pid, FREESWITCH, self._log, self._ended)
             await asyncio.sleep(LOOK_S)
 
     async def _look(self) -> Look:
-        pid = pid_of(self._layout.freeswitch_pid, NAME)
+        pid = pid_of(self._layout.freeswitch_pid, FREESWITCH)
         if pid is None:
             return Look(None, answered=False)
         calls, obeys = await asyncio.gather(self._takes_calls(), self._obeys())

@@ -7,6 +7,9 @@ from pathlib import Path
 
 from agent.logs import Logger
 
+KAMAILIO, FREESWITCH = "kamailio", "freeswitch"
+"""Names of the processes that are looked after."""
+
 
 def pid_of(pid_file: Path, name: str) -> int | None:
     """The process called `name`; None when there is none, or when another program has its number by now."""
@@ -23,7 +26,9 @@ def end(pid: int, name: str, log: Logger, ended: Callable[[], None]) -> None:
     try:
         os.kill(pid, signal.SIGKILL)  # it does not get to hear anything else
     except OSError as error:
-        log.error(f"{name}_not_ended", pid=pid, reason=str(error))
+        log.error(
+            "kamailio_not_ended" if name == KAMAILIO else "freeswitch_not_ended", pid=pid, reason=str(error)
+        )
         return
-    log.error(f"{name}_ended", pid=pid)
+    log.error("kamailio_ended" if name == KAMAILIO else "freeswitch_ended", pid=pid)
     ended()

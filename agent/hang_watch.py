@@ -4,16 +4,13 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
-from agent.guarded_process import end, pid_of
+from agent.guarded_process import KAMAILIO, end, pid_of
 from agent.hang import LOOK_S, HangWatch, Look
 from agent.kamailio_figures import requests_received
 from agent.kamailio_rpc import KamailioRpc
 from agent.logs import Logger
 from agent.self_test import SILENT
 from agent.self_test_call import place
-
-NAME = "kamailio"
-"""Of its process."""
 
 NOBODY = {"nobody": "-;-"}
 """A call that is refused: any answer will do."""
@@ -38,11 +35,11 @@ class KamailioGuard:
         while True:
             look = await self._look()
             if self._watch.look(look) and look.pid is not None:
-                end(look.pid, NAME, self._log, self._ended)
+                end(look.pid, KAMAILIO, self._log, self._ended)
             await asyncio.sleep(LOOK_S)
 
     async def _look(self) -> Look:
-        pid = pid_of(self._pid_file, NAME)
+        pid = pid_of(self._pid_file, KAMAILIO)
         if pid is None:
             return Look(None, answered=False)
         answers = await place(*self._where, NOBODY)
