@@ -1,6 +1,8 @@
 """`kyusai receipt`: the centre's signed word on a site's records, shown and checked by anybody, on a box or elsewhere."""
 
+import gzip
 import json
+import zlib
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,6 +21,9 @@ from cloudsync.wire import (
     parse_json,
     record_from,
 )
+
+GZIP_MAGIC = b"\x1f\x8b"
+"""So begins an exported month; a list of records is JSON."""
 
 app = typer.Typer(no_args_is_help=True, help=text("agent.help.receipt", LANG))
 
@@ -42,7 +47,7 @@ def verify(
     file: Annotated[Path, typer.Argument(help=text("agent.help.receipt_file", LANG))],
     key: Annotated[list[str] | None, typer.Option("--key", help=text("agent.help.receipt_key", LANG))] = None,
     records: Annotated[
-        Path | None, typer.Option("--records", help=text("agent.help.receipt_records", LANG))
+        list[Path] | None, typer.Option("--records", help=text("agent.help.receipt_records", LANG))
     ] = None,
     as_json: AsJson = False,
     box: BoxFile = None,
@@ -61,14 +66,15 @@ def verify(
                 path=file,
                 signer=receipt.key_id,
             )
-        if records is not None:
-            fault = receipts.chain_problem(receipt, _records(records))
+        if records:
+            named = ", ".join(map(str, records))
+            fault = receipts.chain_problem(receipt, _records(records, receipt.site_id))
             if fault:
                 raise KyusaiError(
                     "receipt.other_records",
-                    f"{records} does not hold the records of {file}: {fault}",
+                    f"{named} does not hold the records of {file}: {fault}",
                     "Somebody altered them after the centre signed, or the list is not whole.",
-                    path=records,
+                    path=named,
                     receipt=file,
                     detail=fault,
                 )
@@ -81,7 +87,7 @@ def verify(
     typer.echo(text("agent.receipt.good", LANG, **figures))
     if receipt.given_up:
         typer.echo(text("agent.receipt.given_up", LANG, count=receipt.given_up))
-    if records is not None:
+    if records:
         typer.echo(text("agent.receipt.records_fit", LANG, seq=receipt.seq))
 
 
@@ -92,13 +98,26 @@ def _receipt(file: Path) -> Any:
         raise _unreadable(file, str(error)) from error
 
 
-def _records(file: Path) -> list[Any]:
-    """The records of a list as `kyusai records --json` prints it, by number."""
-    try:
-        found = [record_from(value) for value in parse_json(file.read_bytes())]
-    except (OSError, WireError, TypeError) as error:
-        raise _unreadable(file, str(error)) from error
-    return sorted(found, key=lambda record: record.seq)
+def _records(files: list[Path], site_id: str) -> list[Any]:
+    """The site's records of lists as `kyusai records --json` prints them, and of exported months, by number; each once."""
+    found = {}
+    for file in files:
+        try:
+            for value in _values(file.read_bytes()):
+                if value.get("site_id", site_id) == site_id:
+                    record = record_from(value)
+                    found[record.seq, record.hash] = record
+        except (OSError, EOFError, zlib.error, WireError, TypeError, AttributeError) as error:
+            raise _unreadable(file, str(error)) from error
+    return sorted(found.values(), key=lambda record: record.seq)
+
+
+def _values(data: bytes) -> list[Any]:
+    """The records of a file, decoded. Raises what the formats raise."""
+    if not data.startswith(GZIP_MAGIC):
+        return list(parse_json(data))
+    lines = [parse_json(line) for line in gzip.decompress(data).splitlines()]
+    return [line | {"body": parse_json(line["body"].encode())} for line in lines]
 
 
 def _unreadable(file: Path, detail: str) -> KyusaiError:

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import inspect
+from typer.testing import CliRunner
 
+from agent.receipt_command import app
 from appliance.errors import KyusaiError
 from cloudsync import wire
-from cloudsync.service import months
+from cloudsync.service import ledger, months
 from cloudsync.service.centre import Centre
 from cloudsync.store import records as store
 from tests.helpers.centre_box import chain, opened
@@ -69,6 +71,30 @@ def test_month_is_exported_whole_and_dropped_and_its_records_stay_known(
         one.month: (one.records, one.exported_records, one.dropped_utc) for one in months.list_months(centre)
     }
     assert found == {"2026-11": (100, None, None), "2026-10": (0, 300, "2026-11-01T00:00:00.000Z")}
+
+
+def test_receipt_speaks_for_records_of_an_exported_month_too(centre: Centre, tmp_path: Path) -> None:
+    def verify(*files: Path) -> str:
+        given = [word for file in files for word in ("--records", str(file))]
+        key = centre.keys.public()[-1].public_key
+        done = CliRunner().invoke(app, ["verify", str(tmp_path / "receipt.json"), "--key", key, *given])
+        assert (done.exit_code == 0) is not (done.exit_code == 1), done.output
+        return "" if done.exit_code == 0 else done.output
+
+    month, rest = tmp_path / "october.jsonl.gz", tmp_path / "records.json"
+    months.export(centre, "2026-10", month, "admin:test")
+    months.drop(centre, "2026-10", "admin:test")
+    (tmp_path / "receipt.json").write_text(json.dumps(wire.as_json(ledger.receipt(centre, "tokyo-1"))))
+    with centre.database.read() as connection:
+        rows = store.newest(connection, site_id="tokyo-1", limit=1000)
+    rest.write_text(json.dumps([row | {"body": json.loads(str(row["body"]))} for row in rows]))
+    assert verify(month, rest, month) == ""
+    assert verify(rest), "the month is missing"
+    lines = gzip.decompress(month.read_bytes()).replace(b'\\"caller\\":\\"201', b'\\"caller\\":\\"202', 1)
+    month.write_bytes(gzip.compress(lines))
+    assert verify(month, rest), "one was altered"
+    month.write_bytes(month.read_bytes()[:-9])
+    assert verify(month, rest), "it is cut off"
 
 
 def test_month_that_is_not_over_or_not_exported_stays(centre: Centre, tmp_path: Path) -> None:
