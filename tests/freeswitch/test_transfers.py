@@ -10,6 +10,7 @@ from tests.lab.lab import Lab, Parts
 from tests.lab.phone import PhoneCall
 from tests.lab.processes import wait_until
 from tests.lab.standing import Standing, hear_each_other, lets_go
+from tests.lab.worker import OrderRefused
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module")]
 
@@ -41,15 +42,16 @@ RECEPTION = {
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def lab() -> AsyncIterator[Standing]:
-    parts = Parts(phones=4, cloud_phones=0, gateway=False, carrier=False, freeswitch=True)
+    parts = Parts(phones=4, cloud_phones=0, carrier=False, freeswitch=True)
     document = {
         "prompts": SHORT,
         "applications": [
             {"number": "700", "kind": "flow", "flow": "reception"},
+            {"number": "704", "kind": "flow", "flow": "direct", "public_number": "+81312340704"},
             {"number": "701", "kind": "announcement", "prompts": ["closed"], "language": "en"},
             {"number": "703", "kind": "conference"},
         ],
-        "flows": [RECEPTION],
+        "flows": [RECEPTION, RECEPTION | {"id": "direct", "nodes": RECEPTION["nodes"][1:]}],
     }
     one = Lab(parts, document)
     one.phones["203"] = one.make_phone("203", digits="info")
@@ -124,6 +126,30 @@ async def test_who_came_by_a_menu_is_transferred_after_asking(site: Standing) ->
     await lets_go(met, met.transfer_to(asked), LONG_S)
     await wait_until(lambda: site.phones["201"].current().state == "established", "201 is connected", LONG_S)
     await hear_each_other(site.phones["201"].current(), site.phones["204"].current(), timeout_s=LONG_S)
+
+
+@pytest.mark.parametrize("asks", [False, True], ids=["without asking", "after asking"])
+async def test_a_caller_from_outside_whose_gateway_takes_no_transfers_stays_with_whom_he_met(
+    lab: Standing, asks: bool
+) -> None:
+    """As between a telephone and a gateway: nobody is lost, and the telephone is told."""
+    await lab.line("DOWN")
+    came = await lab.lab.gateway.dial(f"sip:0312340704@{lab.lab.addresses.box_lan}:5060", "0398765432")
+    try:
+        met = await lab.rings("202", LONG_S)
+        await came.wait_hears(met.phone.tone_hz, timeout_s=LONG_S)
+        await met.hold()
+        asked = (await lab.talk("202", "204", "204"))[0] if asks else None
+        with pytest.raises(OrderRefused):
+            await (met.transfer_to(asked) if asked else met.transfer("204"))
+        if asked:
+            await asked.hangup()
+        await met.resume()
+        await came.wait_hears(met.phone.tone_hz, timeout_s=LONG_S)
+        await met.wait_hears(lab.lab.gateway.tone_hz, timeout_s=LONG_S)
+    finally:
+        await came.hangup()
+        await lab.tidy()
 
 
 async def test_freeswitch_restarted_in_between_ends_its_calls_and_leads_and_transfers_new_ones(
