@@ -253,11 +253,20 @@ def _media(doc: CallDoc, event: JournalEvent) -> None:
             if isinstance(quality.get(name), int | float) and abs(quality[name]) < QUALITY_MAX
         }
         doc.quality = numbers or doc.quality
+    if event.data.get("announced") is True and event.kind is Kind.MEDIA:
+        _told(doc)
     recordings = event.data.get("recordings")
     for recording in recordings if isinstance(recordings, list) else ():
         new = isinstance(recording, str) and clean(recording) not in doc.recordings
         if new and len(doc.recordings) < RECORDINGS_MAX:
             doc.recordings.append(clean(recording))
+
+
+def _told(doc: CallDoc) -> None:
+    """Both sides have heard it after the answer: the recording has begun."""
+    doc.announced, doc.recording_refused = True, ""
+    if doc.call_id:
+        doc.not_captured, doc.record, doc.recording_stem = False, True, recording_stem(doc.call_id)
 
 
 _MERGERS = {

@@ -46,11 +46,17 @@ class RecordingSwitch:
 
     def is_paused(self, call_id: str) -> bool:
         """Whether a pause is noted for the call. Raises KyusaiError "recording.silent"."""
-        return "result" in self._rpc("htable.get", recording_order.PAUSED, call_id)
+        return bool(self._mark(call_id))
+
+    def _mark(self, call_id: str) -> str:
+        """Why the call's recording is paused, "" where it is not."""
+        found = self._rpc("htable.get", recording_order.PAUSED, call_id).get("result")
+        item = found.get("item", found) if isinstance(found, dict) else {}
+        return str(item.get("value", "")) if isinstance(item, dict) else ""
 
     def order(self, call_id: str, what: What, *, told: bool = True) -> bool:
         """Do it; True when something changed. told: whether a pause is a person's, not that of one of his other legs. Raises
-        KyusaiError "recording.no_call" (its audio does not go through rtpengine), "recording.silent"."""
+        KyusaiError "recording.no_call" (its audio does not go through rtpengine), "recording.untold", "recording.silent"."""
         try:
             if not self._ng.knows(call_id):
                 raise KyusaiError(
@@ -60,7 +66,15 @@ class RecordingSwitch:
                     "outside, and those in applications.",
                     value=call_id[:80],
                 )
-            paused = self.is_paused(call_id)
+            mark = self._mark(call_id)
+            if mark == recording_order.UNTOLD:
+                raise KyusaiError(
+                    "recording.untold",
+                    f"{call_id!r:.80}: this call is not recorded, because not everybody in it was told",
+                    "Where the sentence is being said, the recording begins behind it by itself.",
+                    value=call_id[:80],
+                )
+            paused = bool(mark)
             if what in (What.PAUSE, What.STOP):
                 self._rpc("htable.sets", recording_order.PAUSED, call_id, what.value)
                 self._ng.stop_recording(call_id)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from appliance import addresses, site_features, site_media, site_recording, site_retention, words
 from appliance.bech32 import is_age_recipient
 from appliance.digest import MD5_DIGITS, SHA256_DIGITS
-from appliance.freeswitch import directory_names
+from appliance.freeswitch import directory_names, prompt_texts
 from appliance.freeswitch.directory_keys import Person
 from appliance.kamailio import announcement, screening
 from appliance.kamailio.blocking import ACTIONS, BLOCKS_MAX
@@ -128,6 +128,7 @@ def read(root: Table) -> Site:
         policy,
         time_zone=time_zone or "UTC",
         announce=announce,
+        sentence=prompt_texts.file_of(media, media.announcement, feature_language),
         applications=site_media.answered(media),
         application_calls=site_media.called(media),
         mailboxes=tuple(box.number for box in media.mailboxes),

@@ -78,6 +78,12 @@ def paths(plan: MediaPlan, folder: PurePath) -> dict[tuple[str, str], str]:
     return {(one.prompt, one.language): str(folder / one.file) for one in catalogue(plan.prompts)}
 
 
+def file_of(plan: MediaPlan, prompt: str, language: str) -> str:
+    """Name of a prompt's audio below the folder of prompts; "" where the site has no such prompt."""
+    found = (one.file for one in catalogue(plan.prompts) if (one.prompt, one.language) == (prompt, language))
+    return next(found, "")
+
+
 GENERAL = frozenset(
     {"enter_code", "wrong_code", "code_locked", "set_open", "set_closed", "set_automatic", "no_such_number"}
 )

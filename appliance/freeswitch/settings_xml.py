@@ -202,6 +202,9 @@ def _sofia(settings: Settings) -> tuple[Element, ...]:
         ("track-calls", "false"),
         ("max-proceeding", SESSIONS_MAX),
         ("timer-T1X64", 8_000),
+        # A call that was announced may come again at once, for a mailbox or to be picked up: for as long as its first INVITE is
+        # remembered FreeSWITCH refuses it (482, RFC 3261 section 8.2.2.2). On loopback nothing is on its way for longer.
+        ("timer-T4", 1),
     )
     profile = element(
         "profile",

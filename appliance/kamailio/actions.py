@@ -84,13 +84,15 @@ class Step:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """The whole of a call. kind: what was dialled (a `NumberKind` value); record: capture the audio;
-    number: the called party in E.164 or as an extension (for the CDR); emergency: report it to the centre."""
+    number: the called party in E.164 or as an extension (for the CDR); emergency: report it to the centre.
+    tell: somebody can only be told of the recording once the call is answered, and it begins after that."""
 
     kind: str
     number: str
     steps: tuple[Step, ...]
     record: bool = False
     emergency: bool = False
+    tell: bool = False
 
 
 def advance(plan: Plan, index: int, outcome: Outcome) -> int | None:

@@ -5,15 +5,19 @@ cloud that has its own hunt groups) it speaks before the answer and goes away ag
 sure to hear it (telephone network), it answers and calls on (`Way.ANSWER`). What it calls on is named by the Call-ID alone: the
 rest of the plan waits in Kamailio, so that nothing of a caller's becomes part of a dialplan, and the call is routed as it came.
 
-What was not said to its end is not recorded. `appliance.freeswitch.announcement_xml` has the other half.
+Whoever cannot be told then is told as soon as somebody has answered (`Plan.tell`), by rtpengine and to both sides at once: a
+telephone whose cloud asks it for a password, everybody while FreeSWITCH is out of order, who joins by a transfer or a pickup, who
+answers without knowing. The recording begins behind the sentence (`telling`).
+
+What was not said to its end is not recorded. `appliance.freeswitch.announcement_xml` has FreeSWITCH's half.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from enum import StrEnum
 
 from appliance.kamailio import features
-from appliance.kamailio.actions import Outcome, Plan, Step, StepKind
+from appliance.kamailio.actions import HERE, PEERS, Outcome, Plan, Step, StepKind
 from appliance.kamailio.call import Call
 from appliance.kamailio.compact_json import read, write
 from appliance.kamailio.dialplan import INTERNAL, Number, read_inbound
@@ -26,7 +30,8 @@ from appliance.kamailio.view import Extension
 from appliance.model import NumberKind
 
 OFF, OUTSIDE, EVERYBODY = "off", "outside_callers", "everybody"
-"""OUTSIDE: callers from outside. EVERYBODY: callers inside as well, and who is called outside."""
+"""OUTSIDE: callers from outside. EVERYBODY: callers inside as well, and who answers; his own telephone's owner knows that its
+calls are recorded."""
 
 WAYS = (OFF, OUTSIDE, EVERYBODY)
 SITE = "site"
@@ -41,26 +46,31 @@ USER = "announce-"
 
 class Way(StrEnum):
     """How FreeSWITCH tells. SAID: before the answer, then the plan goes on. ANSWER, EARLY: it answers (or not), and calls on
-    itself. BOTH: as EARLY, and who answers is told too before he is connected. NEVER: nobody can be told."""
+    itself. BOTH: as EARLY, and who answers is told too before he is connected."""
 
     SAID = "said"
     ANSWER = "answer"
     EARLY = "early"
     BOTH = "both"
-    NEVER = "never"
 
 
 SAID_CODE = 470
 """RFC 5360, Consent Needed: by this reply FreeSWITCH says that it has spoken to the end. Nobody else sends it here."""
 
 ANNOUNCED, UNANNOUNCED = "announced", "unannounced"
-"""What FreeSWITCH calls to go on, after the sentence was heard or could not be spoken."""
+"""What FreeSWITCH calls to go on, after the sentence was heard or could not be spoken: then it is said after the answer."""
 
 HEARD = frozenset({"yes", "FILE PLAYED"})
 """Values of `names.ANNOUNCED_HEADER`: a call that the box has told, and one that a flow's own node has."""
 
-YES, NO = "yes", "no"
-"""Beside the transaction: whether the sentence was heard."""
+YES = "yes"
+"""Beside the transaction: the sentence was heard."""
+
+MEETINGS = frozenset({"conference", "parking"})
+"""Kinds of application where a recorded telephone meets people whom nobody has told."""
+
+FORWARDED = ("forward_", "overflow")
+"""How the reasons of steps begin that lead to somebody else than who was called."""
 
 REFUSED = "unannounced"
 """Why a call was not recorded, as the journal and the call record give it."""
@@ -77,28 +87,55 @@ LOST = frozenset({Outcome.NO_LIFE, Outcome.OVERLOADED})
 
 def led(call: Call, number: Number, plan: Plan, parties: Collection[Extension]) -> Plan:
     """`plan`, which is recorded, with the announcement before it, if any. parties: extensions that may take part."""
-    if plan.emergency:
-        return plan
-    wanted = {
-        call.policy.announce if one.announce == SITE else one.announce
-        for one in parties
-        if one.record != "none"
-    }
-    level = next((one for one in (EVERYBODY, OUTSIDE) if one in wanted), OFF)
-    way = _way(call, number, level) if level != OFF else None
-    if way is None:
+    level = level_of(call.policy.announce, parties)
+    if plan.emergency or level == OFF:
         return plan
     found = call.policy.application(number.extension) if number.kind is NumberKind.APPLICATION else None
+    way, meets = _way(call, number, level), found is not None and found.kind in MEETINGS
+    if way is None:
+        return replace(plan, tell=meets)
     if found is not None and found.announces:
         return replace(plan, record=False)  # it says so itself, before it connects anybody
-    if way in (Way.BOTH, Way.EARLY) and _asks_the_telephone(plan):
-        way = Way.NEVER
-    if call.facts.bare:
-        way = Way.NEVER
+    if call.facts.bare or (way in (Way.BOTH, Way.EARLY) and _asks_the_telephone(plan)):
+        return replace(plan, tell=True)
     step = features.media(call, TARGET, f"{USER}{way}", Reason.RECORDED)
     step = replace(step, ring_s=SAID_MAX_S if way is Way.SAID else CALL_MAX_S)
     after = EVERY if way is Way.SAID else LOST
-    return replace(plan, steps=(step, *_behind(plan.steps, after)))
+    tell = meets or (level == EVERYBODY and way is not Way.BOTH and _answers_untold(number, plan, parties))
+    return replace(plan, steps=(step, *_behind(plan.steps, after)), tell=tell)
+
+
+def level_of(site: str, parties: Iterable[Extension]) -> str:
+    """Who is told of a recorded call between these extensions: of those that are recorded, the one that tells more counts.
+    site: the site's own."""
+    wanted = {site if one.announce == SITE else one.announce for one in parties if one.record != "none"}
+    return next((one for one in (EVERYBODY, OUTSIDE) if one in (wanted or {site})), OFF)
+
+
+def _answers_untold(number: Number, plan: Plan, parties: Collection[Extension]) -> bool:
+    """Whether somebody may answer who does not know that the call is recorded: his own extension is not. A cloud that is asked
+    for a number of the site stands for its telephones."""
+    know = {one.number for one in parties if one.record != "none"}
+    for step in plan.steps:
+        if step.kind is StepKind.CONTACTS and not know.issuperset(step.users):
+            return True
+        if step.kind in PEERS and (number.kind not in HERE or step.reason.startswith(FORWARDED)):
+            return True
+    return False
+
+
+def replacing(plan: Plan, level: str) -> Plan:
+    """The plan of a call that takes the place of another one (Replaces): nothing may hold it up, and who is in it may not have
+    been told. level: see `level_of`."""
+    if leads(plan):
+        plan = rest(plan, plan.record)
+    return replace(plan, tell=plan.record and level != OFF)
+
+
+def picked(plan: Plan, picker: Extension | None, level: str) -> Plan:
+    """The plan of a call that is picked up. picker: who does."""
+    knows = picker is not None and picker.record != "none"
+    return plan if knows or level != EVERYBODY else replace(plan, tell=plan.record)
 
 
 def _way(call: Call, number: Number, level: str) -> Way | None:
@@ -179,12 +216,17 @@ def rest(plan: Plan, record: bool) -> Plan:
         replace(first, after=frozenset(), follows=()),
         *(replace(step, follows=tuple(i - 1 for i in step.follows)) for step in others),
     )
-    return replace(plan, steps=steps, record=record)
+    return replace(plan, steps=steps, record=record, tell=record and plan.tell)
 
 
 def key(call_id: str) -> str:
     """In the table `sdp`: where the rest of a call waits for FreeSWITCH to call on."""
     return f"{call_id}#announced"
+
+
+def heard_key(call: str) -> str:
+    """In the table `sdp`: that the caller was told before the answer. call: its key."""
+    return f"{call}#heard"
 
 
 def kept(dialled: str, payer: str, plan: Plan) -> str:
@@ -200,10 +242,11 @@ def taken(text: str) -> tuple[str, str, Plan] | None:
     return dialled, payer, decode(plan)
 
 
-def at_answer(step: Step, heard: str, record: bool) -> dict[str, object]:
-    """What the journal's `answer` says more. step: that was answered; heard: `YES`, `NO` or "" for no announcement."""
+def at_answer(step: Step, heard: str, plan: Plan) -> dict[str, object]:
+    """What the journal's `answer` says more. step: that was answered; heard: `YES`, or "" for no announcement. Where somebody
+    is told from now on (`Plan.tell`), a row of its own says later that he was."""
     if is_announcement(step):
         return {"record": False}  # what FreeSWITCH calls is recorded
-    if heard == YES:
-        return {"announced": record}
-    return {"record": False, "recording_refused": REFUSED} if heard == NO else {}
+    if plan.record and plan.tell:
+        return {"record": False, "recording_refused": REFUSED}
+    return {"announced": plan.record} if heard == YES else {}

@@ -12,7 +12,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from appliance.freeswitch.names import ANNOUNCED_HEADER, BEHALF_HEADER, CALL_HEADER, NAME_HEADER, PLAIN_HEADER
-from appliance.kamailio import announcement, callback, caller_id, ksr_call, recording_order, refusals
+from appliance.kamailio import (
+    announcement,
+    callback,
+    caller_id,
+    ksr_call,
+    recording_order,
+    refusals,
+    telling,
+)
 from appliance.kamailio.actions import HERE, CallerId, Outcome, Plan, Step, StepKind, advance
 from appliance.kamailio.answer import Answering, Journal
 from appliance.kamailio.call_events import of_message, of_start, of_step, of_step_end
@@ -124,7 +132,7 @@ class Calls:
             taken = self._announced(facts.dialled, part_of)
             if taken is not None:
                 dialled, payer, plan = taken
-                heard = announcement.YES if plan.record else announcement.NO
+                heard = "" if plan.tell else announcement.YES
                 facts = replace(facts, dialled=dialled)
             ksr.remove(CALL_HEADER)
             ksr.remove_all((BEHALF_HEADER, PLAIN_HEADER, ANNOUNCED_HEADER, NAME_HEADER))
@@ -134,13 +142,18 @@ class Calls:
             return
         if facts.origin is Origin.PHONE:
             plan = self._picked_by_lamp() or self._replaced(call, facts, plan)
-        refused = recording_order.refused(ksr.look) if plan.record else ""
+        refused = ""
+        if plan.record:
+            refused = recording_order.refused(ksr.look)
+            plan = self._replacing(facts, plan)
         if refused:
             plan = replace(plan, record=False)
         if taken is None:
             plan = self._turned(plan)
         if announcement.leads(plan):
             plan, heard = self._announcing(facts, plan, heard)
+        if not again:
+            self._hold_recording(plan)
         ksr.put("plan", encode(plan))
         if heard or payer:
             ksr.put("heard", heard)
@@ -176,11 +189,11 @@ class Calls:
             self._parts.journal.put("emergency", call, {"caller": facts.caller, "dialled": facts.dialled})
 
     def _on_its_way_back(self, call: str, plan: Plan) -> Plan:
-        """The plan of a call that a cloud sends back. Whoever had to be told was told before the cloud was asked."""
+        """The plan of a call that a cloud sends back. Who has to be told of it, and when, the first pass has decided."""
         recorded = self._parts.media.is_recorded(call)
         if announcement.leads(plan):
-            return announcement.rest(plan, recorded)
-        return replace(plan, record=True) if recorded else plan
+            plan = announcement.rest(plan, recorded)
+        return replace(plan, record=plan.record or recorded, tell=False)
 
     def _announced(self, dialled: str, part_of: str) -> tuple[str, str, Plan] | None:
         """What FreeSWITCH goes on with after an announcement: what was dialled, who pays, and the rest of the plan."""
@@ -192,16 +205,16 @@ class Calls:
             return None
         self._ksr.forget("sdp", key)
         said, payer, plan = taken
-        return said, payer, replace(plan, record=plan.record and dialled == announcement.ANNOUNCED)
+        return said, payer, replace(plan, tell=plan.tell or dialled == announcement.UNANNOUNCED)
 
     def _announcing(self, facts: CallFacts, plan: Plan, heard: str) -> tuple[Plan, str]:
         """A plan that begins with an announcement: without it where it is not wanted any more, or cannot be had. The other
         value: see `announcement.YES`."""
-        way = announcement.way_of(plan.steps[0])
-        if heard or not plan.record or way is announcement.Way.NEVER:
-            heard = heard or (announcement.NO if plan.record else "")
-            return announcement.rest(plan, plan.record and heard == announcement.YES), heard
-        if way is not announcement.Way.SAID:
+        if not heard and self._ksr.look("sdp", announcement.heard_key(self._call())):
+            heard = announcement.YES
+        if heard or not plan.record:
+            return announcement.rest(plan, plan.record), heard
+        if announcement.way_of(plan.steps[0]) is not announcement.Way.SAID:
             payer = facts.origin_id if facts.origin is Origin.PHONE else facts.behalf
             self._ksr.keep(
                 "sdp", announcement.key(self._ksr.pv("$ci")), announcement.kept(facts.dialled, payer, plan)
@@ -209,17 +222,38 @@ class Calls:
         return plan, ""
 
     def _after_announcement(self, plan: Plan, index: int, outcome: Outcome) -> Plan:
-        """The plan once a step has ended: what was not said to its end is not recorded."""
+        """The plan once a step has ended: what was not said to its end is said after the answer."""
         if not announcement.is_announcement(plan.steps[index]):
             return plan
-        said = outcome is Outcome.DONE
-        self._ksr.put("heard", announcement.YES if said else announcement.NO)
-        if not said:
-            # A FreeSWITCH that wakes up late must find nobody to call.
-            self._ksr.forget("sdp", announcement.key(self._ksr.pv("$ci")))
-            plan = replace(plan, record=False)
-            self._ksr.put("plan", encode(plan))
+        if outcome is Outcome.DONE:
+            self._ksr.put("heard", announcement.YES)
+            # For the same call with the password that its cloud asks for.
+            self._ksr.keep("sdp", announcement.heard_key(self._ksr.get("call")), announcement.YES)
+            return plan
+        # A FreeSWITCH that wakes up late must find nobody to call.
+        self._ksr.forget("sdp", announcement.key(self._ksr.pv("$ci")))
+        plan = replace(plan, tell=plan.record)
+        self._ksr.put("plan", encode(plan))
+        self._hold_recording(plan)
         return plan
+
+    def _replacing(self, facts: CallFacts, plan: Plan) -> Plan:
+        """A recorded plan whose INVITE takes the place of another call."""
+        if not self._ksr.header("Replaces"):
+            return plan
+        return announcement.replacing(plan, self._level(plan, facts.origin_id, *facts.forwards))
+
+    def _level(self, plan: Plan, *others: str) -> str:
+        """Who is told of a call: see `announcement.level_of`."""
+        view = self._parts.view
+        rung = {user for step in plan.steps if step.kind is StepKind.CONTACTS for user in step.users}
+        found = (view.extension(number) for number in {*rung, plan.number, *others} if number)
+        return announcement.level_of(view.policy.announce, [one for one in found if one])
+
+    def _hold_recording(self, plan: Plan) -> None:
+        """Not before somebody was told of it does the recording begin."""
+        if plan.record and plan.tell:
+            self._ksr.keep(recording_order.PAUSED, self._ksr.pv("$ci"), recording_order.UNTOLD)
 
     def _picked_by_lamp(self) -> Plan | None:
         """The plan of an INVITE that takes over a call that a lamp has named; None: it does not."""
@@ -467,8 +501,11 @@ class Calls:
             self._parts.media.settle()
             self._parts.media.learn()
             self._answering.answered(
-                int(index), step, code, announcement.at_answer(step, ksr.get("heard"), plan.record)
+                int(index), step, code, announcement.at_answer(step, ksr.get("heard"), plan)
             )
+            if plan.tell and plan.record and not announcement.is_announcement(step):
+                tags, meeting = (ksr.pv("$ft"), ksr.pv("$tt")), step.kind is StepKind.MEDIA
+                ksr.keep(telling.TABLE, ksr.get("call"), telling.order(ksr.pv("$ci"), *tags, meeting))
             asked = asked_of(step)
             if asked is not None:
                 self._order_pickup(asked)
@@ -537,8 +574,14 @@ class Calls:
         """The plan of a call that somebody picks up, whose telephones were told to stop for that; None: it is none."""
         call = self._ksr.get("call")
         taken = taken_plan(plan, index, self._ksr.look("ending", call))
-        if taken is not None:
-            self._ksr.forget("ending", call)
+        if taken is None:
+            return None
+        self._ksr.forget("ending", call)
+        by = taken.steps[-1].users[-1]
+        taken = announcement.picked(taken, self._parts.view.extension(by), self._level(plan))
+        if taken.record and taken.tell:
+            self._hold_recording(taken)
+            self._ksr.stop_recording()
         return taken
 
     def _outcome(self, step: Step, ending: Ending) -> Outcome:

@@ -358,7 +358,7 @@ class Handler:
         return self._guarded("upstream", lambda: self.worker.register_upstream())
 
     def ksr_media(self, _message: object) -> int:
-        """Every 2 s in the process "media"."""
+        """Every 200 ms in the process "media"."""
         return self._guarded("media", lambda: self.worker.watch_media())
 
     # bugs

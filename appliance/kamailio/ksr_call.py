@@ -473,6 +473,10 @@ class KsrCall:
         done = yes(self.ksr.rtpengine.rtpengine_answer(flags), "rtpengine_answer")
         return self.pv(SDP_OUT) if done else ""
 
+    def stop_recording(self) -> None:
+        """End the capture of the current message's call; its audio goes on."""
+        self.ksr.rtpengine.stop_recording()
+
     def release_media(self, flags: str = "") -> None:
         """Tell rtpengine that the call is over."""
         self.ksr.rtpengine.rtpengine_delete(flags)

@@ -10,6 +10,7 @@ call goes on without it unless its sides cannot talk directly.
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 from appliance.kamailio import here as places
@@ -30,6 +31,7 @@ from appliance.kamailio.media_anchor import (
     read_mark,
     rtp_of,
 )
+from appliance.kamailio.recording_order import PAUSED
 from appliance.kamailio.request import CallFacts, Origin
 from appliance.kamailio.spoken import NOT_SPOKEN, first_guess, second_guess
 from appliance.kamailio.view import View
@@ -139,11 +141,17 @@ class MediaPath:
         began_s = self._clock()
         if began_s < self._silent_until_s:
             return ""
-        written = self._ksr.offer(offer_flags(through), sdp)
+        written = self._ksr.offer(offer_flags(self._as_ordered(through)), sdp)
         now_s = self._clock()
         if not written and now_s - began_s > ANSWER_S:
             self._silent_until_s = now_s + SILENT_S
         return written
+
+    def _as_ordered(self, through: Anchor) -> Anchor:
+        """Through rtpengine as policy has it; without recording as long as somebody has to be told of it first."""
+        if through.record and self._ksr.look(PAUSED, self._ksr.pv("$ci")):
+            return replace(through, record=False)
+        return through
 
     def again_otherwise(self, step: Step, code: int) -> bool:
         """Whether a step's telephones, that refused what they were offered to speak, are to be offered the other kind.
@@ -195,6 +203,7 @@ class MediaPath:
             ksr.release_media("delete-delay=0")
 
     def _through(self, through: Anchor, sdp: str) -> str:
+        through = self._as_ordered(through)
         if self._ksr.get("offer"):
             return self._ksr.answer(answer_flags(through), sdp)
         return self._ksr.offer(offer_flags(through, upstream=True, first=False), sdp)

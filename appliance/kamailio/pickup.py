@@ -12,7 +12,7 @@ clouds cannot.
 import hashlib
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from appliance.kamailio.actions import Outcome, Plan, Step, StepKind
 from appliance.kamailio.compact_json import read, write
@@ -102,7 +102,7 @@ def taken_plan(plan: Plan, index: int, mark: str) -> Plan | None:
         life_ms=LIFE_MS,
         ring_s=RING_S,
     )
-    return Plan(plan.kind, plan.number, (*plan.steps, step), plan.record, plan.emergency)
+    return replace(plan, steps=(*plan.steps, step))
 
 
 def mark_of(order: Order) -> str:

@@ -19,7 +19,7 @@ _kept: dict[str, Plan] = {}
 
 def encode(plan: Plan) -> str:
     """`plan` as one line of ASCII."""
-    head = [plan.kind, plan.number, plan.record, plan.emergency]
+    head = [plan.kind, plan.number, plan.record, plan.emergency, plan.tell]
     text = write([head, [_step_out(step) for step in plan.steps]])
     _keep(text, plan)
     return text
@@ -42,8 +42,8 @@ def _keep(text: str, plan: Plan) -> None:
 
 def _decoded(text: str) -> Plan:
     try:
-        (kind, number, record, emergency), steps = read(text)
-        return Plan(kind, number, tuple(_step_in(step) for step in steps), record, emergency)
+        (kind, number, record, emergency, tell), steps = read(text)
+        return Plan(kind, number, tuple(_step_in(step) for step in steps), record, emergency, tell)
     except (TypeError, KeyError) as error:
         raise ValueError(f"no plan: {text[:40]!r}") from error
 

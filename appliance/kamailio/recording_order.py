@@ -24,6 +24,9 @@ PAUSED = "paused"
 """Name of the htable of calls whose recording somebody has paused: Call-ID -> why. Read when a recorded call renegotiates its
 audio, and never for others."""
 
+UNTOLD = "untold"
+"""In that table: the recording has not begun, because somebody has to be told first (`telling`). Nobody may resume it."""
+
 DISK = "disk"
 """The reason, as the journal and the call record give it."""
 

@@ -50,6 +50,7 @@ def settings(box: Box, layout: Layout) -> dict[str, Any]:
         "bindings": str(layout.bindings),
         "bindings_load": str(load_file(layout)),
         "lamps": str(layout.lamps),
+        "prompts": str(layout.prompts_dir),
         "voicemail": str(layout.freeswitch_db_dir) if fs.address else "",
         "kept": str(layout.state_dir / kept.FILE),
         "ng": box.rtp.ng,

@@ -101,7 +101,8 @@ class Policy:
     application_calls: outside numbers, as dialled, that the site's flows call; FreeSWITCH may call no others.
     mailboxes: extensions that have a voicemail box. codes: feature codes in force, those alone that are dialled.
     spoken_refusals: FreeSWITCH says why a call is refused, before the reply.
-    announce: who is told that a call is recorded, see `announcement`.
+    announce: who is told that a call is recorded, see `announcement`; sentence: the audio that says so, below the folder of
+    prompts, "" where nobody is told.
     pickup: who may pick calls up: "group" (those of one pickup group), "site" (everybody) or "off".
     follows_members: some group asks who is in a call; follows_idle: and since when the others are not.
     blocked, reject_anonymous, block_action: as of extensions, for callers from outside.
@@ -136,6 +137,7 @@ class Policy:
     spoken_refusals: bool = True
     pickup: str = "group"
     announce: str = "off"
+    sentence: str = ""
     follows_members: bool = False
     follows_idle: bool = False
     blocked: tuple[str, ...] = ()

@@ -33,6 +33,7 @@ from appliance.kamailio.relayed_register import RelayedRegister
 from appliance.kamailio.snapshot_view import SnapshotError, SnapshotView
 from appliance.kamailio.sources import Sources
 from appliance.kamailio.subscribe import Subscribing
+from appliance.kamailio.telling import Telling
 from appliance.kamailio.upstream_sender import QUEUE as UPSTREAM_QUEUE
 from appliance.kamailio.upstream_sender import Reply, UpstreamSender, granted_s, own_address
 from appliance.kamailio.voicemail_counts import VoicemailCounts
@@ -45,6 +46,9 @@ NG_TIMEOUT_S = 0.5
 
 NG_LIST_MAX = 1_000
 """Calls asked for at once: some 50 bytes each, in one datagram of at most 64 kB. A site has far fewer."""
+
+MEDIA_WATCH_TURNS = 10
+"""Lost audio is looked for every 2 s; whoever answers is not to wait that long for the sentence."""
 
 SAVED_PHONES_MAX = 20_000
 """Addresses of saved bindings that are known from the start."""
@@ -106,6 +110,7 @@ class Worker:
         self.doorkeeper = Doorkeeper(self.ksr, self.view, key, now_s)
         self.registrar = Registrar(self.ksr, self.doorkeeper, self.journal, now_s)
         self._sources: Sources | None = None
+        self._media_turns = 0
 
     # parts that not every process needs
 
@@ -304,4 +309,22 @@ class Worker:
 
     def watch_media(self) -> None:
         """One turn of the process "media". Blocks on rtpengine."""
-        self._media_watch.tick()
+        self._telling.tick()
+        self._media_turns += 1
+        if self._media_turns % MEDIA_WATCH_TURNS == 0:
+            self._media_watch.tick()
+
+    @cached_property
+    def _telling(self) -> Telling:
+        folder = Path(self._settings["prompts"])
+
+        def sentence() -> str:
+            self.view.refresh()
+            with contextlib.suppress(SnapshotError):
+                found = self.view.policy.sentence
+                return str(folder / found) if found and (folder / found).is_file() else ""
+            return ""
+
+        client = NgClient(self._settings["ng"], NG_TIMEOUT_S)
+        ksr, clock = self.parts.ksr, self._clock.mono_ms
+        return Telling(ksr, self.parts.journal, client, sentence, clock, NG_LIST_MAX)

@@ -1,5 +1,6 @@
 """Callers are told that a call is recorded before anybody is rung; what was not announced is not recorded."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from tests.lab.lab import Lab, Parts
 from tests.lab.phone import PhoneCall
 from tests.lab.processes import wait_until
 from tests.lab.site_document import SITE
-from tests.lab.standing import Standing, hear_each_other
+from tests.lab.standing import Standing, hear_each_other, lets_go
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("tidy")]
 
@@ -237,6 +238,98 @@ async def test_everybody_is_told_inside_and_outside_and_a_call_for_help_waits_fo
     assert [step["kind"] for step in body["route"]] == ["gateway"]
 
 
+async def both_are_told(lab: Standing, *calls: PhoneCall | GatewayCall) -> None:
+    """Both sides hear the sentence, and each other after it."""
+    await asyncio.gather(*(one.wait_hears_prompt(sentence(lab), LONG_S) for one in calls))
+    one, two = calls
+    tones = [
+        lab.lab.gateway.tone_hz if isinstance(call, GatewayCall) else call.phone.tone_hz for call in calls
+    ]
+    await asyncio.gather(
+        one.wait_hears(tones[1], timeout_s=LONG_S), two.wait_hears(tones[0], timeout_s=LONG_S)
+    )
+
+
+async def test_who_answers_or_joins_without_knowing_is_told_and_recorded_from_then_on(lab: Standing) -> None:
+    await lab.publish({"201": {"record": "all"}}, recording={"announce": "everybody"})
+    placed = await lab.phones["201"].call("202", LONG_S)
+    answered = lab.phones["202"].current()
+    before = captured(lab)
+    await both_are_told(lab, placed, answered)
+    await placed.hangup()
+    body = await record(lab, placed)
+    assert told(body) == (True, "")
+    assert set(body["recordings"]) <= captured(lab) - before and body["recordings"], (
+        "recorded before the sentence"
+    )
+
+    await lab.phones["203"].call("202", LONG_S)
+    met = lab.phones["202"].current()
+    await met.hold()
+    asked = await lab.phones["202"].call("201", LONG_S)
+    await asked.hold()
+    await lets_go(met, met.transfer_to(asked), LONG_S)
+    joined = lab.phones["203"].current()
+    await both_are_told(lab, joined, lab.phones["201"].current())
+    await joined.hangup()
+    body = await record(lab, joined)
+    assert told(body) == (True, "") and body["recordings"], "whoever was transferred is told"
+
+    await lab.line("DOWN")
+    await lab.publish({"201": {"record": "all", "forward_always": CALLED_OUTSIDE}})
+    placed = await lab.phones["202"].dial("201")
+    outside = await lab.at_gateway(timeout_s=LONG_S)
+    await both_are_told(lab, placed, outside)
+    await placed.hangup()
+    body = await record(lab, placed)
+    assert told(body) == (True, "") and body["recordings"], "to whom it is forwarded is told"
+
+
+@pytest.mark.parametrize("state", ["UP", "DOWN"])
+async def test_who_picks_a_recorded_call_up_is_told(lab: Standing, state: str) -> None:
+    group = {number: {"pickup_group": "1"} for number in lab.phones}
+    await lab.publish(
+        group | {"201": {"record": "all", "pickup_group": "1"}}, recording={"announce": "everybody"}
+    )
+    await lab.line(state)
+    await lab.phones["201"].behave(answer_after_s=None)
+    placed = await lab.phones["202"].dial("201")
+    await placed.wait_hears_prompt(sentence(lab), LONG_S)
+    await lab.rings("201", LONG_S)
+    picked = await lab.phones["203"].call("*8201", LONG_S)
+    await both_are_told(lab, placed, picked)
+    await placed.hangup()
+    body = await record(lab, placed)
+    assert told(body) == (True, "") and body["recordings"], "whoever picks up is told"
+
+
+async def test_a_telephone_that_its_cloud_asks_for_a_password_is_told_and_recorded_too(lab: Standing) -> None:
+    await lab.publish(
+        {"201": {"record": "all"}}, recording={"announce": "everybody"}, upstream_auth="passthrough"
+    )
+    await lab.lab.cloud.passthrough(lab.lab.passwords)
+    try:
+        placed = await lab.phones["201"].dial(CALLED_OUTSIDE)
+        outside = await lab.at_gateway(lab.lab.carrier, LONG_S)
+        await placed.wait("established", LONG_S)
+        await both_are_told(lab, placed, outside)
+        await placed.hangup()
+        body = await record(lab, placed)
+        assert told(body) == (True, "") and body["recordings"]
+        inside = await lab.phones["202"].dial("201")
+        await inside.wait_hears_prompt(sentence(lab), LONG_S)
+        await inside.wait("established", LONG_S)
+        await hear_each_other(inside, lab.phones["201"].current(), timeout_s=LONG_S)
+        await inside.hangup()
+        body = await record(lab, inside)
+        assert told(body) == (True, "") and body["recordings"]
+        assert sum(step["target"] == "recording" for step in body["route"]) == 0, (
+            "said once, before the password"
+        )
+    finally:
+        await lab.lab.cloud.passthrough({})
+
+
 async def test_nothing_of_all_this_was_a_fault_in_freeswitch_s_log(lab: Standing) -> None:
     assert lab.lab.box.freeswitch is not None
     assert "\n".join(lab.lab.box.freeswitch.faults()) == ""
@@ -260,14 +353,31 @@ async def test_a_sentence_without_its_audio_is_not_taken_for_said(lab: Standing)
     assert captured(lab) == before
 
 
-async def test_without_freeswitch_calls_go_through_and_are_not_recorded(lab: Standing) -> None:
+async def test_without_freeswitch_and_audio_calls_go_through_and_are_not_recorded(lab: Standing) -> None:
     await lab.lab.box.kill("freeswitch")
+    audio = sentence(lab)
+    aside = audio.rename(audio.with_suffix(".aside"))
     before = captured(lab)
     came = await from_outside(lab)
     met = await lab.rings("201", LONG_S)
     await speak(lab, came, met)
     await came.hangup()
+    aside.rename(audio)
     body = await record(lab)
     assert told(body) == (False, "unannounced")
     assert (body["disposition"], body["recordings"]) == ("answered", [])
     assert captured(lab) == before
+
+
+async def test_without_freeswitch_both_are_told_once_somebody_has_answered(lab: Standing) -> None:
+    before = captured(lab)
+    came = await from_outside(lab)
+    met = await lab.rings("201", LONG_S)
+    await asyncio.gather(
+        came.wait_hears_prompt(sentence(lab), LONG_S), met.wait_hears_prompt(sentence(lab), LONG_S)
+    )
+    await speak(lab, came, met)
+    await came.hangup()
+    body = await record(lab)
+    assert told(body) == (True, "")
+    assert len(body["recordings"]) == 1 and set(body["recordings"]) <= captured(lab) - before

@@ -72,6 +72,16 @@ def test_quality_of_a_call_that_ended_under_a_killed_agent_is_asked_for_by_the_n
     assert resumed(book).unheard(moment(64_300)) == ["abc@192.0.2.20"]
 
 
+def test_who_was_told_after_the_answer_is_recorded_from_then_on() -> None:
+    *begun, answer, end = answered_call()
+    begun[0] = replace(begun[0], data={**begun[0].data, "record": True})
+    untold = replace(answer, data={**answer.data, "record": False, "recording_refused": "unannounced"})
+    told = replace(answer, seq=answer.seq, kind=Kind.MEDIA, data={"announced": True})
+    for later, expected in (([], (False, "unannounced", False)), ([told], (True, "", True))):
+        cdr = only_cdr(fold([*begun, untold, *later, end]))
+        assert (cdr["announced"], cdr["recording_refused"], bool(cdr["recordings"])) == expected
+
+
 def test_pauses_are_counted_and_the_class_named_last_holds() -> None:
     book = CallBook("s", "b")
     begun, end = answered_call()[:-1], answered_call()[-1]

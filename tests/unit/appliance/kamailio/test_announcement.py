@@ -29,6 +29,9 @@ ON_BEHALF = CallFacts(Origin.MEDIA, "media", "203", "202", behalf="202")
 BARE = CallFacts(Origin.MEDIA, "media", "202", "0398765432", bare=True)
 EMERGENCY = CallFacts(Origin.PHONE, "202", "119", "202")
 TO_FLOW = CallFacts(Origin.PHONE, "202", "700", "202")
+TO_ROOM, TO_PLACE = replace(TO_FLOW, dialled="710"), replace(TO_FLOW, dialled="711")
+TO_OWN = CallFacts(Origin.PHONE, "203", "202", "203")
+APPLICATIONS = (Application("700", "flow"), Application("710", "conference"), Application("711", "parking"))
 
 
 def recorded(level: str, *changed: Extension, control: str = "local", **policy: Any) -> SiteView:
@@ -41,7 +44,9 @@ def recorded(level: str, *changed: Extension, control: str = "local", **policy: 
 
 def way(facts: CallFacts, view: SiteView) -> str:
     plan = decide(facts, view)
-    return announcement.way_of(plan.steps[0]) if announcement.leads(plan) else ""
+    if announcement.leads(plan):
+        return announcement.way_of(plan.steps[0])
+    return "tell" if plan.tell else ""
 
 
 @pytest.mark.parametrize(
@@ -57,7 +62,7 @@ def way(facts: CallFacts, view: SiteView) -> str:
         pytest.param(BY_FLOW, "early", "early", id="a flow that has said nothing"),
         pytest.param(COLLEAGUE_BY_FLOW, "", "early", id="a colleague by a flow"),
         pytest.param(ON_BEHALF, "", "early", id="on behalf of an extension"),
-        pytest.param(BARE, "never", "never", id="the telephone itself is wanted"),
+        pytest.param(BARE, "tell", "tell", id="the telephone itself is wanted"),
         pytest.param(EMERGENCY, "", "", id="emergency"),
     ],
 )  # fmt: skip
@@ -91,7 +96,7 @@ def test_an_extension_may_differ_from_its_site_and_who_tells_more_counts() -> No
 
 def test_a_telephone_that_its_cloud_asks_for_a_password_cannot_call_by_freeswitch() -> None:
     view = recorded(EVERYBODY, control="cloud", upstream_auth=UpstreamAuth.PASSTHROUGH)
-    assert way(OUT, view) == "never"
+    assert way(OUT, view) == "tell", "it is told, as everybody else, once somebody has answered"
     assert way(INSIDE, view) == "said"
 
 
@@ -173,10 +178,74 @@ def test_what_waits_for_freeswitch_is_the_rest_of_the_plan_recorded() -> None:
 def test_the_journal_hears_whether_it_was_said_and_that_an_unannounced_call_is_not_recorded() -> None:
     plan = decide(FROM_GATEWAY, recorded(OUTSIDE))
     spoken, rung = plan.steps[:2]
-    assert announcement.at_answer(spoken, "", True) == {"record": False}
-    assert announcement.at_answer(rung, announcement.YES, True) == {"announced": True}
-    assert announcement.at_answer(rung, announcement.NO, False) == {
-        "record": False,
-        "recording_refused": "unannounced",
-    }
-    assert announcement.at_answer(rung, "", True) == {}
+    later, not_recorded = replace(plan, tell=True), replace(plan, record=False)
+    assert announcement.at_answer(spoken, "", later) == {"record": False}
+    assert announcement.at_answer(rung, announcement.YES, plan) == {"announced": True}
+    assert announcement.at_answer(rung, announcement.YES, not_recorded) == {"announced": False}
+    for heard in ("", announcement.YES):
+        assert announcement.at_answer(rung, heard, later) == {
+            "record": False,
+            "recording_refused": "unannounced",
+        }
+    assert announcement.at_answer(rung, "", plan) == {}
+
+
+@pytest.mark.parametrize(
+    ("facts", "level", "tells"),
+    [
+        pytest.param(INSIDE, EVERYBODY, True, id="a recorded one calls a colleague"),
+        pytest.param(INSIDE, OUTSIDE, False, id="who answers is told under everybody alone"),
+        pytest.param(TO_OWN, EVERYBODY, False, id="whose own calls are recorded knows it"),
+        pytest.param(OUT, EVERYBODY, False, id="FreeSWITCH tells who is called outside"),
+        pytest.param(TO_GROUP, EVERYBODY, False, id="all of the group know"),
+        pytest.param(TO_ROOM, OUTSIDE, True, id="a recorded telephone comes into a room"),
+        pytest.param(TO_PLACE, OUTSIDE, True, id="it takes a parked call"),
+        pytest.param(TO_FLOW, OUTSIDE, False, id="an application that nobody else is in"),
+        pytest.param(EMERGENCY, EVERYBODY, False, id="emergency"),
+    ],
+)
+def test_who_answers_without_knowing_is_told_then(facts: CallFacts, level: str, tells: bool) -> None:
+    plan = decide(facts, recorded(level, applications=APPLICATIONS))
+    assert plan.record
+    assert plan.tell is tells
+    if announcement.leads(plan):
+        assert announcement.rest(plan, True).tell is tells
+        assert not announcement.rest(plan, False).tell
+
+
+def test_a_group_of_which_one_does_not_know_is_told_under_everybody() -> None:
+    own, other = site().extension("202"), site().extension("201")
+    assert own is not None and other is not None
+    mixed = replace(own, record="all"), replace(other, record="none")
+    assert decide(TO_GROUP, recorded(EVERYBODY, *mixed)).tell
+    assert not decide(TO_GROUP, recorded(OUTSIDE, *mixed)).tell
+
+
+def test_to_whom_a_call_is_forwarded_is_told_when_he_answers() -> None:
+    own = site().extension("202")
+    assert own is not None
+    forwarded = replace(own, record="all", forward_always=MOBILE)
+    for control in ("local", "cloud"):
+        view = recorded(EVERYBODY, forwarded, control=control)
+        assert decide(TO_OWN, view).tell
+        assert not decide(TO_OWN, recorded(OUTSIDE, forwarded, control=control)).tell
+
+
+def test_what_takes_the_place_of_another_call_waits_for_no_sentence_and_is_told_after_it() -> None:
+    led = decide(INSIDE, recorded(EVERYBODY))
+    assert announcement.leads(led)
+    joined = announcement.replacing(led, EVERYBODY)
+    assert joined == replace(announcement.rest(led, True), tell=True)
+    assert not announcement.replacing(joined, OFF).tell
+    assert not announcement.replacing(replace(joined, record=False), EVERYBODY).tell
+
+
+def test_who_picks_up_is_told_unless_his_own_calls_are_recorded() -> None:
+    own, other = site().extension("202"), site().extension("203")
+    assert own is not None and other is not None
+    plan = replace(decide(TO_OWN, recorded(EVERYBODY)), tell=False)
+    assert announcement.picked(plan, other, EVERYBODY).tell
+    assert announcement.picked(plan, None, EVERYBODY).tell
+    assert not announcement.picked(plan, replace(own, record="all"), EVERYBODY).tell
+    assert not announcement.picked(plan, other, OUTSIDE).tell
+    assert not announcement.picked(replace(plan, record=False), other, EVERYBODY).tell
