@@ -39,6 +39,7 @@ from agent.local_http import LocalHttp
 from agent.logs import Logger
 from agent.metrics import exposition
 from agent.pause_keys import PauseKeys
+from agent.pin_locks import PinLocks
 from agent.prompt_store import PromptStore
 from agent.publish import BEAT_S, known_state, publish
 from agent.recording_switch import RecordingSwitch
@@ -67,6 +68,7 @@ from agent.voicemail_watch import LOOK_S as VOICEMAIL_S
 from appliance.addresses import endpoint
 from appliance.box import Box
 from appliance.freeswitch.by_hand import ByHand
+from appliance.freeswitch.pin_locks import Lock
 from appliance.layout import Layout
 from appliance.media.ng import NgClient
 from appliance.media.rtpengine import keys_address
@@ -120,6 +122,7 @@ class Agent:
         )
         self._applications = Applications(box, self._layout, log)
         self._schedules = SchedulesByHand(self._layout, api_of(box, self._layout), self._schedule_set, log)
+        self._pin_locks = PinLocks(api_of(box, self._layout), self._pin_lock, log)
         self._clerk = clerk_of(
             box, self._layout, self._rpc, self._schedules, self._classed, log, self._paused
         )
@@ -194,6 +197,7 @@ class Agent:
             start("prompts", self._applications.prompts.run)
             start("voicemail", self._keep_voicemail)
             start("schedules", self._schedules.run)
+            start("pin_locks", self._pin_locks.run)
             start(
                 "clerk",
                 lambda: self._clerk.run(self._box.freeswitch.address, self._box.freeswitch.clerk_port),
@@ -385,6 +389,9 @@ class Agent:
 
     def _schedule_set(self, one: ByHand) -> None:
         self._tell("schedule_set", one.schedule, Priority.CDR, asdict(one))
+
+    def _pin_lock(self, event: str, lock: Lock) -> None:
+        self._tell(event, f"{lock.what} {lock.name}", Priority.CDR, asdict(lock))
 
     def _paused(self, call_id: str) -> None:
         self._centre.paused(call_id)

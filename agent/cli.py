@@ -12,6 +12,7 @@ from agent import (
     change_command,
     config_command,
     flow_command,
+    lock_command,
     prompt_command,
     receipt_command,
     schedule_command,
@@ -33,6 +34,7 @@ app.add_typer(call_command.app, name="call")
 app.command(name="calls", help=text("agent.help.calls", LANG))(call_command.calls)
 app.add_typer(spool_command.app, name="spool")
 app.add_typer(voicemail_command.app, name="voicemail")
+app.add_typer(lock_command.app, name="lock")
 app.add_typer(receipt_command.app, name="receipt")
 
 

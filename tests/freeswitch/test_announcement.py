@@ -115,7 +115,8 @@ async def record(lab: Standing, call: PhoneCall | None = None) -> dict[str, Any]
     made += book.tick(Moment(at.boot_id, at.mono_ms + 60_000, at.wall_ms + 60_000))
     bodies = [cdr_with_empty(one.body) for one in made if one.kind == "cdr"]
     if call is not None:
-        return next(body for body in bodies if body["call_id"] == call.call_id)
+        # The last of them: one that was asked for a password has a record of its own.
+        return [body for body in bodies if body["call_id"] == call.call_id][-1]
     return max(bodies, key=lambda body: str(body["start_utc"]))
 
 
@@ -242,9 +243,7 @@ async def both_are_told(lab: Standing, *calls: PhoneCall | GatewayCall) -> None:
     """Both sides hear the sentence, and each other after it."""
     await asyncio.gather(*(one.wait_hears_prompt(sentence(lab), LONG_S) for one in calls))
     one, two = calls
-    tones = [
-        lab.lab.gateway.tone_hz if isinstance(call, GatewayCall) else call.phone.tone_hz for call in calls
-    ]
+    tones = [(call.gateway if isinstance(call, GatewayCall) else call.phone).tone_hz for call in calls]
     await asyncio.gather(
         one.wait_hears(tones[1], timeout_s=LONG_S), two.wait_hears(tones[0], timeout_s=LONG_S)
     )

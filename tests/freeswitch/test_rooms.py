@@ -1,12 +1,14 @@
 """Conference rooms, parking places, schedules set by hand, digits as SIP INFO, callers with hostile names."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
 
 from appliance.freeswitch import code_xml
+from tests.lab.box import kyusai
 from tests.lab.freeswitch import SHORT
 from tests.lab.lab import Lab, Parts
 from tests.lab.processes import wait_until
@@ -137,7 +139,10 @@ async def test_many_wrong_codes_lock_the_number_for_everybody_who_is_being_asked
     await late.wait("closed", 15)
     log = (lab.box.layout.freeswitch_log_dir / "freeswitch.log").read_text()
     assert "the code of 702 was wrong 12 times: it locks" in log
-    await api("global_setvar", "ky_code_lock_702=")
+    shown = json.loads(await kyusai("lock", "--json", "--box", lab.box.toml))
+    assert shown == [{"what": "code", "name": "702"}]
+    await kyusai("lock", "open", "702", "--box", lab.box.toml)
+    assert json.loads(await kyusai("lock", "--json", "--box", lab.box.toml)) == []
     for digits, counted in (("11111", "x"), (CODE, "")):
         call = await lab.phones["203"].call("702")
         await lab.hears(call, "enter_code")
