@@ -122,7 +122,7 @@ class Agent:
         )
         self._applications = Applications(box, self._layout, log)
         self._schedules = SchedulesByHand(self._layout, api_of(box, self._layout), self._schedule_set, log)
-        self._pin_locks = PinLocks(api_of(box, self._layout), self._pin_lock, log)
+        self._pin_locks = PinLocks(api_of(box, self._layout), self._pin_lock)
         self._clerk = clerk_of(
             box, self._layout, self._rpc, self._schedules, self._classed, log, self._paused
         )
@@ -390,8 +390,10 @@ class Agent:
     def _schedule_set(self, one: ByHand) -> None:
         self._tell("schedule_set", one.schedule, Priority.CDR, asdict(one))
 
-    def _pin_lock(self, event: str, lock: Lock) -> None:
-        self._tell(event, f"{lock.what} {lock.name}", Priority.CDR, asdict(lock))
+    def _pin_lock(self, lock: Lock, locked: bool) -> None:
+        self._tell(
+            "pin_locked" if locked else "pin_unlocked", f"{lock.what} {lock.name}", Priority.CDR, asdict(lock)
+        )
 
     def _paused(self, call_id: str) -> None:
         self._centre.paused(call_id)

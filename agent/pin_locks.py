@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 
-from agent.logs import Logger
 from agent.schedules import Api
 from appliance.freeswitch.ask import FreeSwitchSilent
 from appliance.freeswitch.pin_locks import Lock, locks_in
@@ -16,17 +15,13 @@ from appliance.freeswitch.pin_locks import Lock, locks_in
 LOOK_S = 5.0
 """A lock holds for twenty minutes."""
 
-LOCKED, OPENED = "pin_locked", "pin_unlocked"
-"""The events."""
-
 
 class PinLocks:
-    """One per agent. api: a command of FreeSWITCH. tell: takes an event's name and its lock, for the centre."""
+    """One per agent. api: a command of FreeSWITCH. tell: takes a lock and whether it holds now, for the centre."""
 
-    def __init__(self, api: Api, tell: Callable[[str, Lock], None], log: Logger) -> None:
+    def __init__(self, api: Api, tell: Callable[[Lock, bool], None]) -> None:
         self._api = api
         self._tell = tell
-        self._log = log
         self._known: frozenset[Lock] = frozenset()
 
     async def run(self) -> None:
@@ -38,8 +33,6 @@ class PinLocks:
 
     def seen(self, now: frozenset[Lock]) -> None:
         """Tell what is new since the last look."""
-        for event, changed in ((LOCKED, now - self._known), (OPENED, self._known - now)):
-            for one in sorted(changed):
-                self._log.warning(event, what=one.what, name=one.name)
-                self._tell(event, one)
+        for one in sorted(now ^ self._known):
+            self._tell(one, one in now)
         self._known = now

@@ -96,7 +96,7 @@ def led(call: Call, number: Number, plan: Plan, parties: Collection[Extension]) 
         return replace(plan, tell=meets)
     if found is not None and found.announces:
         return replace(plan, record=False)  # it says so itself, before it connects anybody
-    if call.facts.bare or (way in (Way.BOTH, Way.EARLY) and _asks_the_telephone(plan)):
+    if call.facts.bare or _asks_the_telephone(plan):
         return replace(plan, tell=True)
     step = features.media(call, TARGET, f"{USER}{way}", Reason.RECORDED)
     step = replace(step, ring_s=SAID_MAX_S if way is Way.SAID else CALL_MAX_S)
@@ -164,7 +164,8 @@ def _is_from_outside(call: Call) -> bool:
 
 
 def _asks_the_telephone(plan: Plan) -> bool:
-    """Whether a cloud asks the telephone itself for its password: FreeSWITCH in between could not answer."""
+    """Whether a cloud asks the telephone itself for its password: FreeSWITCH in between could not answer, and telephones answer
+    within the dialog that early audio has opened, which no cloud knows."""
     return any(step.kind is StepKind.CLOUD and step.caller is None for step in plan.steps)
 
 
@@ -222,11 +223,6 @@ def rest(plan: Plan, record: bool) -> Plan:
 def key(call_id: str) -> str:
     """In the table `sdp`: where the rest of a call waits for FreeSWITCH to call on."""
     return f"{call_id}#announced"
-
-
-def heard_key(call: str) -> str:
-    """In the table `sdp`: that the caller was told before the answer. call: its key."""
-    return f"{call}#heard"
 
 
 def kept(dialled: str, payer: str, plan: Plan) -> str:

@@ -210,8 +210,6 @@ class Calls:
     def _announcing(self, facts: CallFacts, plan: Plan, heard: str) -> tuple[Plan, str]:
         """A plan that begins with an announcement: without it where it is not wanted any more, or cannot be had. The other
         value: see `announcement.YES`."""
-        if not heard and self._ksr.look("sdp", announcement.heard_key(self._call())):
-            heard = announcement.YES
         if heard or not plan.record:
             return announcement.rest(plan, plan.record), heard
         if announcement.way_of(plan.steps[0]) is not announcement.Way.SAID:
@@ -227,8 +225,6 @@ class Calls:
             return plan
         if outcome is Outcome.DONE:
             self._ksr.put("heard", announcement.YES)
-            # For the same call with the password that its cloud asks for.
-            self._ksr.keep("sdp", announcement.heard_key(self._ksr.get("call")), announcement.YES)
             return plan
         # A FreeSWITCH that wakes up late must find nobody to call.
         self._ksr.forget("sdp", announcement.key(self._ksr.pv("$ci")))

@@ -106,7 +106,7 @@ async def record(lab: Standing, call: PhoneCall | None = None) -> dict[str, Any]
     def ended() -> list[JournalEvent]:
         rows = journal(lab)
         begun, over = ([row for row in rows if row.kind is kind] for kind in (Kind.START, Kind.END))
-        return rows if {row.call for row in begun} == {row.call for row in over} else []
+        return rows if sorted(row.call for row in begun) == sorted(row.call for row in over) else []
 
     rows = await wait_until(ended, "every leg's end is in the journal", LONG_S, 0.2)
     book = CallBook(SITE, "b")
@@ -315,16 +315,11 @@ async def test_a_telephone_that_its_cloud_asks_for_a_password_is_told_and_record
         await placed.hangup()
         body = await record(lab, placed)
         assert told(body) == (True, "") and body["recordings"]
-        inside = await lab.phones["202"].dial("201")
-        await inside.wait_hears_prompt(sentence(lab), LONG_S)
-        await inside.wait("established", LONG_S)
-        await hear_each_other(inside, lab.phones["201"].current(), timeout_s=LONG_S)
+        inside = await lab.phones["202"].call("201", LONG_S)
+        await both_are_told(lab, inside, lab.phones["201"].current())
         await inside.hangup()
         body = await record(lab, inside)
         assert told(body) == (True, "") and body["recordings"]
-        assert sum(step["target"] == "recording" for step in body["route"]) == 0, (
-            "said once, before the password"
-        )
     finally:
         await lab.lab.cloud.passthrough({})
 
