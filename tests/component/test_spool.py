@@ -162,6 +162,9 @@ def test_disk_that_is_really_full_refuses_whole_transactions_and_empties_by_ackn
             while True:
                 log.write(b"x" * 4096)
                 log.flush()
+    with closing(open_known(small_disk / "spool.sqlite")) as opened:  # the agent is started on the full disk
+        assert opened.set_aside is None
+        spool = opened.spool
         assert (spool.depth().waiting, spool.cursor("at")) == (count, str(count - 100))
         for _ in range(20):
             batch = spool.waiting(500)
