@@ -8,8 +8,8 @@ event name, authentication) and replaces what moves bytes:
   their order alone;
 - the end of a connection, however it comes, fails all pending commands at once and is told to whoever reads events, after
   the events that had arrived;
-- events wait in a bounded queue: when their reader falls behind, new ones are dropped and counted, and the reader knows by
-  `lost` that it has to look at the state anew (FreeSWITCH would drop the listener instead);
+- events wait in a bounded queue: when it is full their reader gets a turn, and when it does not use it, new ones are dropped and
+  counted; the reader knows by `lost` that it has to look at the state anew (FreeSWITCH would drop the listener instead);
 - one object is one connection: `keeper` makes a fresh one each time.
 """
 
@@ -227,6 +227,8 @@ class EventSocket(InboundESL):  # type: ignore[misc]
             except BadBlock:
                 self.lost += 1
                 return
+            if self._events.full():
+                gevent.sleep(0)  # what is here already is read without a switch: their reader may only have had no turn
             try:
                 self._events.put_nowait(event)
             except Full:

@@ -22,7 +22,8 @@ from tests.lab.processes import wait_until
 
 RATE_PER_S = 1_000
 STEADY_S, STEADY_QUICK_S = 3_600, 10
-STOPPED_S = 3.0
+STOPPED_S = 15.0
+"""Longer than the ten seconds that fit into the controller's own queue."""
 FLOOD, FLOOD_QUICK = 30_000, 6_000
 PADDING_BYTES = 300
 """FreeSWITCH reads what it is sent byte by byte (mod_event_socket.c, `read_packet`): at a thousand a second there is no room
@@ -74,7 +75,7 @@ async def _measure(quick: bool) -> Figures:
         stages = [
             await _stage(lab, sender, "warm", RATE_PER_S, 2 * RATE_PER_S),
             await _stage(lab, sender, f"{RATE_PER_S} a second", RATE_PER_S, steady_s * RATE_PER_S),
-            await _stage(lab, sender, f"stopped for {STOPPED_S:g} s", RATE_PER_S, 8 * RATE_PER_S, stop=True),
+            await _stage(lab, sender, f"stopped for {STOPPED_S:g} s", RATE_PER_S, int(STOPPED_S + 5) * RATE_PER_S, stop=True),
             await _stage(lab, sender, "as many as it takes", 0, FLOOD_QUICK if quick else FLOOD),
         ]
         status = _status(lab)

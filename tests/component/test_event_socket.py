@@ -462,6 +462,27 @@ def test_a_reader_that_falls_behind_costs_bounded_memory_and_learns_of_what_it_l
         assert (wrapped.lost, wrapped.connected) == (900, True)
 
 
+def test_what_came_while_the_program_was_stopped_is_lost_only_if_its_reader_does_not_read() -> None:
+    """A thousand are there at once; whoever reads them has had no turn yet."""
+
+    def flood(peer: Peer) -> None:
+        peer.welcome()
+        peer.say(
+            b"".join(
+                b"Content-Length: %d\nContent-Type: text/event-plain\n\n%b" % (len(one), one) for one in told
+            )
+        )
+        gevent.sleep(30)
+
+    told = [EVENT % number for number in range(1000)]
+    with server(flood) as port:
+        wrapped = ours(port, queue_max=100)
+        reader = gevent.spawn(lambda: [wrapped.next_event(LONG_S) for _ in told])
+        wrapped.connect()
+        assert None not in reader.get(timeout=LONG_S)
+        assert (wrapped.lost, wrapped.connected) == (0, True)
+
+
 class Heard:
     """A listener that remembers, and may fail."""
 
@@ -605,8 +626,12 @@ def test_while_events_are_being_lost_the_state_is_asked_for_now_and_then_and_not
                 peer.event(EVENT % number)
         gevent.sleep(0.2)
 
+    class Slow(Heard):
+        def event(self, event: Event) -> None:
+            gevent.sleep(0.001)
+
     with server(flood) as port:
-        heard = Heard()
+        heard = Slow()
         keeper = Keeper(lambda: ours(port, queue_max=50), heard, compare_least_s=0.05)
         with gevent.Timeout(20):
             keeper.once()
