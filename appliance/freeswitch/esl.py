@@ -227,8 +227,10 @@ class EventSocket(InboundESL):  # type: ignore[misc]
             except BadBlock:
                 self.lost += 1
                 return
-            if self._events.full():
-                gevent.sleep(0)  # what is here already is read without a switch: their reader may only have had no turn
+            if (
+                self._events.full()
+            ):  # what is here already is read without a switch: their reader may only have had no turn
+                gevent.sleep(0)
             try:
                 self._events.put_nowait(event)
             except Full:

@@ -75,7 +75,14 @@ async def _measure(quick: bool) -> Figures:
         stages = [
             await _stage(lab, sender, "warm", RATE_PER_S, 2 * RATE_PER_S),
             await _stage(lab, sender, f"{RATE_PER_S} a second", RATE_PER_S, steady_s * RATE_PER_S),
-            await _stage(lab, sender, f"stopped for {STOPPED_S:g} s", RATE_PER_S, int(STOPPED_S + 5) * RATE_PER_S, stop=True),
+            await _stage(
+                lab,
+                sender,
+                f"stopped for {STOPPED_S:g} s",
+                RATE_PER_S,
+                int(STOPPED_S + 5) * RATE_PER_S,
+                stop=True,
+            ),
             await _stage(lab, sender, "as many as it takes", 0, FLOOD_QUICK if quick else FLOOD),
         ]
         status = _status(lab)
