@@ -21,7 +21,7 @@ from appliance.kamailio import (
     refusals,
     telling,
 )
-from appliance.kamailio.actions import HERE, CallerId, Outcome, Plan, Step, StepKind, advance
+from appliance.kamailio.actions import CallerId, Outcome, Plan, Step, StepKind, advance
 from appliance.kamailio.answer import Answering, Journal
 from appliance.kamailio.call_events import of_message, of_start, of_step, of_step_end
 from appliance.kamailio.call_key import call_key
@@ -30,7 +30,6 @@ from appliance.kamailio.channels import EMERGENCY_KEY, Channels
 from appliance.kamailio.compact_json import write
 from appliance.kamailio.desks import Desks
 from appliance.kamailio.facts import digits_of
-from appliance.kamailio.hangup import hang_up
 from appliance.kamailio.here import Here, peer_of, transport_of, with_user
 from appliance.kamailio.kept import GENERATION, Kept
 from appliance.kamailio.kept import TABLE as KEPT
@@ -42,14 +41,12 @@ from appliance.kamailio.pickup import Order, address, asked_by_lamp, asked_of, t
 from appliance.kamailio.plain_call import PlainCalls
 from appliance.kamailio.plan_codec import decode, encode
 from appliance.kamailio.request import CallFacts, Origin
+from appliance.kamailio.seizing import Seizing
 from appliance.kamailio.subscribe import QUEUE as LAMPS_QUEUE
 from appliance.kamailio.transfer import owner, read_replaces
 from appliance.kamailio.turns import groups_in, key_of, turned
 from appliance.kamailio.view import View
 from appliance.model import LinkState, NumberKind, UpstreamAuth
-
-INSIDE = HERE | {NumberKind.REMOTE_EXTENSION}
-"""Kinds of number whose calls do not count as calls with the outside."""
 
 LINK_HEADER = "X-Kyusai-Link"
 """Tells FreeSWITCH how the line to the cloud was when the call came; flows branch on it."""
@@ -68,12 +65,6 @@ LAST_WORD = {
     Outcome.DONE: (480, "Done"),
 }
 """What the caller hears when a plan has no step left for an outcome that no reply stands for."""
-
-PREEMPTED_REASON = 'preemption ;cause=4 ;text="Non-IP Preemption"'
-"""RFC 4411 section 3: why the BYE comes."""
-
-PREEMPT_TRIES = 3
-"""Lower calls that one emergency call may end on one gateway: some gateways free a channel only after a moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +89,7 @@ class Calls:
         self._ksr = parts.ksr
         self._answering = Answering(parts.ksr, parts.journal, parts.here)
         self._orders = Orders(parts.ksr, parts.view, parts.kept, parts.desks, parts.journal)
+        self._seizing = Seizing(parts.ksr, parts.view, parts.channels, parts.journal)
         self._plain = PlainCalls(parts.ksr, parts.view, parts.media, parts.desks)
 
     # request stage
@@ -324,7 +316,7 @@ class Calls:
         targets = self._targets(step)
         if not targets:
             return Outcome.NO_CONTACT if step.kind is StepKind.CONTACTS else Outcome.NO_LIFE
-        if step.kind is StepKind.GATEWAY and not self._seize(plan, step):
+        if step.kind is StepKind.GATEWAY and not self._seizing.seize(plan, step):
             return Outcome.FULL
         return None if self._send(plan, index, targets) else self._unsent(plan, step)
 
@@ -382,11 +374,11 @@ class Calls:
             ksr.patience(RETRANSMIT_MS, 4 * RETRANSMIT_MS)
         if plan.steps[index].kind is StepKind.CLOUD and not ksr.get("again"):
             self._parts.media.first_pass(ksr.get("call"), plan.record)
-        self._count(plan, index, enter=True)
+        self._seizing.count(plan, index, enter=True)
         ksr.aim(targets)
         sent = ksr.relay()
         if not sent:
-            self._count(plan, index, enter=False)
+            self._seizing.count(plan, index, enter=False)
         return sent
 
     def _unsent(self, plan: Plan, step: Step) -> Outcome | None:
@@ -394,46 +386,6 @@ class Calls:
             self.refuse(503, "Media Relay Unavailable")
             return None
         return Outcome.NO_CONTACT if step.kind is StepKind.CONTACTS else Outcome.NO_LIFE
-
-    def _seize(self, plan: Plan, step: Step) -> bool:
-        """Whether the gateway has a channel left; an emergency call makes one free."""
-        peer = peer_of(step.target, self._parts.view.policy)
-        if peer is None or not peer.max_calls:
-            return True
-        if self._parts.channels.calls_on(step.target) < peer.max_calls:
-            return True
-        return step.preempt and self._preempt(step.target)
-
-    def _preempt(self, gateway: str) -> bool:
-        """End one lower call on a gateway. False: there is none."""
-        line = self._parts.channels.free_one(gateway)
-        if line is None:
-            return False
-        lower = call_key(line.call_id, line.from_tag)
-        if line.talking:
-            hang_up(self._ksr, self._parts.journal, line.row, Cause.PREEMPTED, PREEMPTED_REASON)
-        else:
-            self._ksr.keep("ending", lower, Cause.PREEMPTED)
-            self._ksr.cancel_call(line.call_id, line.cseq)
-        self._parts.journal.put(
-            "emergency",
-            self._ksr.get("call"),
-            {"preempted": lower, "gateway": gateway, "talking": line.talking},
-        )
-        return True
-
-    def _count(self, plan: Plan, index: int, enter: bool) -> None:
-        step, channels = plan.steps[index], self._parts.channels
-        if self._ksr.get("again"):
-            return
-        if step.kind is StepKind.GATEWAY:
-            channels.enter(step.target, plan.emergency) if enter else channels.leave(
-                step.target, plan.emergency
-            )
-        if step.kind in (StepKind.CLOUD, StepKind.GATEWAY) and plan.kind not in INSIDE:
-            origin, _, origin_id = self._ksr.get("origin").partition(" ")
-            payer = origin_id if origin == Origin.PHONE else self._ksr.get("payer")
-            channels.enter_outside(payer) if enter else channels.leave_outside(payer)
 
     # branch stage
 
@@ -530,7 +482,7 @@ class Calls:
         plan, index = decode(ksr.get("plan")), int(ksr.get("step"))
         step = plan.steps[index]
         code, replied, timer = ksr.ending()
-        self._count(plan, index, enter=False)
+        self._seizing.count(plan, index, enter=False)
         if ksr.canceled():
             self._finish(487)
             return
@@ -550,7 +502,7 @@ class Calls:
         self._answering.pass_over(index)
         self._step_end(index, outcome, code)
         plan = self._after_announcement(plan, index, outcome)
-        if self._gives_way(plan, step, outcome):
+        if self._seizing.gives_way(plan, step, outcome):
             self._walk(plan, index)
             return
         if outcome is Outcome.BUSY and step.kind is StepKind.CONTACTS and len(step.users) == 1:
@@ -593,21 +545,6 @@ class Calls:
     def _outcome_of_announcement(self, step: Step, ending: Ending) -> Outcome:
         waits = bool(self._ksr.look("sdp", announcement.key(self._ksr.pv("$ci"))))
         return announcement.outcome(step, ending, waits)
-
-    def _gives_way(self, plan: Plan, step: Step, outcome: Outcome) -> bool:
-        """Whether a gateway that says it is full is tried again for an emergency call, after a lower call was ended."""
-        if not (plan.emergency and step.preempt) or outcome not in (
-            Outcome.OVERLOADED,
-            Outcome.BUSY,
-            Outcome.FULL,
-        ):
-            return False
-        tries = int(self._ksr.get("preempts") or 0)
-        if tries >= PREEMPT_TRIES or not self._preempt(step.target):
-            return False
-        self._ksr.put("preempts", str(tries + 1))
-        self._ksr.drop_replies()
-        return True
 
     # ends
 

@@ -32,7 +32,7 @@ class Desks:
 
     def phone_of(self, person: str) -> str:
         """The telephone that a person is logged in at; "" for none."""
-        return self._other(f"desk:{person}")
+        return "" if self._kept.empty else self._other(f"desk:{person}")
 
     def log_in(self, person: str, phone: str, until_s: int) -> None:
         """The telephone is the person's from now on; whoever had it, or wherever the person was, is logged out."""

@@ -137,7 +137,9 @@ class Memory:
             self._policy, self._generation = view.policy, view.generation
             self._kept.clear()
         kept = self._kept.get(facts)
-        if kept is not None and all(getattr(view, ask)(*of) == said for ask, of, said in kept.said):
+        if kept is not None and (
+            not kept.said or all(getattr(view, ask)(*of) == said for ask, of, said in kept.said)
+        ):
             return kept.plan
         witness = Witness(view)
         plan = decide(facts, witness)

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
-from tests.component.test_kamailio_calls import Answers, answer, bare_box, phones
+from tests.helpers.box_calls import Answers, answer, bare_box, phones
 from tests.lab.bare_box import BareBox
 from tests.lab.processes import wait_until
 from tests.lab.sipua import Ua

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from tests.component.test_kamailio_calls import answer
+from tests.helpers.box_calls import answer
 from tests.helpers.registrar_box import RegistrarBox, password_of, registrar_box
 from tests.lab import sipmsg
 from tests.lab.processes import wait_until
