@@ -1,4 +1,4 @@
-"""What every new INVITE is asked, as one question to Kamailio: eleven by themselves cost five times as much. Pure.
+"""What every new INVITE is asked, as one question to Kamailio instead of one for each value. Pure.
 
 An answer that does not have one line for each name (a value with a line end in it; or none at all, because it is longer than
 Kamailio's language handles) tells nothing: then each value is asked for by itself.
