@@ -347,7 +347,9 @@ async def test_a_sentence_without_its_audio_is_not_taken_for_said(lab: Standing)
     assert captured(lab) == before
 
 
-async def test_without_freeswitch_and_audio_calls_go_through_and_are_not_recorded(lab: Standing) -> None:
+async def test_without_freeswitch_both_are_told_after_the_answer_or_the_call_is_not_recorded(
+    lab: Standing,
+) -> None:
     await lab.lab.box.kill("freeswitch")
     audio = sentence(lab)
     aside = audio.rename(audio.with_suffix(".aside"))
@@ -362,9 +364,6 @@ async def test_without_freeswitch_and_audio_calls_go_through_and_are_not_recorde
     assert (body["disposition"], body["recordings"]) == ("answered", [])
     assert captured(lab) == before
 
-
-async def test_without_freeswitch_both_are_told_once_somebody_has_answered(lab: Standing) -> None:
-    before = captured(lab)
     came = await from_outside(lab)
     met = await lab.rings("201", LONG_S)
     await asyncio.gather(
