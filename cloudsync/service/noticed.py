@@ -24,13 +24,16 @@ def notice(
     """Take note of what was stored just now."""
     early, late = plausible(now_utc)
     doubted: set[str] = set()
-    odd: set[str] = set()
+    was_set: dict[str, bool] = {}  # whether the clock was set, for boots that were asked for
     for item in stored:
         if not early <= item.created_utc <= late:
             doubted.add(item.boot_id)
         if item.kind == _CDR:
-            if clocks.by_two_clocks(item):
-                odd.add(item.boot_id)
+            if was_set.get(item.boot_id, True) and clocks.may_be_by_two_clocks(item):
+                if item.boot_id not in was_set:
+                    was_set[item.boot_id] = clocks.was_set(connection, who, item.boot_id)
+                if was_set[item.boot_id] and clocks.by_two_clocks(item):
+                    doubted.add(item.boot_id)
             if retention.told_in(item.body):
                 retention.notice(connection, centre, who, item)
             continue
@@ -44,6 +47,5 @@ def notice(
             doubted.add(item.boot_id)
         elif given_up.MARK in item.body:
             given_up.notice(connection, who, item, now_utc)
-    doubted |= {boot_id for boot_id in odd - doubted if clocks.was_set(connection, who, boot_id)}
     if doubted:
         clocks.doubt(connection, centre, who, doubted)
