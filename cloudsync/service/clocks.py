@@ -98,9 +98,12 @@ def correct(centre: Centre, job: Job) -> None:
     boot = Boot(job.site_id, box_id, boot_id, steps)
     after = 0
     while True:
-        with centre.database.write() as connection:
+        with (
+            centre.database.read() as connection
+        ):  # records never change: nobody has to wait while they are looked for
             told = clocks.of_boot(connection, job.site_id, box_id, boot_id, after)
-            found = [one for one in (_corrected(item, steps) for item in told) if one is not None]
+        found = [one for one in (_corrected(item, steps) for item in told) if one is not None]
+        with centre.database.write() as connection:
             clocks.put(connection, job.site_id, told, found)
             recording_times.correct_all(connection, boot, told)
         if len(told) < clocks.BATCH_ROWS:

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import ColumnElement, Connection, and_, delete, select
 
 from cloudsync.clocks import Step
-from cloudsync.store.tables import clock_step, record, record_time, sequence
+from cloudsync.store.tables import clock_step, ledger, record, record_time, sequence
 from cloudsync.store.upsert import insert_for
 
 BATCH_ROWS = 2000
@@ -75,16 +75,24 @@ def of_boot(connection: Connection, site_id: str, box_id: str, boot_id: str, aft
             record.c.received_utc,
             record.c.body,
         )
+        .join(ledger, _in_sequence())
         .where(
-            record.c.site_id == site_id,
+            ledger.c.site_id == site_id,
+            ledger.c.seq > after,
             record.c.box_id == box_id,
             record.c.boot_id == boot_id,
-            record.c.seq > after,
         )
-        .order_by(record.c.seq)
+        .order_by(ledger.c.seq)
         .limit(BATCH_ROWS)
     )
     return [Told(*row) for row in connection.execute(query)]
+
+
+def _in_sequence() -> ColumnElement[bool]:
+    """The ledger is walked in its own order, a record looked up by its key: without it each slice reads a site's every record."""
+    return and_(
+        record.c.month == ledger.c.month, record.c.site_id == ledger.c.site_id, record.c.seq == ledger.c.seq
+    )
 
 
 def before(
@@ -93,13 +101,14 @@ def before(
     """Number and time of the last records of a boot before number `seq`, the latest first."""
     query = (
         select(record.c.seq, record.c.created_utc)
+        .join(ledger, _in_sequence())
         .where(
-            record.c.site_id == site_id,
+            ledger.c.site_id == site_id,
+            ledger.c.seq < seq,
             record.c.box_id == box_id,
             record.c.boot_id == boot_id,
-            record.c.seq < seq,
         )
-        .order_by(record.c.seq.desc())
+        .order_by(ledger.c.seq.desc())
         .limit(BEFORE_ROWS)
     )
     return [(row.seq, row.created_utc) for row in connection.execute(query)]
