@@ -14,6 +14,7 @@ from typing import Any
 
 from agent import application_figures, clock, notify, series
 from agent.applications import Applications
+from agent.at_rest_watch import AtRestWatch
 from agent.capture_sync import CaptureSync
 from agent.cdr_fields import event_id
 from agent.centre import Centre
@@ -143,6 +144,7 @@ class Agent:
         )
         self._spool_status = SpoolStatus()
         self._disk = DiskWatch(box.state_dir, self._rpc, NgClient(box.rtp.ng), log, self._disk_changed)
+        self._at_rest = AtRestWatch(self._layout, log)
 
     def stop(self) -> None:
         """End `run` gracefully."""
@@ -184,6 +186,7 @@ class Agent:
         start("figures", self._keep_spool_figures)
         start("series", self._keep_series)
         start("disk", self._disk.run)
+        start("at_rest", self._at_rest.run)
         start("clock", self._keep_clock)
         start("changes", self._keep_changes)
         start("pause_keys", self._keep_pause_keys)
@@ -479,6 +482,7 @@ class Agent:
             disk_free_bytes=self._disk.room.free_bytes,
             disk_bytes=self._disk.room.total_bytes,
             disk_state=self._disk.state.value,
+            disk_encryption=self._at_rest.kind,
             recording_allowed=self._disk.allows(Use.NEW_RECORDING),
         )
 

@@ -129,7 +129,9 @@ def enrol(
 ) -> None:
     """The running agent notices by itself."""
     from agent.app import software
+    from agent.at_rest_watch import look
     from agent.enrol import enrol as ask_centre
+    from cloudsync.wire import AtRest
 
     with told():
         settings = own_box(box)
@@ -153,6 +155,8 @@ def enrol(
             )
         )
     typer.echo(text("agent.enrolled", LANG, site=brought.enrolment.site_id, box=brought.enrolment.box_id))
+    if look(layout) is AtRest.NONE:  # the best moment: there is nothing on it yet
+        typer.echo(text("agent.status.disk_not_encrypted", LANG), err=True)
 
 
 @app.command(help=text("agent.help.render", LANG))

@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector
 from agent.disk import DiskState
 from agent.status import ApplicationsStatus, Status
 from appliance.model import LinkState
+from cloudsync.wire import AtRest
 
 PREFIX = "kyusai_"
 
@@ -398,6 +399,18 @@ METRICS: tuple[tuple[Spec, Read], ...] = (
     (
         Spec("disk_state", "gauge", "1 for the state that the disk is in, else 0.", ("state",)),
         lambda status: [((state.value,), float(status.disk_state == state)) for state in DiskState],
+    ),
+    (
+        Spec(
+            "disk_encryption",
+            "gauge",
+            "1 for what protects the box's files when its disk is taken, else 0.",
+            ("kind",),
+        ),
+        lambda status: [
+            ((kind.value,), float(status.disk_encryption == kind) if status.disk_encryption else None)
+            for kind in AtRest
+        ],
     ),
     (
         Spec("recording_allowed", "gauge", "1 while the disk has room for new recordings."),

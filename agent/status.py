@@ -173,7 +173,8 @@ class TaskStatus:
 @dataclass(frozen=True, slots=True)
 class Status:
     """All of a box. survival_mode: no upstream is UP or SUSPECT, so the box stands on its own. recording_allowed: the
-    disk has room for new recordings (whether there are any is the site's policy). schedules: what somebody set by hand."""
+    disk has room for new recordings (whether there are any is the site's policy). disk_encryption: of `AtRest`, "" until it was
+    looked at. schedules: what somebody set by hand."""
 
     box: str
     site: str
@@ -193,6 +194,7 @@ class Status:
     disk_free_bytes: int = 0
     disk_bytes: int = 0
     disk_state: str = DiskState.AMPLE.value
+    disk_encryption: str = ""
     recording_allowed: bool = True
     format: int = FORMAT
 

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from appliance.text import Lang, text
+from cloudsync.wire import AtRest
 
 STATE_STYLES = {
     "UP": "green",
@@ -105,10 +106,17 @@ def _figures(status: Json, lang: Lang) -> RenderableType:
         ("recordings", _recordings(spool, lang)),
         *([("schedules", _schedules(status))] if status.get("schedules") else []),
         ("disk", f"{status['disk_free_bytes'] / 1e9:.1f} GB"),
+        *_encryption(status, lang),
     )
     for name, value in rows:
         grid.add_row(text(f"agent.status.{name}", lang), value)
     return grid
+
+
+def _encryption(status: Json, lang: Lang) -> tuple[tuple[str, str], ...]:
+    """What protects the disk: `yes (LUKS)`; no row until it was looked at."""
+    kind = status.get("disk_encryption")
+    return (("disk_encryption", text(f"agent.status.encrypted_{kind}", lang)),) if kind else ()
 
 
 def _schedules(status: Json) -> str:
@@ -170,6 +178,8 @@ def _troubles(status: Json, lang: Lang) -> list[RenderableType]:
         lines.append(text("agent.status.revoked", lang))
     if not status["recording_allowed"]:
         lines.append(text(f"agent.status.disk_{status['disk_state']}", lang))
+    if status.get("disk_encryption") == AtRest.NONE:
+        lines.append(text("agent.status.disk_not_encrypted", lang))
     lines += [
         text(f"agent.status.centre_{one['kind']}", lang, age=span(one["age_s"]), message=one["message"])
         for one in {one["kind"]: one for one in reversed(status["centre"]["failing"])}.values()

@@ -57,6 +57,7 @@ MetricsFrom = Annotated[
     list[str] | None, typer.Option("--metrics-from", help=said("centre.option.metrics_from"))
 ]
 AsJson = Annotated[bool, typer.Option("--json", help=said("centre.option.json"))]
+NotEncrypted = Annotated[bool, typer.Option("--not-encrypted", help=said("centre.option.not_encrypted"))]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=100_000, help=said("centre.option.limit"))]
 OfSite = Annotated[str, typer.Option("--site", help=said("centre.option.site"))]
 
@@ -275,9 +276,11 @@ def site_code(
 
 
 @site_app.command("list", help=said("centre.help.site_list"))
-def site_list(data: Data = DATA_DIR_DEFAULT, as_json: AsJson = False) -> None:
+def site_list(
+    data: Data = DATA_DIR_DEFAULT, as_json: AsJson = False, not_encrypted: NotEncrypted = False
+) -> None:
     """List the sites."""
-    _sites(data, as_json)
+    _sites(data, as_json, not_encrypted)
 
 
 @site_app.command("receipt", help=said("centre.help.site_receipt"))
@@ -290,16 +293,20 @@ def site_receipt(site: str, data: Data = DATA_DIR_DEFAULT) -> None:
 
 
 @app.command(help=said("centre.help.sites"))
-def sites(data: Data = DATA_DIR_DEFAULT, as_json: AsJson = False) -> None:
+def sites(
+    data: Data = DATA_DIR_DEFAULT, as_json: AsJson = False, not_encrypted: NotEncrypted = False
+) -> None:
     """List the sites."""
-    _sites(data, as_json)
+    _sites(data, as_json, not_encrypted)
 
 
-def _sites(data: Path, as_json: bool) -> None:
+def _sites(data: Path, as_json: bool, not_encrypted: bool) -> None:
     with _centre(data) as opened:
         from cloudsync.service.sites import list_sites
 
         views = list_sites(opened)
+        if not_encrypted:
+            views = [site for site in views if any(box.exposed for box in site.boxes)]
         if as_json:
             out.print_json(out.sites_as_json(views))
         else:

@@ -100,7 +100,14 @@ def _box(box: "BoxView") -> str:
         problems.insert(
             0, "  " + said("centre.standing.cloned", since=box.cloned_utc, at=", ".join(box.seen_at))
         )
-    return "\n".join([f"{box.id} {box.state}{_standing(box)}", *problems])
+    return "\n".join([f"{box.id} {box.state}{_standing(box)}{_disk(box)}", *problems])
+
+
+def _disk(box: "BoxView") -> str:
+    """`, disk not encrypted`; nothing for one that is, or that did not tell."""
+    if not box.exposed or not box.disk_encryption:
+        return ""
+    return said(f"centre.disk.{box.disk_encryption}")
 
 
 def _standing(box: "BoxView") -> str:

@@ -82,6 +82,9 @@ class _StoreCollector(Collector):
         changes = gauge("site_local_changes", "Changes made at boxes that wait for a decision.", ("site",))
         applied = gauge("box_config_version", "Configuration that the box last reported on.", ("site", "box"))
         seen = gauge("box_last_seen_timestamp_seconds", "Time of the last heartbeat.", ("site", "box"))
+        encryption = gauge(
+            "box_disk_encryption", "1 for what protects the files on the box's disk.", ("site", "box", "kind")
+        )
         online = gauge("box_online", "1 while heartbeats come.", ("site", "box"))
         for site in list_sites(self._centre):
             received.add_metric((site.id,), site.records)
@@ -93,6 +96,8 @@ class _StoreCollector(Collector):
             changes.add_metric((site.id,), site.local_changes)
             for box in site.boxes:
                 online.add_metric((site.id, box.id), box.state == "online")
+                if box.disk_encryption and box.state != "revoked":
+                    encryption.add_metric((site.id, box.id, box.disk_encryption), 1)
                 if box.config_version is not None:
                     applied.add_metric((site.id, box.id), box.config_version)
                 if box.last_seen_utc is not None:
@@ -112,5 +117,6 @@ class _StoreCollector(Collector):
             applied,
             seen,
             online,
+            encryption,
             jobs,
         )

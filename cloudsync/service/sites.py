@@ -10,14 +10,19 @@ from cloudsync.drift import Standing, Told, Wanted, drift
 from cloudsync.refusals import NotFound
 from cloudsync.service.centre import Centre
 from cloudsync.store import audit, boxes, changes, overview, sites
-from cloudsync.wire import SILENT_AFTER_S, is_id, parse_utc
+from cloudsync.wire import SILENT_AFTER_S, AtRest, Json, is_id, parse_utc
+
+EXPOSED = frozenset({AtRest.NONE.value, AtRest.UNKNOWN.value, ""})
+"""What a box may have told of its disk without its being protected for sure."""
+_KINDS = frozenset({"", *(kind.value for kind in AtRest)})
 
 
 @dataclass(frozen=True, slots=True)
 class BoxView:
     """A box as shown to people. `state`: online, silent, new or revoked. config_problems: what it found wrong with
     the version that it told of last. running_version … standing_since_utc: see `cloudsync.drift`. cloned_utc: since when
-    two boxes speak in its name; seen_at: addresses, the newest first, each with the start of its boot id."""
+    two boxes speak in its name; seen_at: addresses, the newest first, each with the start of its boot id. disk_encryption: of
+    `AtRest`, as its last heartbeat said; "" when it said nothing (an older release, or none yet)."""
 
     id: str
     state: str
@@ -31,6 +36,12 @@ class BoxView:
     standing_since_utc: str = ""
     cloned_utc: str | None = None
     seen_at: tuple[str, ...] = ()
+    disk_encryption: str = ""
+
+    @property
+    def exposed(self) -> bool:
+        """Whether somebody who takes its disk may read it: it is not known to be encrypted, and the box is not shut out."""
+        return self.state != "revoked" and self.disk_encryption in EXPOSED
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +156,8 @@ def _view(box: boxes.Box, silent_before: float, wanted: Wanted) -> BoxView:
     else:
         state = "silent" if parse_utc(box.last_seen_utc).timestamp() < silent_before else "online"
     problems = tuple(str(problem) for problem in json.loads(box.config_problems or "[]"))
-    told = Told(_running_version(box), box.config_version, box.config_state, box.config_reported_utc)
+    last = _last_told(box)
+    told = Told(_running_version(last), box.config_version, box.config_state, box.config_reported_utc)
     stands = drift(wanted, told)
     return BoxView(
         id=box.id,
@@ -160,13 +172,25 @@ def _view(box: boxes.Box, silent_before: float, wanted: Wanted) -> BoxView:
         standing_since_utc=stands.since_utc,
         cloned_utc=box.cloned_utc,
         seen_at=tuple(f"{one['address']} ({one['boot']})" for one in json.loads(box.seen_at or "[]")),
+        disk_encryption=_disk_encryption(last),
     )
 
 
-def _running_version(box: boxes.Box) -> int | None:
-    """What the last heartbeat said; None when it said nothing usable."""
+def _last_told(box: boxes.Box) -> dict[str, Json]:
+    """The last heartbeat; nothing where there was none."""
     telemetry = json.loads(box.telemetry or "{}")
-    config = telemetry.get("config") if isinstance(telemetry, dict) else None
+    return telemetry if isinstance(telemetry, dict) else {}
+
+
+def _disk_encryption(told: dict[str, Json]) -> str:
+    """A word of `AtRest`, or "" for nothing. A word that this centre does not know claims nothing here."""
+    kind = told.get("disk_encryption", "")
+    return kind if isinstance(kind, str) and kind in _KINDS else AtRest.UNKNOWN.value
+
+
+def _running_version(told: dict[str, Json]) -> int | None:
+    """None when it said nothing usable."""
+    config = told.get("config")
     version = config.get("version") if isinstance(config, dict) else None
     return version if isinstance(version, int) else None
 

@@ -129,6 +129,7 @@ from cloudsync.wire.values import (
 )
 from cloudsync.wire.words import (
     VOICEMAIL_EVENT,
+    AtRest,
     ConfigState,
     ErrorKey,
     ItemStatus,
@@ -190,6 +191,7 @@ __all__ = [
     "UPLOAD_PIECE_BYTES_MAX",
     "UTC_PATTERN",
     "VOICEMAIL_EVENT",
+    "AtRest",
     "Batch",
     "ConfigKey",
     "ConfigState",

@@ -59,6 +59,17 @@ class ConfigState(StrEnum):
     ROLLED_BACK = "rolled_back"
 
 
+class AtRest(StrEnum):
+    """What protects a box's files from whoever takes its disk. NONE: nothing. UNKNOWN: the box cannot tell. FSCRYPT: the folder
+    is encrypted. DM_CRYPT: the disk is, by LUKS or its like. MEMORY: they are on no disk."""
+
+    NONE = "none"
+    UNKNOWN = "unknown"
+    FSCRYPT = "fscrypt"
+    DM_CRYPT = "dm_crypt"
+    MEMORY = "memory"
+
+
 class RecordingState(StrEnum):
     """RECEIVING:
     pieces are missing. STORED: verified and on disk at the centre; only now may the box delete.

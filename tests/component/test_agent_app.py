@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from agent.at_rest_watch import look
 from agent.config_store import ConfigStore
 from agent.watch import ask
 from appliance import site
@@ -198,6 +199,8 @@ async def test_a_cut_is_known_told_and_taken_back_and_calls_would_never_wait_for
     process = stage.agent()
     await stage.until("UP", in_state("UP"))
     assert stage.kamailio.table == {"cloud": "UP", "cloud:life_ms": 600}
+    told = await stage.until("looked at the disk", lambda status: bool(status["disk_encryption"]))
+    assert told["disk_encryption"] == look(stage.layout)
 
     stage.upstream.alive = False
     cut_s = time.monotonic()

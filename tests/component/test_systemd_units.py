@@ -136,6 +136,26 @@ def test_no_service_may_write_outside_its_own_folders() -> None:
         assert service["User"] in {"kyusai", "kyusai-centre"}
 
 
+def test_no_memory_of_calls_reaches_a_disk() -> None:
+    """Audio, digests and keys: neither as a core dump nor in swap. rtpengine raises its own limit for cores where it may."""
+    for name in ALL_SERVICES:
+        assert read(name)["Service"]["LimitCORE"] == "0"
+    assert (
+        "disable_core_dump=yes" in (ROOT / "appliance/kamailio/etc/kamailio.cfg").read_text("utf-8").split()
+    )
+    assert read("kyusai.slice")["Slice"]["MemorySwapMax"] == "0"
+    assert read("kyusai-centre.service")["Service"]["MemorySwapMax"] == "0"
+    for name in SERVICES:
+        assert read(read(name)["Service"]["Slice"])["Slice"], "every service is in a slice below kyusai.slice"
+        assert read(name)["Service"]["Slice"].startswith("kyusai-")
+
+
+def test_what_sqlite_puts_aside_lies_beside_its_databases() -> None:
+    for name in ("agent", "control", "freeswitch", "kamailio"):
+        lines = (UNITS / f"kyusai-{name}.service").read_text("utf-8").splitlines()
+        assert "Environment=SQLITE_TMPDIR=/var/lib/kyusai" in lines
+
+
 def test_freeswitch_is_ended_before_the_calls_that_do_not_need_it() -> None:
     freeswitch, kamailio = (read(f"kyusai-{name}.service")["Service"] for name in ("freeswitch", "kamailio"))
     assert int(kamailio["OOMScoreAdjust"]) < int(freeswitch["OOMScoreAdjust"]) < 0

@@ -1,19 +1,23 @@
 """The metrics: what an alarm rule would miss or misread."""
 
+import io
 import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from rich.console import Console
 
 from agent.evidence import Sighting
 from agent.link import Event, Link
 from agent.metrics import BUILD, METRICS, PREFIX, exposition
 from agent.publish import known_state
 from agent.status import ConfigStatus, KamailioStatus, SpoolStatus, Status, TaskStatus, link_status, survives
-from agent.status_view import span
+from agent.status_view import span, view
 from appliance.model import LinkState
+from appliance.text import Lang, text
+from cloudsync.wire import AtRest
 
 
 def link(state: LinkState = LinkState.UP) -> Link:
@@ -72,6 +76,30 @@ def test_what_is_not_known_has_no_sample() -> None:
     found = samples(replace(status(), kamailio=KamailioStatus()))
     assert ("kyusai_registered_endpoints", ()) not in found
     assert found["kyusai_kamailio_up", ()] == 0
+
+
+def test_what_protects_the_disk_is_one_of_its_kinds_and_nothing_before_it_was_looked_at() -> None:
+    name = "kyusai_disk_encryption"
+    assert not [key for key in samples(status()) if key[0] == name]
+    found = samples(replace(status(), disk_encryption="none"))
+    assert {dict(labels)["kind"]: value for (key, labels), value in found.items() if key == name} == {
+        "none": 1,
+        "unknown": 0,
+        "fscrypt": 0,
+        "dm_crypt": 0,
+        "memory": 0,
+    }
+
+
+@pytest.mark.parametrize("lang", ["en", "ja"])
+@pytest.mark.parametrize("kind", ["", *AtRest])
+def test_the_status_says_what_protects_the_disk_and_warns_of_none(kind: str, lang: Lang) -> None:
+    console = Console(width=200, record=True, file=io.StringIO())
+    console.print(view(replace(status(), disk_encryption=str(kind)).as_json(), lang))
+    shown = console.export_text()
+    assert (text("agent.status.disk_encryption", lang) in shown) == bool(kind)
+    assert not kind or text(f"agent.status.encrypted_{kind}", lang) in shown
+    assert (text("agent.status.disk_not_encrypted", lang)[:20] in shown) == (kind == "none")
 
 
 def test_a_prober_that_fell_silent_shows_as_unknown() -> None:

@@ -1,0 +1,103 @@
+"""A disk that can be stolen: an ext4 image on a loop device, mounted below a temporary folder, and fscrypt on folders of it.
+
+Structures and numbers: linux/fscrypt.h, Documentation/filesystems/fscrypt.rst ("User API"). Needs root, loop devices and a
+kernel with CONFIG_FS_ENCRYPTION; `Missing` says what this machine lacks.
+"""
+
+import contextlib
+import errno
+import fcntl
+import os
+import shutil
+import struct
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+IMAGE_BYTES = 24 * 1024 * 1024
+_TIMEOUT_S = 60
+
+_ADD_KEY = 0xC0506617
+"""FS_IOC_ADD_ENCRYPTION_KEY, `_IOWR('f', 23, struct fscrypt_add_key_arg)`."""
+_SET_POLICY = 0x800C6613
+"""FS_IOC_SET_ENCRYPTION_POLICY, `_IOR('f', 19, struct fscrypt_policy_v1)`; takes version 2 all the same."""
+_KEY_ARG = struct.Struct("=II32sII32x")
+"""`struct fscrypt_add_key_arg`: type, reserved, identifier (the kernel fills it in), bytes of the key, key_id; then the key."""
+_BY_IDENTIFIER = 2
+_POLICY = struct.Struct("=BBBB4x16s")
+"""`struct fscrypt_policy_v2`: version, how contents and names are encrypted, flags, the key's identifier."""
+_AES_256_XTS, _AES_256_CTS, _PAD_32 = 1, 4, 3
+KEY_BYTES = 64
+
+
+class Missing(Exception):
+    """What this machine cannot do."""
+
+
+def make_image(path: Path, *features: str) -> Path:
+    """An empty ext4 file system in a file. features: of `mkfs.ext4 -O`."""
+    if os.geteuid() != 0:
+        raise Missing("only root mounts a disk")
+    mkfs = shutil.which("mkfs.ext4", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+    if mkfs is None:
+        raise Missing("no mkfs.ext4 (package e2fsprogs)")
+    with path.open("wb") as file:
+        file.truncate(IMAGE_BYTES)
+    _run(mkfs, "-q", "-F", *(word for feature in features for word in ("-O", feature)), str(path))
+    return path
+
+
+@contextlib.contextmanager
+def mounted(image: Path, folder: Path) -> Iterator[Path]:
+    """The image mounted at a new folder. The loop device goes with the mount; both are gone afterwards, whatever happens."""
+    folder.mkdir(exist_ok=True)
+    done = subprocess.run(
+        ["mount", "-o", "loop", str(image), str(folder)],
+        capture_output=True,
+        text=True,
+        timeout=_TIMEOUT_S,
+        check=False,
+    )
+    if done.returncode:
+        raise Missing(f"loop mounting does not work here: {done.stderr.strip()[:200]}")
+    try:
+        yield folder
+    finally:
+        if subprocess.run(["umount", str(folder)], timeout=_TIMEOUT_S, check=False).returncode:
+            _run("umount", "--lazy", str(folder))
+            raise AssertionError(f"{folder} was still in use")
+
+
+def encrypt(folder: Path, key: bytes) -> None:
+    """Let fscrypt encrypt what will be in an empty folder."""
+    identifier = unlock(folder, key)
+    policy = bytearray(_POLICY.pack(2, _AES_256_XTS, _AES_256_CTS, _PAD_32, identifier))
+    with _opened(folder) as handle:
+        fcntl.ioctl(handle, _SET_POLICY, policy)
+
+
+def unlock(folder: Path, key: bytes) -> bytes:
+    """Give the file system of a folder the key; its identifier. The kernel forgets it when it is unmounted."""
+    argument = bytearray(_KEY_ARG.pack(_BY_IDENTIFIER, 0, b"", len(key), 0) + key)
+    with _opened(folder) as handle:
+        try:
+            fcntl.ioctl(handle, _ADD_KEY, argument)
+        except OSError as error:
+            if error.errno in (errno.EOPNOTSUPP, errno.ENOTTY, errno.ENOPKG):
+                raise Missing(f"this kernel does not know fscrypt: {error}") from error
+            raise
+    found: bytes = _KEY_ARG.unpack_from(argument)[2]
+    return found[:16]
+
+
+@contextlib.contextmanager
+def _opened(folder: Path) -> Iterator[int]:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def _run(*words: str) -> None:
+    subprocess.run(words, capture_output=True, timeout=_TIMEOUT_S, check=True)
