@@ -2,7 +2,6 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,30 +15,8 @@ from tests.helpers.broken_line import (
     SITE,
     Box,
     Centre,
-    Line,
-    box_of,
     enrolled_box,
-    line_to,
-    running_centre,
 )
-
-
-@pytest.fixture(scope="module")
-def centre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Centre]:
-    with running_centre(tmp_path_factory.mktemp("centre")) as made:
-        yield made
-
-
-@pytest.fixture
-async def line(centre: Centre) -> AsyncIterator[Line]:
-    async with line_to(centre) as made:
-        yield made
-
-
-@pytest.fixture
-async def box(centre: Centre, line: Line, tmp_path: Path) -> AsyncIterator[Box]:
-    async with box_of(centre, line, tmp_path) as made:
-        yield made
 
 
 async def test_box_enrols_with_the_text_and_remembers_the_centre(centre: Centre, tmp_path: Path) -> None:

@@ -1,7 +1,5 @@
 """A recording goes to the real centre in pieces, over several connections, and goes on where a line broke."""
 
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,30 +16,9 @@ from tests.helpers.broken_line import (
     Box,
     Centre,
     Line,
-    box_of,
-    line_to,
     record_audio,
-    running_centre,
     stored_bytes,
 )
-
-
-@pytest.fixture(scope="module")
-def centre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Centre]:
-    with running_centre(tmp_path_factory.mktemp("centre")) as made:
-        yield made
-
-
-@pytest.fixture
-async def line(centre: Centre) -> AsyncIterator[Line]:
-    async with line_to(centre) as made:
-        yield made
-
-
-@pytest.fixture
-async def box(centre: Centre, line: Line, tmp_path: Path) -> AsyncIterator[Box]:
-    async with box_of(centre, line, tmp_path) as made:
-        yield made
 
 
 async def test_upload_goes_on_where_the_broken_line_left_it(centre: Centre, line: Line, box: Box) -> None:

@@ -2,8 +2,6 @@
 
 import contextlib
 import hashlib
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -23,31 +21,9 @@ from tests.helpers.broken_line import (
     SITE,
     Box,
     Centre,
-    Line,
-    box_of,
-    line_to,
     record_audio,
-    running_centre,
     stored_bytes,
 )
-
-
-@pytest.fixture(scope="module")
-def centre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Centre]:
-    with running_centre(tmp_path_factory.mktemp("centre")) as made:
-        yield made
-
-
-@pytest.fixture
-async def line(centre: Centre) -> AsyncIterator[Line]:
-    async with line_to(centre) as made:
-        yield made
-
-
-@pytest.fixture
-async def box(centre: Centre, line: Line, tmp_path: Path) -> AsyncIterator[Box]:
-    async with box_of(centre, line, tmp_path) as made:
-        yield made
 
 
 async def test_recording_arrives_byte_for_byte_and_is_deleted_only_then(centre: Centre, box: Box) -> None:

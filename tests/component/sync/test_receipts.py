@@ -2,8 +2,6 @@
 
 import json
 import subprocess
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -20,32 +18,10 @@ from tests.helpers.broken_line import (
     SITE,
     Box,
     Centre,
-    Line,
-    box_of,
     drain,
-    line_to,
     new,
     receipts_of,
-    running_centre,
 )
-
-
-@pytest.fixture(scope="module")
-def centre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Centre]:
-    with running_centre(tmp_path_factory.mktemp("centre")) as made:
-        yield made
-
-
-@pytest.fixture
-async def line(centre: Centre) -> AsyncIterator[Line]:
-    async with line_to(centre) as made:
-        yield made
-
-
-@pytest.fixture
-async def box(centre: Centre, line: Line, tmp_path: Path) -> AsyncIterator[Box]:
-    async with box_of(centre, line, tmp_path) as made:
-        yield made
 
 
 async def test_receipt_for_all_records_is_kept_and_anybody_can_check_it(centre: Centre, box: Box) -> None:

@@ -6,9 +6,7 @@ import json
 import random
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 
@@ -30,32 +28,11 @@ from tests.helpers.broken_line import (
     Centre,
     Line,
     at_centre,
-    box_of,
     drain,
-    line_to,
     new,
     record_audio,
-    running_centre,
     stored_bytes,
 )
-
-
-@pytest.fixture(scope="module")
-def centre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Centre]:
-    with running_centre(tmp_path_factory.mktemp("centre")) as made:
-        yield made
-
-
-@pytest.fixture
-async def line(centre: Centre) -> AsyncIterator[Line]:
-    async with line_to(centre) as made:
-        yield made
-
-
-@pytest.fixture
-async def box(centre: Centre, line: Line, tmp_path: Path) -> AsyncIterator[Box]:
-    async with box_of(centre, line, tmp_path) as made:
-        yield made
 
 
 async def test_records_arrive_once_each_and_leave_the_spool(centre: Centre, box: Box) -> None:
