@@ -36,6 +36,9 @@ MADE_MS = 10_000
 """A box makes a call's record a second or two after the call's end. Where the two are further apart, they may have been told by
 two clocks. Within one minute they are not told apart: so little is not worth more than a glance at each record that comes."""
 
+ONCE_MORE_S = 10.0
+"""A boot that is looked at already is looked at once more after this: of a month that comes in batches each one asks for it."""
+
 AGAIN_FIRST_S, AGAIN_MOST_S, AGAIN_TIMES = 60.0, 6 * 3600.0, 100
 """While records of the site are missing, it is looked again for them, for some three weeks."""
 
@@ -87,7 +90,7 @@ def doubt(connection: Connection, centre: Centre, who: BoxIdentity, boot_ids: It
     """Let the times of these boots be looked at."""
     now_s = centre.clock().timestamp()
     for boot_id in boot_ids:
-        jobs.renew(connection, KIND, who.site_id, f"{who.box_id} {boot_id}", now_s)
+        jobs.renew(connection, KIND, who.site_id, f"{who.box_id} {boot_id}", now_s, ONCE_MORE_S)
 
 
 def correct(centre: Centre, job: Job) -> None:
@@ -101,14 +104,14 @@ def correct(centre: Centre, job: Job) -> None:
         with (
             centre.database.read() as connection
         ):  # records never change: nobody has to wait while they are looked for
-            told = clocks.of_boot(connection, job.site_id, box_id, boot_id, after)
+            told, after = clocks.of_boot(connection, job.site_id, box_id, boot_id, after)
         found = [one for one in (_corrected(item, steps) for item in told) if one is not None]
-        with centre.database.write() as connection:
-            clocks.put(connection, job.site_id, told, found)
-            recording_times.correct_all(connection, boot, told)
-        if len(told) < clocks.BATCH_ROWS:
+        if told:
+            with centre.database.write() as connection:
+                clocks.put(connection, job.site_id, told, found)
+                recording_times.correct_all(connection, boot, told)
+        if not after:
             break
-        after = told[-1].seq
     _look_again(centre, job)
 
 

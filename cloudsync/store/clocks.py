@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, select
+from sqlalchemy import Connection, delete, func, select
 
 from cloudsync.clocks import Step
 from cloudsync.store.tables import clock_step, ledger, record, record_time, sequence
@@ -11,8 +11,6 @@ from cloudsync.store.upsert import insert_for
 
 BATCH_ROWS = 2000
 """Rows in one transaction: boxes wait for some ten milliseconds."""
-
-
 BEFORE_ROWS = 500
 """Records that a box makes in six seconds at the very most."""
 
@@ -64,54 +62,54 @@ def steps(connection: Connection, site_id: str, box_id: str, boot_id: str) -> li
     return [Step(*row) for row in connection.execute(query)]
 
 
-def of_boot(connection: Connection, site_id: str, box_id: str, boot_id: str, after: int) -> list[Told]:
-    """The next records of a boot behind number `after`, at most `BATCH_ROWS`."""
-    query = (
-        select(
+def of_boot(
+    connection: Connection, site_id: str, box_id: str, boot_id: str, after: int
+) -> tuple[list[Told], int]:
+    """The records of a boot among the next `BATCH_ROWS` numbers of its site behind `after`, and the number to go on behind; 0 if
+    there were no more."""
+    query = select(func.min(ledger.c.seq)).where(ledger.c.site_id == site_id, ledger.c.seq > after)
+    first = connection.execute(query).scalar()
+    if first is None:
+        return [], 0
+    last = first + BATCH_ROWS - 1
+    return _told(connection, first, last, site_id, box_id, boot_id), last
+
+
+def before(
+    connection: Connection, site_id: str, box_id: str, boot_id: str, seq: int
+) -> list[tuple[int, str]]:
+    """Number and time of a boot's records among the last `BEFORE_ROWS` numbers of its site before `seq`, the latest first."""
+    told = _told(connection, seq - BEFORE_ROWS, seq - 1, site_id, box_id, boot_id)
+    return [(one.seq, one.created_utc) for one in reversed(told)]
+
+
+def _told(
+    connection: Connection, first: int, last: int, site_id: str, box_id: str, boot_id: str
+) -> list[Told]:
+    """Of records with these numbers those of a boot, in order. By numbers and months, which are keys: asked for so many in order,
+    or for a join, PostgreSQL may read all of a site for each slice."""
+    query = select(ledger.c.seq, ledger.c.month)
+    query = query.where(ledger.c.site_id == site_id, ledger.c.seq.between(first, last))
+    places = [(row.seq, row.month) for row in connection.execute(query)]
+    found: list[Told] = []
+    for month in {month for _, month in places}:
+        numbers = [seq for seq, its_month in places if its_month == month]
+        query = select(
             record.c.seq,
             record.c.month,
             record.c.kind,
             record.c.created_utc,
             record.c.received_utc,
             record.c.body,
-        )
-        .join(ledger, _in_sequence())
-        .where(
-            ledger.c.site_id == site_id,
-            ledger.c.seq > after,
+        ).where(
+            record.c.month == month,
+            record.c.site_id == site_id,
+            record.c.seq.between(min(numbers), max(numbers)),
             record.c.box_id == box_id,
             record.c.boot_id == boot_id,
         )
-        .order_by(ledger.c.seq)
-        .limit(BATCH_ROWS)
-    )
-    return [Told(*row) for row in connection.execute(query)]
-
-
-def _in_sequence() -> ColumnElement[bool]:
-    """The ledger is walked in its own order, a record looked up by its key: without it each slice reads a site's every record."""
-    return and_(
-        record.c.month == ledger.c.month, record.c.site_id == ledger.c.site_id, record.c.seq == ledger.c.seq
-    )
-
-
-def before(
-    connection: Connection, site_id: str, box_id: str, boot_id: str, seq: int
-) -> list[tuple[int, str]]:
-    """Number and time of the last records of a boot before number `seq`, the latest first."""
-    query = (
-        select(record.c.seq, record.c.created_utc)
-        .join(ledger, _in_sequence())
-        .where(
-            ledger.c.site_id == site_id,
-            ledger.c.seq < seq,
-            record.c.box_id == box_id,
-            record.c.boot_id == boot_id,
-        )
-        .order_by(ledger.c.seq.desc())
-        .limit(BEFORE_ROWS)
-    )
-    return [(row.seq, row.created_utc) for row in connection.execute(query)]
+        found += [Told(*row) for row in connection.execute(query)]
+    return sorted(found, key=lambda one: one.seq)
 
 
 def put(connection: Connection, site_id: str, looked_at: Sequence[Told], found: Sequence[Corrected]) -> None:

@@ -4,7 +4,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Delete, Update, delete, func, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Delete,
+    Update,
+    and_,
+    case,
+    delete,
+    func,
+    or_,
+    select,
+    update,
+)
 
 from cloudsync.store.tables import job
 from cloudsync.store.upsert import insert_for
@@ -37,9 +49,19 @@ def add(connection: Connection, kind: str, site_id: str, subjects: Iterable[str]
     return connection.execute(select(func.count()).select_from(job)).scalar_one() - before
 
 
-def renew(connection: Connection, kind: str, site_id: str, subject: str, now_s: float) -> None:
-    """Let work wait, also where it waits or is being done: then it is done once more, from the beginning."""
-    again = {"due_s": now_s, "attempts": 0, "claimed_by": None, "claimed_until_s": None, "error": None}
+def renew(
+    connection: Connection, kind: str, site_id: str, subject: str, now_s: float, pause_s: float = 0.0
+) -> None:
+    """Let work wait, also where it waits or is being done: then it is done once more, from the beginning, `pause_s` later or when
+    it is due anyhow, whichever is sooner."""
+    soon = and_(job.c.claimed_by.is_(None), job.c.due_s < now_s + pause_s)
+    again = {
+        "due_s": case((soon, job.c.due_s), else_=now_s + pause_s),
+        "attempts": 0,
+        "claimed_by": None,
+        "claimed_until_s": None,
+        "error": None,
+    }
     connection.execute(
         insert_for(connection, job)
         .values(kind=kind, site_id=site_id, subject=subject, due_s=now_s, attempts=0)

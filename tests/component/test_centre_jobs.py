@@ -83,6 +83,27 @@ def test_work_of_a_dead_worker_is_taken_up_and_its_late_word_ignored(centre: Cen
     assert waits(centre) == {}
 
 
+def test_work_that_is_asked_for_again_and_again_is_done_now_and_then_and_never_put_off(
+    centre: Centre,
+) -> None:
+    def renewed_at(now_s: float) -> None:
+        with centre.database.write() as connection:
+            jobs.renew(connection, "count", "s", "a", now_s, pause_s=10.0)
+
+    def claimed_at(now_s: float) -> bool:
+        with centre.database.write() as connection:
+            return jobs.claim(connection, "w", now_s, now_s + 900.0) is not None
+
+    renewed_at(0.0)
+    renewed_at(2.0)
+    assert claimed_at(2.0), "nobody was at it"
+    renewed_at(3.0)
+    renewed_at(9.0)
+    assert not claimed_at(12.9)
+    renewed_at(13.5)
+    assert claimed_at(13.5), "due since 13"
+
+
 def test_work_that_fails_is_tried_again_later(centre: Centre, monkeypatch: pytest.MonkeyPatch) -> None:
     tries: list[int] = []
 
