@@ -140,7 +140,14 @@ class Agent:
             calls=self._applications.calls,
         )
         self._centre = Centre(
-            box, self._layout, self._config, self.status, log, self._now_s, monitor=self._links.line
+            box,
+            self._layout,
+            self._config,
+            self.status,
+            log,
+            self._now_s,
+            monitor=self._links.line,
+            has_room=lambda: self._disk.allows(Use.NEW_RECORDING),
         )
         self._spool_status = SpoolStatus()
         self._disk = DiskWatch(box.state_dir, self._rpc, NgClient(box.rtp.ng), log, self._disk_changed)

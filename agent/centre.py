@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from agent import clock, lease
+from agent.acknowledged import Acknowledged
+from agent.acknowledged_age import forget_old
 from agent.bulk_line import BulkLine
 from agent.call_media import CallMedia
 from agent.call_records import CallRecords
@@ -34,7 +36,7 @@ from agent.record_retention import Sort
 from agent.recording_table import RecordingTable
 from agent.recording_upload import CONNECTIONS, RecordingSender
 from agent.retain import GivenUp, Retention, run_retention
-from agent.retention import Reason
+from agent.retention import MIB, Reason
 from agent.senders import (
     UPLOADS_AT_ONCE,
     Report,
@@ -44,6 +46,7 @@ from agent.senders import (
     run_recordings,
     run_records,
 )
+from agent.sent_again import SentAgain
 from agent.spool import Spool
 from agent.spool_desk import reasons
 from agent.status import SpoolStatus, Status
@@ -52,7 +55,7 @@ from agent.upload import RecordSender
 from appliance.box import Box
 from appliance.errors import KyusaiError
 from appliance.layout import Layout
-from appliance.site_model import RECORDS_KEPT, Keeping
+from appliance.site_model import COPIES_KEPT, RECORDS_KEPT, Keeping
 from cloudsync.wire import HEARTBEAT_INTERVAL_S, ConfigKey
 
 HEARTBEAT_JITTER = 0.9, 1.1
@@ -62,7 +65,8 @@ ENROLMENT_LOOK_S = 2.0
 
 
 class Centre:
-    """What the agent and the centre have to do with each other. enrolment: None until the box is enrolled."""
+    """What the agent and the centre have to do with each other. enrolment: None until the box is enrolled. has_room: whether the
+    disk has room for more than what must be kept."""
 
     def __init__(
         self,
@@ -74,10 +78,14 @@ class Centre:
         now_s: Callable[[], float],
         *,
         monitor: Monitor = no_monitor,
+        has_room: Callable[[], bool] = lambda: True,
     ) -> None:
         self._box = box
         self._layout = layout
         self._config = config
+        self._has_room = has_room
+        self._copies = Acknowledged(layout.acknowledged, self._copies_bytes)
+        self._sent_again: SentAgain | None = None
         self._status = status
         self._log = log
         self._now_s = now_s
@@ -142,6 +150,7 @@ class Centre:
         for client in (self._client, self._bulk):
             if client is not None:
                 await client.close()
+        await asyncio.to_thread(self._copies.close)
 
     def tasks(self, spool: Spool, kamailio_alive: Callable[[], bool]) -> dict[str, Work]:
         """Name and work of each task that talks to the centre, or prepares what is told to it."""
@@ -214,7 +223,16 @@ class Centre:
     async def _keep_records(self, spool: Spool) -> None:
         enrolled = (await self.enrolled()).enrolment
         client, path = await self.client(), self._layout.ledger_receipt
-        self._receipts = Receipts(spool, client, enrolled.site_id, self._keys, path, self._now_s)
+        self._sent_again = SentAgain(spool, self._copies, client, clock.now, self._will_be_sent_again)
+        self._receipts = Receipts(
+            spool,
+            client,
+            enrolled.site_id,
+            self._keys,
+            path,
+            self._now_s,
+            received=self._sent_again.look,
+        )
         self._sender = RecordSender(
             spool,
             client,
@@ -222,8 +240,18 @@ class Centre:
             pace=self._pacer,
             drained=self._receipts.drained,
             calls_up=self._calls_up,
+            copies=self._copies,
+            no_copy=lambda error: self._log.warning("record_not_copied", about="copies", reason=str(error)),
         )
         await run_records(self._sender, self._send, self._report("records"))
+
+    def _copies_bytes(self) -> int:
+        keeping = self._config.site.copy_keeping if self._config.site else COPIES_KEPT
+        return keeping.mebibytes * MIB if self._has_room() else 0
+
+    def _will_be_sent_again(self, count: int) -> None:
+        self._log.warning("records_sent_again", count=count)
+        self._send.nudge.set()
 
     async def _keep_recordings(self, table: RecordingTable) -> None:
         enrolled = (await self.enrolled()).enrolment
@@ -257,8 +285,9 @@ class Centre:
         self._record_retention = retention
 
         def look(now: Moment, passed_s: float) -> list[tuple[Sort, RecordReason, int]]:
-            keeping = self._config.site.record_keeping if self._config.site else RECORDS_KEPT
-            return retention.look(keeping, now, passed_s)
+            site = self._config.site
+            forget_old(self._copies, spool, site.copy_keeping if site else COPIES_KEPT, passed_s)
+            return retention.look(site.record_keeping if site else RECORDS_KEPT, now, passed_s)
 
         def gone(one: tuple[Sort, RecordReason, int]) -> None:
             sort, why, count = one
@@ -379,6 +408,8 @@ class Centre:
             receipt_given_up=receipt.given_up if receipt else 0,
             receipt_utc=receipt.utc if receipt else "",
             receipt_problem=standing.problem,
+            copies_bytes=self._copies.size_bytes,
+            sent_again=self._sent_again.count if self._sent_again else 0,
             recordings_parked=recordings.parked if recordings else 0,
             waiting=depth.waiting,
             parked=depth.parked,

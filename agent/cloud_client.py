@@ -25,6 +25,7 @@ from cloudsync.wire import (
     PATH_HEARTBEAT,
     PATH_KEY,
     PATH_LEDGER,
+    PATH_LEDGER_MISSING,
     PATH_PROMPTS,
     PATH_RECORDINGS,
     PATH_RECORDS,
@@ -38,6 +39,7 @@ from cloudsync.wire import (
     Envelope,
     ErrorKey,
     LedgerReceipt,
+    Missing,
     Receipt,
     Record,
     RecordingOffer,
@@ -53,6 +55,7 @@ from cloudsync.wire import (
     enrolment_from,
     envelope_from,
     ledger_receipt_from,
+    missing_from,
     piece_digest,
     piece_path,
     receipt_from,
@@ -197,6 +200,11 @@ class CloudClient:
     async def ledger(self) -> LedgerReceipt:
         """The centre's word on how much of the site's sequence it holds. The signature is not checked here."""
         return self._parsed(ledger_receipt_from, json_of(await self._call("GET", PATH_LEDGER), self.url))
+
+    async def missing(self, after: int) -> Missing:
+        """Which numbers behind `after` the centre does not know though it knows higher ones."""
+        value = json_of(await self._call("GET", f"{PATH_LEDGER_MISSING}?after={after}"), self.url)
+        return self._parsed(missing_from, value)
 
     async def offer(self, offer: RecordingOffer) -> UploadStands:
         """Announce a recording; gives what the centre has of it already."""

@@ -360,6 +360,18 @@ METRICS: tuple[tuple[Spec, Read], ...] = (
         lambda status: [((sort,), float(count)) for sort, count in status.spool.records_given_up.items()],
     ),
     (
+        Spec(
+            "records_sent_again_total",
+            "counter",
+            "Records that the centre had acknowledged and lost, and gets again.",
+        ),
+        lambda status: _one(float(status.spool.sent_again)),
+    ),
+    (
+        Spec("record_copies_bytes", "gauge", "What copies of acknowledged records take."),
+        lambda status: _one(float(status.spool.copies_bytes)),
+    ),
+    (
         Spec("upload_limit_bytes", "gauge", "Bytes per second that recordings may take now; none: no limit."),
         lambda status: _one(None if status.spool.upload_kbit_s is None else status.spool.upload_kbit_s * 125),
     ),

@@ -6,7 +6,8 @@ key can check one (`problem`), and with the records at hand that they are the on
 
 import asyncio
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -116,7 +117,8 @@ def load(path: Path) -> LedgerReceipt | None:
 
 
 class Receipts:
-    """Keeps the latest receipt at `path`. keys: the centre's signing keys now. now_s: a monotonic clock."""
+    """Keeps the latest receipt at `path`. keys: the centre's signing keys now. now_s: a monotonic clock. received: called with
+    each good receipt and where this box's own sequence stood."""
 
     def __init__(
         self,
@@ -126,6 +128,8 @@ class Receipts:
         keys: Callable[[], tuple[ConfigKey, ...]],
         path: Path,
         now_s: Callable[[], float],
+        *,
+        received: Callable[[LedgerReceipt, Chain], Awaitable[None]] | None = None,
     ) -> None:
         self._spool = spool
         self._cloud = cloud
@@ -133,6 +137,7 @@ class Receipts:
         self._keys = keys
         self._path = path
         self._now_s = now_s
+        self._received = received
         self._asked_s = -AGAIN_S
         self._for_seq = -1
         self.standing = Standing(load(path))
@@ -159,6 +164,9 @@ class Receipts:
         self.standing = Standing(receipt, against(receipt, chain))
         data = json.dumps(as_json(receipt), ensure_ascii=False, indent=1).encode()
         await asyncio.to_thread(write_private, self._path, data)
+        if self._received is not None:
+            with suppress(CloudError):
+                await self._received(receipt, chain)
 
     async def _problem(self, receipt: LedgerReceipt) -> str:
         """`problem` with the keys known here, then with those of now: keys rotate."""

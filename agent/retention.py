@@ -1,6 +1,7 @@
 """CORE. Which recordings a box gives up that the centre has not acknowledged, and in which order.
 
 The whole order of what goes first, on a box that cannot get rid of its data:
+0. copies of records that the centre has acknowledged (`acknowledged`): when they are old or many, and as soon as the disk is low;
 1. a recording that the centre has signed for: at once;
 2. recording of new calls, then of calls that are up, then events of the lowest priority are no longer made (`disk`);
 3. statistics and plain events that are older than the site keeps them, or too many (`record_retention`);

@@ -36,7 +36,7 @@ WAL_KEPT_BYTES = 16 * 1024 * 1024
 _INSERT = (
     f"INSERT INTO record ({RECORD_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING"  # noqa: S608
 )
-
+_PUT_BACK = f"INSERT OR IGNORE INTO record ({RECORD_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
 _SELECT = f"SELECT {RECORD_COLUMNS} FROM record"  # noqa: S608
 _IN_ORDER = f"{_SELECT} WHERE state = 'waiting' AND seq < ? ORDER BY priority, seq LIMIT ?"
 _URGENT = (
@@ -278,6 +278,20 @@ class Spool:
                 self._records -= max(gone.rowcount, 0)
             for id_, reason in settlement.park.items():
                 _park(db, "id", id_, reason)
+
+    def put_back(self, records: Sequence[RecordText]) -> list[int]:
+        """Let records wait again that the centre had acknowledged and lost; gives the numbers of those that now do. What is in
+        the spool under their number or id stays as it is."""
+        with self.transaction() as db:
+            next_seq = chain_of(db).next_seq
+            back = [
+                record.seq
+                for record in records
+                if record.seq < next_seq and db.execute(_PUT_BACK, record).rowcount == 1
+            ]
+        if self._records is not None:
+            self._records += len(back)
+        return back
 
     def forget(self, db: sqlite3.Connection, seqs: Sequence[int]) -> None:
         """Delete records that the centre does not have, within the caller's transaction, which tells of them."""

@@ -86,7 +86,8 @@ class SpoolStatus:
     recordings_given_up: reason -> recordings deleted without a receipt since the agent started. records_given_up: sort ->
     statistics and plain events that this box ever gave up; receipt_given_up: of how many the centre knows. upload_kbit_s: how
     fast they may go now, None for as fast as the line; upload_limit_kbit_s: the limit of the hour; upload_queue_ms: what
-    packets wait on the line."""
+    packets wait on the line. copies_bytes: what copies of acknowledged records take; sent_again: records that the centre had lost
+    and gets again, since the agent started."""
 
     waiting: int = 0
     parked: int = 0
@@ -109,6 +110,8 @@ class SpoolStatus:
     records_given_up: Mapping[str, int] = field(default_factory=dict)
     receipt_utc: str = ""
     receipt_problem: str = ""
+    copies_bytes: int = 0
+    sent_again: int = 0
     parked_reasons: Mapping[str, int] = field(default_factory=dict)
 
 

@@ -194,6 +194,8 @@ def _troubles(status: Json, lang: Lang) -> list[RenderableType]:
     records_given_up = sum(spool.get("records_given_up", {}).values())
     if records_given_up:
         lines.append(text("agent.status.records_given_up", lang, count=f"{records_given_up:,}"))
+    if spool.get("sent_again"):
+        lines.append(text("agent.status.sent_again", lang, count=f"{spool['sent_again']:,}"))
     if spool.get("receipt_problem"):
         lines.append(text(f"agent.status.receipt_{spool['receipt_problem']}", lang))
     not_made = (status.get("applications") or {}).get("prompts_failed", 0)

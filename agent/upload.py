@@ -12,10 +12,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from agent import records
+from agent.acknowledged import Acknowledged
 from agent.cloud_client import CloudClient
 from agent.cloud_errors import CloudRefused
 from agent.records import Settlement
 from agent.spool import Spool
+from agent.spool_errors import SpoolError
 from cloudsync.wire import BATCH_RECORDS_MAX, RecordText
 
 _UNFIT_STATUS = (400, 413, 422)
@@ -50,7 +52,7 @@ class Counters:
 
 class RecordSender:
     """Empties the record table into the centre. site_id: as enrolled. drained: called whenever nothing is left to send.
-    calls_up: how many calls there are; rest: sleeps."""
+    calls_up: how many calls there are; rest: sleeps. copies: of what is acknowledged; no_copy: told why one was not made."""
 
     def __init__(
         self,
@@ -63,6 +65,8 @@ class RecordSender:
         calls_up: Callable[[], int] = lambda: 0,
         monotonic_s: Callable[[], float] = time.monotonic,
         rest: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        copies: Acknowledged | None = None,
+        no_copy: Callable[[Exception], object] = lambda _error: None,
     ) -> None:
         self._spool = spool
         self._cloud = cloud
@@ -71,6 +75,8 @@ class RecordSender:
         self._drained = drained
         self._calls_up = calls_up
         self._rest = rest
+        self._copies = copies
+        self._no_copy = no_copy
         self._monotonic_s = monotonic_s
         self._limit = BATCH_RECORDS_MAX
         self._newest_first = True
@@ -100,7 +106,7 @@ class RecordSender:
             return len(batch)
         took_s = self._monotonic_s() - began_s
         settlement = records.settle(results)
-        await asyncio.to_thread(self._spool.settle, settlement)
+        await asyncio.to_thread(self._let_go, batch, settlement)
         self._limit = records.fitting(self._limit, len(batch), took_s)
         self.counters.acknowledged += len(settlement.delete)
         self.counters.duplicates += sum(result.status == "duplicate" for result in results)
@@ -108,6 +114,16 @@ class RecordSender:
         if history and self._calls_up():
             await self._rest(min((self._monotonic_s() - began_s) * RESTS, HELD_BACK_MAX_S))
         return len(batch)
+
+    def _let_go(self, batch: list[RecordText], settlement: Settlement) -> None:
+        """Keep a copy of what the centre has, then do what its answer means. Without a copy, records go all the same."""
+        if self._copies is not None:
+            there = set(settlement.delete)
+            try:
+                self._copies.keep([record for record in batch if record.id in there])
+            except (SpoolError, OSError) as error:
+                self._no_copy(error)
+        self._spool.settle(settlement)
 
     async def _hold_back(self, size_bytes: int) -> None:
         """History yields to calls and to the hour's limit, but no longer than HELD_BACK_MAX_S for each batch."""

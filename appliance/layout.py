@@ -120,6 +120,11 @@ class Layout:
         return self.state_dir / "spool.sqlite"
 
     @property
+    def acknowledged(self) -> Path:
+        """Copies of records that the centre has acknowledged, for a centre that loses them."""
+        return self.state_dir / "acknowledged.sqlite"
+
+    @property
     def capture_dir(self) -> Path:
         """rtpengine's recording folder."""
         return self.state_dir / "capture"

@@ -16,7 +16,15 @@ from appliance.kamailio.dialplan import INTERNAL
 from appliance.kamailio.view import Extension, Group, Peer, Policy
 from appliance.model import UPSTREAM_LIFE_MS, CallControl, NumberKind, UpstreamAuth
 from appliance.reader import Table
-from appliance.site_model import RECORDS_KEPT, Credential, Keeping, RemoteExtension, Site, UploadLimit
+from appliance.site_model import (
+    COPIES_KEPT,
+    RECORDS_KEPT,
+    Credential,
+    Keeping,
+    RemoteExtension,
+    Site,
+    UploadLimit,
+)
 
 FORMAT = 1
 """The only document format that this software reads."""
@@ -102,7 +110,7 @@ def read(root: Table) -> Site:
     retention = site_retention.read(recording)
     announce, sentence = site_recording.announced(recording)
     recording.finish()
-    upload_limits, keeping, record_keeping = _sync(root.table("sync", required=False))
+    upload_limits, keeping, record_keeping, copy_keeping = _sync(root.table("sync", required=False))
     settled = root.table("local_changes", required=False)
     merged, refused = (
         settled.texts(name, (), count_most=SETTLED_CHANGES_MAX, form=words.CHANGE_ID)
@@ -155,6 +163,7 @@ def read(root: Table) -> Site:
         upload_limits=upload_limits,
         keeping=keeping,
         record_keeping=record_keeping,
+        copy_keeping=copy_keeping,
         merged_changes=merged,
         refused_changes=refused,
         media=media,
@@ -162,13 +171,14 @@ def read(root: Table) -> Site:
     )
 
 
-def _sync(table: Table) -> tuple[tuple[UploadLimit, ...], Keeping, Keeping]:
+def _sync(table: Table) -> tuple[tuple[UploadLimit, ...], Keeping, Keeping, Keeping]:
     recordings = table.table("recordings", required=False)
     limits = tuple(_limit(one) for one in recordings.tables("limits", count_most=UPLOAD_LIMITS_MAX))
     records = table.table("records", required=False)
-    keeping = _keeping(recordings, Keeping()), _keeping(records, RECORDS_KEPT)
-    recordings.finish()
-    records.finish()
+    copies = table.table("acknowledged", required=False)
+    keeping = _keeping(recordings, Keeping()), _keeping(records, RECORDS_KEPT), _keeping(copies, COPIES_KEPT)
+    for one in (recordings, records, copies):
+        one.finish()
     table.finish()
     return limits, *keeping
 

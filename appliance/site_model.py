@@ -52,6 +52,10 @@ class Keeping:
 RECORDS_KEPT = Keeping(days=400, mebibytes=2048)
 """Of statistics and events, where a site says nothing: longer than any outage, and less than the smallest disk has."""
 
+COPIES_KEPT = Keeping(days=7, mebibytes=64)
+"""Of records that the centre has acknowledged, where a site says nothing: a centre is backed up once a week at the least, and
+64 MiB hold some 300,000 records."""
+
 
 @dataclass(frozen=True, slots=True)
 class Site:
@@ -59,7 +63,8 @@ class Site:
 
     group_public_numbers: E.164 or "", in the order of `groups`. recipients: age recipients of recordings.
     pause_codes: by which a telephone pauses its recording. retention: how long which recordings are kept.
-    keeping: of recordings; record_keeping: of statistics and plain events.
+    keeping: of recordings; record_keeping: of statistics and plain events; copy_keeping: of
+    records that the centre has acknowledged, where 0 MiB means none.
     merged_changes, refused_changes: ids of changes made at boxes that the centre has decided on.
     warnings: what the operator should know although the document is usable. media: what FreeSWITCH answers.
     codes_named: ids of the features whose code the document names itself.
@@ -84,6 +89,7 @@ class Site:
     retention: RetentionPlan = NO_RETENTION
     keeping: Keeping = Keeping()
     record_keeping: Keeping = RECORDS_KEPT
+    copy_keeping: Keeping = COPIES_KEPT
     warnings: tuple[Problem, ...] = ()
     media: MediaPlan = field(default_factory=MediaPlan)
     codes_named: frozenset[str] = frozenset()

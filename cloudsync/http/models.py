@@ -198,6 +198,13 @@ class LedgerReceiptModel(_Answer):
     given_up: int = 0
 
 
+class MissingModel(_Answer):
+    """Runs (first, last) of numbers that have not come, in order, the lowest; `seq` is the last number that the centre knows."""
+
+    seq: int
+    runs: list[tuple[int, int]]
+
+
 class RecordingAnswer(_Answer):
     """GET /v1/recordings/{id}; `receipt` is there once the state is stored."""
 

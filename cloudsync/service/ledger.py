@@ -3,7 +3,7 @@
 from cloudsync.service.centre import Centre
 from cloudsync.service.sites import require_site
 from cloudsync.store import records, sites
-from cloudsync.wire import LedgerReceipt
+from cloudsync.wire import MISSING_RUNS_MAX, LedgerReceipt, Missing
 
 
 def receipt(centre: Centre, site_id: str) -> LedgerReceipt:
@@ -22,3 +22,12 @@ def receipt(centre: Centre, site_id: str) -> LedgerReceipt:
             given_up=found.given_up,
         )
     )
+
+
+def missing(centre: Centre, site_id: str, after: int) -> Missing:
+    """Which numbers behind `after` have not come though higher ones have. Walks the site's ledger. Raises NotFound."""
+    with centre.database.read() as connection:
+        require_site(sites.find(connection, site_id), site_id)
+        last_seq = records.ledger(connection, site_id).last_seq
+        runs = records.missing_runs(connection, site_id, after, MISSING_RUNS_MAX)
+    return Missing(last_seq, tuple(runs))

@@ -255,6 +255,18 @@ def ledger(connection: Connection, site_id: str) -> Ledger:
     return Ledger(0, 0, GENESIS_HASH) if row is None else Ledger(*row)
 
 
+_MISSING = text("""SELECT before + 1 AS first, seq - 1 AS last
+    FROM (SELECT seq, lag(seq, 1, :after) OVER (ORDER BY seq) AS before
+        FROM ledger WHERE site_id = :site_id AND seq > :after) AS next
+    WHERE seq > before + 1 ORDER BY seq LIMIT :most""")
+
+
+def missing_runs(connection: Connection, site_id: str, after: int, most: int) -> list[tuple[int, int]]:
+    """The first runs (first, last) of numbers behind `after` that are not in a site's ledger though higher ones are."""
+    rows = connection.execute(_MISSING, {"site_id": site_id, "after": after, "most": most})
+    return [(row.first, row.last) for row in rows]
+
+
 def newest(
     connection: Connection, *, site_id: str = "", kind: str = "", limit: int
 ) -> list[dict[str, object]]:

@@ -2,7 +2,8 @@
 
 Both sides import this package, by this name, and nothing else of each other. It opens nothing, reads no clock and needs the
 standard library only. The HTTP paths are under `/v1`; `docs/centre.md` describes them. A module for each subject:
-`limits`, `words`, `values`, `signed`, `record`, `cdr`, `given_up`, `batch`, `ledger`, `enrolment`, `document`, `recording`.
+`limits`, `words`, `values`, `signed`, `record`, `cdr`, `given_up`, `batch`, `ledger`, `missing`, `enrolment`, `document`,
+`recording`.
 
 Hash chain of records: `record_hash` covers the hash of the record before it, so a gap, a change or a swap
 shows, and whoever holds records 1..n can check them without trusting the centre.
@@ -57,6 +58,7 @@ from cloudsync.wire.limits import (
     PATH_HEARTBEAT,
     PATH_KEY,
     PATH_LEDGER,
+    PATH_LEDGER_MISSING,
     PATH_LISTEN,
     PATH_PROMPTS,
     PATH_RECORDINGS,
@@ -78,6 +80,7 @@ from cloudsync.wire.limits import (
     UPLOAD_PIECE_BYTES,
     UPLOAD_PIECE_BYTES_MAX,
 )
+from cloudsync.wire.missing import MISSING_RUNS_MAX, Missing, missing_from
 from cloudsync.wire.record import (
     Record,
     RecordText,
@@ -157,6 +160,7 @@ __all__ = [
     "ID_PATTERN",
     "JSON_BYTES_MAX",
     "LONG_POLL_MAX_S",
+    "MISSING_RUNS_MAX",
     "NONCE_LIFE_S",
     "PATH_CA",
     "PATH_CONFIG",
@@ -166,6 +170,7 @@ __all__ = [
     "PATH_HEARTBEAT",
     "PATH_KEY",
     "PATH_LEDGER",
+    "PATH_LEDGER_MISSING",
     "PATH_LISTEN",
     "PATH_PROMPTS",
     "PATH_RECORDINGS",
@@ -205,6 +210,7 @@ __all__ = [
     "Json",
     "KeyLink",
     "LedgerReceipt",
+    "Missing",
     "Priority",
     "Receipt",
     "Record",
@@ -247,6 +253,7 @@ __all__ = [
     "key_link_signing_bytes",
     "ledger_receipt_from",
     "ledger_signing_bytes",
+    "missing_from",
     "one_word",
     "parse_enrolment",
     "parse_json",

@@ -21,6 +21,7 @@ PATH_CONFIG_STATUS = "/v1/config/status"
 PATH_RECORDS = "/v1/records"
 
 PATH_LEDGER = "/v1/ledger"
+PATH_LEDGER_MISSING = "/v1/ledger/missing"
 """GET: the centre's signed word on how much of the site's sequence it holds."""
 
 PATH_RECORDINGS = "/v1/recordings"

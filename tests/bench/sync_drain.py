@@ -10,15 +10,18 @@ import sys
 import time
 from pathlib import Path
 
+from agent.acknowledged import Acknowledged
 from agent.cloud_client import CloudClient
 from agent.cloud_transport import Transport, pinned
 from agent.identity import load_enrolled, load_or_make
 from agent.journal_events import Moment
 from agent.records import NewRecord
+from agent.retention import MIB
 from agent.senders import Switches, run_records
 from agent.spool import Spool
 from agent.spool_files import open_spool
 from agent.upload import RecordSender
+from appliance.site_model import COPIES_KEPT
 from tests.bench.sync_records import BOOT, WALL_MS
 
 EVERY_S = 0.5
@@ -58,7 +61,8 @@ async def _drain(folder: Path, url: str) -> None:
     key = load_or_make(folder / "key.pem")
     cloud = CloudClient(Transport(url, pinned(enrolled.ca_pem)), enrolment.box_id, key.sign)
     switches, spool = Switches(), opened.spool
-    sender = RecordSender(spool, cloud, enrolment.site_id)
+    copies = Acknowledged(folder / "acknowledged.sqlite", lambda: COPIES_KEPT.mebibytes * MIB)
+    sender = RecordSender(spool, cloud, enrolment.site_id, copies=copies)
     before = spool.depth().waiting
     say(waiting=before)
     began_s, cpu_began_s = time.monotonic(), time.process_time()

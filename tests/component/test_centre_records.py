@@ -80,6 +80,23 @@ def test_missing_record_is_counted_until_it_comes(centre: CentreProcess, box: Bo
     assert missing() == 0
 
 
+def test_missing_numbers_are_named_in_runs_page_by_page(centre: CentreProcess, box: Box) -> None:
+    records = chain(12)
+    box.send([records[seq - 1] for seq in (3, 4, 7, 10, 11, 12)])
+
+    def named(after: int, most: int = 10) -> list[tuple[int, int]]:
+        with centre.store() as opened_centre, opened_centre.database.read() as connection:
+            return store.missing_runs(connection, box.site_id, after, most)
+
+    assert named(0) == [(1, 2), (5, 6), (8, 9)]
+    assert named(0, most=2) == [(1, 2), (5, 6)]
+    assert named(6) == [(8, 9)], "the next page"
+    assert named(5) == [(6, 6), (8, 9)]
+    assert named(9) == named(12) == named(2**61) == []
+    answer = box.http.get(wire.PATH_LEDGER_MISSING)
+    assert wire.missing_from(answer.json()) == wire.Missing(12, ((1, 2), (5, 6), (8, 9)))
+
+
 def test_hostile_items_are_refused_one_by_one(box: Box) -> None:
     good = asdict(chain(1)[0])
     items = [None, {"id": "\ud800"}, {**good, "seq": "1"}, {**good, "body": {"x": "\ud800"}}, good]

@@ -18,6 +18,7 @@ from typing import Any
 from tenacity.wait import wait_random
 
 from agent import receipts, recording_spool, records, senders, upload
+from agent.acknowledged import Acknowledged
 from agent.call_records import CallRecords
 from agent.cloud_client import CloudClient
 from agent.cloud_transport import Transport, pinned
@@ -27,6 +28,7 @@ from agent.recording_table import RecordingTable
 from agent.recording_upload import RecordingSender
 from agent.records import NewRecord
 from agent.senders import Switches
+from agent.sent_again import SentAgain
 from agent.spool import Spool
 from agent.spool_files import open_spool
 from agent.upload import RecordSender
@@ -34,6 +36,7 @@ from tests.crash import workload
 
 NOW = Moment(workload.BOOT, 60_000, workload.WALL_MS + 60_000)
 RECEIPT_EVERY_S = 0.1
+COPIES_BYTES = 1024 * 1024
 PARKED_S = 0.3
 """What is parked for so long stays parked."""
 LOOK_S = 0.008
@@ -119,8 +122,15 @@ def _sync(
     recordings = RecordingSender(table, cloud, workload.SITE, lambda: keys, piece_bytes=workload.PIECE_BYTES)
     book = CallRecords(spool, folder / "journal.sqlite", workload.SITE, workload.BOX)
     one = Switches(switches.stop)
+    copies = Acknowledged(folder / "acknowledged.sqlite", lambda: COPIES_BYTES)
     kept = receipts.Receipts(
-        spool, cloud, workload.SITE, lambda: keys, folder / "receipt.json", time.monotonic
+        spool,
+        cloud,
+        workload.SITE,
+        lambda: keys,
+        folder / "receipt.json",
+        time.monotonic,
+        received=SentAgain(spool, copies, cloud, lambda: NOW).look,
     )
 
     async def drained() -> None:
@@ -130,7 +140,18 @@ def _sync(
 
     return (
         senders.run_journal(book, lambda: NOW, Switches(switches.stop), report, made=one.nudge.set),
-        senders.run_records(RecordSender(spool, cloud, workload.SITE, drained=drained), one, report),
+        senders.run_records(
+            RecordSender(
+                spool,
+                cloud,
+                workload.SITE,
+                drained=drained,
+                copies=copies,
+                no_copy=lambda error: voice.say("error", repr(error)),
+            ),
+            one,
+            report,
+        ),
         senders.run_recordings(recordings, Switches(switches.stop), report, at_once=2),
         senders.run_pick_up(table, folder / "recordings", Switches(switches.stop), report, made=lambda: None),
     )

@@ -12,6 +12,7 @@ import pytest
 from tenacity.wait import wait_random
 
 from agent import recording_spool, senders
+from agent.acknowledged import Acknowledged
 from agent.cloud_client import CloudClient
 from agent.cloud_transport import Transport, pinned
 from agent.enrol import enrol
@@ -22,6 +23,7 @@ from agent.recording_table import RecordingTable
 from agent.recording_upload import RecordingSender
 from agent.records import NewRecord
 from agent.senders import Switches
+from agent.sent_again import SentAgain
 from agent.spool_files import open_spool
 from agent.upload import RecordSender
 from tests.helpers.centre_box import CentreProcess, prepare_site, random_bytes
@@ -29,6 +31,7 @@ from tests.helpers.centre_box import CentreProcess, prepare_site, random_bytes
 NOW = Moment("boot-a", 5_000, 1_790_000_000_000)
 SITE = "tokyo-1"
 BOX = "tokyo-1-a"
+COPIES_BYTES = 8 * 1024 * 1024
 PIECE_BYTES = 64 * 1024
 GIVE_UP_S = 120.0
 LOOK_S = 0.05
@@ -49,6 +52,8 @@ class SyncedBox:
         self.opened = open_spool(folder / "spool.sqlite", NOW)
         self.spool = self.opened.spool
         self.table = RecordingTable(self.spool)
+        self.copies = Acknowledged(folder / "acknowledged.sqlite", lambda: COPIES_BYTES)
+        self.sent_again = SentAgain(self.spool, self.copies, self.cloud, lambda: NOW)
         self.receipts = Receipts(
             self.spool,
             self.cloud,
@@ -56,6 +61,7 @@ class SyncedBox:
             lambda: enrolled.enrolment.config_keys,
             folder / "receipt.json",
             _Hurried(),
+            received=self.sent_again.look,
         )
         self.errors: list[str] = []
 
@@ -72,6 +78,7 @@ class SyncedBox:
     async def close(self) -> None:
         """Let go of the spool and the line."""
         await self.cloud.close()
+        self.copies.close()
         self.opened.close()
 
     def add(self, *names: str, wall_ms: int = NOW.wall_ms) -> None:
@@ -105,7 +112,9 @@ class SyncedBox:
         def report(error: Exception, _pause_s: float) -> None:
             self.errors.append(str(getattr(error, "key", error)))
 
-        records = RecordSender(self.spool, self.cloud, self.site_id, drained=self.receipts.drained)
+        records = RecordSender(
+            self.spool, self.cloud, self.site_id, drained=self.receipts.drained, copies=self.copies
+        )
         sender = RecordingSender(self.table, self.cloud, self.site_id, lambda: (), piece_bytes=PIECE_BYTES)
         folder = self.folder / "recordings"
         tasks = [

@@ -239,3 +239,35 @@ def test_times_sort_as_text_and_come_back() -> None:
     for bad in ("2026-11-21", "2026-13-21T00:00:00Z", "2026-11-21T00:00:00+09:00"):
         with pytest.raises(wire.WireError):
             wire.parse_utc(bad)
+
+
+def test_missing_numbers_travel_as_runs() -> None:
+    found = wire.Missing(12, ((1, 2), (4, 4), (8, 12)))
+    assert wire.missing_from(json.loads(json.dumps(asdict(found)))) == found
+    assert wire.missing_from({"seq": 0, "runs": []}) == wire.Missing(0, ())
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [],
+        None,
+        {"seq": 5},
+        {"seq": "5", "runs": []},
+        {"seq": True, "runs": []},
+        {"seq": 5, "runs": 7},
+        {"seq": 5, "runs": [[1]]},
+        {"seq": 5, "runs": [["1", "2"]]},
+        {"seq": 5, "runs": ["12"]},
+        {"seq": 5, "runs": [[0, 1]]},
+        {"seq": 5, "runs": [[2, 1]]},
+        {"seq": 5, "runs": [[1, 2], [3, 4]]},
+        {"seq": 5, "runs": [[3, 4], [1, 1]]},
+        {"seq": 5, "runs": [[4, 6]]},
+        {"seq": 5, "runs": [[1, None]]},
+        {"seq": 9**9, "runs": [[2 * n + 1, 2 * n + 1] for n in range(1001)]},
+    ],
+)
+def test_missing_numbers_that_make_no_sense_are_none(value: object) -> None:
+    with pytest.raises(wire.WireError):
+        wire.missing_from(value)
