@@ -8,6 +8,7 @@ machine, which they do not at a site, so they run with the least weight.
 
 import asyncio
 import os
+import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -23,7 +24,7 @@ from appliance.errors import KyusaiError
 from tests.bench.figures import cell, delays, quantile, spread, table
 from tests.bench.light_phone import LightPhone
 from tests.bench.sync_backlog import DIFFERENT, again
-from tests.bench.sync_records import BETWEEN_CALLS_MS, made
+from tests.bench.sync_records import made
 from tests.lab.addresses import SIP_PORT
 from tests.lab.lab import Lab, Parts
 from tests.lab.site_document import REALM
@@ -98,7 +99,7 @@ class Site:
     def _append(self, count: int) -> None:
         path: Path = self._lab.box.layout.spool
         opened = open_spool(path, Moment("bench", 1, 1))
-        first_ms = int(time.time() * 1000) - 40 * 86_400_000 + self._filled * BETWEEN_CALLS_MS
+        first_ms = int(time.time() * 1000) - 40 * 86_400_000
         for begin in range(0, count, FILL):
             numbers = range(begin, min(begin + FILL, count))
             opened.spool.append([again(self._base, first_ms, self._filled + n) for n in numbers])
@@ -170,9 +171,11 @@ async def _measure(quick: bool) -> dict[str, Any]:
     backlog, calls = (BACKLOG_QUICK, CALLS_QUICK) if quick else (BACKLOG, CALLS)
     rounds: list[dict[str, Phase]] = []
     async with site() as found:
-        for number in range(ROUNDS_QUICK if quick else ROUNDS):
+        count = ROUNDS_QUICK if quick else ROUNDS
+        for number in range(count):
             taken: dict[str, Phase] = {}
             for state in (IDLE, DRAINING) if number % 2 == 0 else (DRAINING, IDLE):
+                print(f"round {number + 1} of {count}: {state}", file=sys.stderr, flush=True)
                 if state == DRAINING:
                     await found.fill(backlog)
                 taken[state] = await found.calls(calls, while_draining=state == DRAINING)
