@@ -182,6 +182,7 @@ class Agent:
             self._log.info("agent_stopped")
 
     async def _start_tasks(self) -> None:
+        await self._at_rest.look()  # before anything is told
         start = self._supervisor.start
         start("links", self._keep_links)
         start("kamailio", self._keep_figures)

@@ -43,14 +43,18 @@ class AtRestWatch:
         self._log = log
         self.kind = ""
 
+    async def look(self) -> None:
+        """Look once. Says so when a disk is not encrypted that was, or that was not looked at before."""
+        found = await asyncio.to_thread(look, self._layout)
+        if found is AtRest.NONE and self.kind != found:
+            self._log.warning("disk_not_encrypted", folder=str(self._layout.state_dir))
+        self.kind = found.value
+
     async def run(self) -> None:
-        """For ever. Says once when a disk is not encrypted."""
+        """Look again for ever."""
         while True:
-            found = await asyncio.to_thread(look, self._layout)
-            if found is AtRest.NONE and self.kind != found:
-                self._log.warning("disk_not_encrypted", folder=str(self._layout.state_dir))
-            self.kind = found.value
             await asyncio.sleep(LOOK_S)
+            await self.look()
 
 
 def look(layout: Layout) -> AtRest:

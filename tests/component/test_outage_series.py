@@ -17,11 +17,14 @@ from typing import Any
 
 import pytest
 
+from agent.at_rest_watch import look
 from agent.watch import ask
 from appliance.box import load
 from appliance.errors import KyusaiError
 from appliance.layout import Layout
 from cloudsync.service import configuration
+from cloudsync.service.sites import list_sites
+from cloudsync.wire import AtRest
 from tests.helpers.centre_box import ROOT, CentreProcess, prepare_site
 from tests.helpers.site_documents import document, upstream
 
@@ -80,10 +83,14 @@ async def until(check: Callable[[], bool]) -> None:
             await asyncio.sleep(0.1)
 
 
-def kyusai(*words: str, **environment: str) -> str:
+def run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "kyusai_cli.py", *words]
     env = {**os.environ, **environment}
-    return subprocess.run(command, cwd=ROOT, env=env, check=True, capture_output=True, text=True).stdout
+    return subprocess.run(command, cwd=ROOT, env=env, check=True, capture_output=True, text=True)
+
+
+def kyusai(*words: str, **environment: str) -> str:
+    return run(*words, **environment).stdout
 
 
 async def test_figures_of_an_outage_stand_at_the_centre_afterwards_without_a_hole(
@@ -108,12 +115,19 @@ async def test_figures_of_an_outage_stand_at_the_centre_afterwards_without_a_hol
             return dict(ask(layout.agent_socket))
         return {"survival_mode": None, "spool": {"waiting": -1, "acknowledged": 0}}
 
+    def disk_encryption() -> str:
+        """As the centre has it from the box's heartbeat."""
+        with centre.store() as opened:
+            return list_sites(opened)[0].boxes[0].disk_encryption
+
     try:
-        kyusai("enrol", code, KYUSAI_BOX=str(box_file))
+        warned = run("enrol", code, KYUSAI_BOX=str(box_file), KYUSAI_LANG="en").stderr
+        assert ("The disk is not encrypted" in warned) == (look(layout) is AtRest.NONE)
         with (tmp_path / "agent.log").open("ab") as log:
             env = {**os.environ, "KYUSAI_BOX": str(box_file)}
             agent = subprocess.Popen([sys.executable, "-c", AGENT], cwd=ROOT, env=env, stderr=log)
         await until(lambda: now()["survival_mode"] is False and now()["spool"]["acknowledged"] > 1)
+        await until(lambda: disk_encryption() == look(layout))
         centre.kill()
         cloud[0].alive = False
         await until(lambda: now()["survival_mode"] is True and now()["spool"]["waiting"] >= 4)
