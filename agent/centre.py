@@ -23,10 +23,11 @@ from agent.cloud_transport import Transport, pinned
 from agent.config import ConfigKeeper
 from agent.config_check import Trust
 from agent.contact import Contact
-from agent.identity import Enrolled, load_enrolled, load_or_make, save_enrolled
+from agent.earlier_keys import forget_earlier, load_earlier
+from agent.identity import Enrolled, Signer, load_enrolled, load_or_make, save_enrolled
 from agent.journal_events import Moment
 from agent.key_chain import document_keys, extended
-from agent.key_rotation import rotate
+from agent.key_rotation import offer_again, rotate
 from agent.logs import Logger
 from agent.pacer import Monitor, Pacer, no_monitor
 from agent.receipts import Receipts, Standing
@@ -120,10 +121,14 @@ class Centre:
         if self._client is None:
             await asyncio.to_thread(load_or_make, self._layout.key)
             transport = Transport(self._box.centre.url or enrolled.url, pinned(enrolled.ca_pem))
-            self._client = CloudClient(
-                transport, enrolled.enrolment.box_id, self._sign, observe=self._observe
-            )
+            self._client = self._client_over(transport, enrolled)
         return self._client
+
+    def _client_over(self, transport: Transport, enrolled: Enrolled) -> CloudClient:
+        box_id = enrolled.enrolment.box_id
+        return CloudClient(
+            transport, box_id, self._sign, earlier=self._earlier_signers, observe=self._observe
+        )
 
     async def _open_bulk(self) -> CloudClient:
         """Connections of their own for recordings: marked as such, and slowed down without slowing anything else."""
@@ -131,7 +136,7 @@ class Centre:
         url = self._box.centre.url or enrolled.url
         most = CONNECTIONS + UPLOADS_AT_ONCE  # an offer waits for no piece
         transport = Transport(url, pinned(enrolled.ca_pem), connections=most, bulk=self._line)
-        return CloudClient(transport, enrolled.enrolment.box_id, self._sign, observe=self._observe)
+        return self._client_over(transport, enrolled)
 
     def _calls_up(self) -> int:
         return self._calls.open_calls if self._calls else 0
@@ -139,6 +144,9 @@ class Centre:
     def _sign(self, message: bytes) -> bytes:
         """With the key as it is now: enrolling again may have made a new one. Once an hour."""
         return load_or_make(self._layout.key).sign(message)
+
+    def _earlier_signers(self) -> list[Signer]:
+        return [one.sign for one in load_earlier(self._layout.key)]
 
     @property
     def revoked(self) -> bool:
@@ -325,6 +333,24 @@ class Centre:
         else:
             self._log.info("box_key_changed")
 
+    async def _offer_key_again(self, client: CloudClient) -> None:
+        """The centre was restored from a backup of before the key in use."""
+        box_id = (await self.enrolled()).enrolment.box_id
+        try:
+            await offer_again(client, box_id, self._layout.key)
+        except KyusaiError as error:
+            self._log.warning("box_key_not_offered_again", about=error.key, reason=error.message)
+        else:
+            self._log.warning("box_key_offered_again")
+
+    async def _shut_out(self, error: CloudError) -> None:
+        """Revoked: whoever has this disk shall not get in by an old key after the centre was restored from a backup of before."""
+        self._log.error("box_revoked", reason=error.message)
+        try:
+            await asyncio.to_thread(forget_earlier, self._layout.key)
+        except KyusaiError as unusable:
+            self._log.warning("box_keys_not_forgotten", about=unusable.key, reason=unusable.message)
+
     async def _keep_lease(self, shown: str, answer: dict[str, Any]) -> None:
         if answer.get("cloned"):
             self._log.error("box_cloned", about="lease")
@@ -369,14 +395,16 @@ class Centre:
                 answer = await client.heartbeat(told)
             except CloudError as error:
                 if client.revoked and not told_revoked:
-                    self._log.error("box_revoked", reason=error.message)
+                    await self._shut_out(error)
                 told_revoked = client.revoked
                 self._log.warning("heartbeat_failed", about=error.key, reason=error.message)
             else:
                 told_revoked = False
                 self._config.centre_seen_s = self._now_s()
                 await self._keep_lease(shown, answer)
-                if answer.get("rotate_key"):
+                if client.by_earlier_key:
+                    await self._offer_key_again(client)
+                elif answer.get("rotate_key"):
                     await self._rotate_key(client)
                 version = answer.get("config_version")
                 if isinstance(version, int):

@@ -73,6 +73,8 @@ PIECE_DEADLINE_S = 300.0
 UNPACED = NoLimit()
 REVOKED_PAUSE_S = 60.0
 """A box that was shut out asks this often whether it was let in again, and says nothing else to the centre."""
+EARLIER_PAUSE_S = 60.0
+"""A box that none of its keys lets in tries the earlier ones this often: its tasks ask many times a minute."""
 Given = TypeVar("Given")
 Parsed = TypeVar("Parsed")
 _UNKNOWN_CODING = 415
@@ -100,12 +102,18 @@ class CloudClient:
         box_id: str,
         sign: Signer,
         *,
+        earlier: Callable[[], Sequence[Signer]] = tuple,
         monotonic_s: Callable[[], float] = time.monotonic,
         observe: Observe = lambda _task, _error: None,
     ) -> None:
+        """earlier: keys of before the one that signs, the newest first; a centre that does not know that one is shown them."""
         self._transport = transport
         self._box_id = box_id
         self._sign = sign
+        self._earlier = earlier
+        self._earlier_again_s = 0.0
+        self.by_earlier_key = False
+        """Whether an earlier key got the token in use: this centre does not know the one of now."""
         self._monotonic_s = monotonic_s
         self._observe = observe
         self._token = ""
@@ -338,11 +346,37 @@ class CloudClient:
             return self._token
 
     async def _get_token(self) -> None:
+        """By the key of now. A centre that was restored from an old backup may know an earlier one alone."""
+        try:
+            await self._prove(self._sign)
+        except CloudRefused as error:
+            if error.key != ErrorKey.TOKEN_REFUSED or not await self._prove_by_earlier():
+                raise
+            self.by_earlier_key = True
+        else:
+            self.by_earlier_key = False
+
+    async def _prove_by_earlier(self) -> bool:
+        """Whether an earlier key has opened. None of them is tried any further by a box that the centre knows and shut out."""
+        if self._monotonic_s() < self._earlier_again_s:
+            return False
+        for sign in await asyncio.to_thread(self._earlier):
+            try:
+                await self._prove(sign)
+            except CloudRefused as error:
+                if error.key != ErrorKey.TOKEN_REFUSED:
+                    raise
+            else:
+                return True
+        self._earlier_again_s = self._monotonic_s() + EARLIER_PAUSE_S
+        return False
+
+    async def _prove(self, sign: Signer) -> None:
         challenge = await self._open(PATH_TOKEN_CHALLENGE, {"box_id": self._box_id})
         nonce = challenge.get("nonce")
         if not isinstance(nonce, str):
             raise confused(self.url, "a challenge without a nonce")
-        signature = to_base64(self._sign(token_signing_bytes(self._box_id, nonce)))
+        signature = to_base64(sign(token_signing_bytes(self._box_id, nonce)))
         proof = {"box_id": self._box_id, "nonce": nonce, "signature": signature}
         given = await self._open(PATH_TOKEN, proof)
         token, life_s = given.get("token"), given.get("expires_in_s")

@@ -13,7 +13,18 @@ from pathlib import Path
 from agent.cloud_client import CloudClient
 from agent.cloud_errors import CloudError, CloudRefused, CloudUntrusted, confused
 from agent.cloud_transport import Transport, json_of, pinned, unverified
-from agent.identity import Enrolled, Identity, forget, load_or_make, recall, save_enrolled
+from agent.earlier_keys import forget_earlier, keep_earlier
+from agent.identity import (
+    Enrolled,
+    Identity,
+    IdentityError,
+    drop_forgotten,
+    forget,
+    load_enrolled,
+    load_or_make,
+    recall,
+    save_enrolled,
+)
 from appliance.errors import KyusaiError
 from cloudsync.wire import (
     PATH_CA,
@@ -56,12 +67,15 @@ async def enrol(
     """Enrol this box. text: `KYU-...`; url: the centre's, from box.toml; versions: what runs here, for the ledger.
 
     key, enrolment: files of the identity folder, written in one step each. new_key: not with the key that is there, which
-    comes back when the centre says no. Raises EnrolmentError, IdentityError and
+    comes back when the centre says no. Earlier keys stay for the same centre alone: another one could show the signatures
+    that it asks for to the first. Raises EnrolmentError, IdentityError and
     CloudError (the line, or a centre that cannot serve: try the same text again).
     """
     told = _parsed(text)
     ca_pem = await fetch_ca(url, told)
     if new_key:
+        load_or_make(key)
+        keep_earlier(key)
         forget(key)
     identity = load_or_make(key)
     transport = Transport(url, pinned(ca_pem))
@@ -73,9 +87,22 @@ async def enrol(
         raise
     finally:
         await transport.close()
+    if _ca_before(enrolment) != ca_pem:
+        forget_earlier(key)
     enrolled = Enrolled(url, ca_pem, answer)
     save_enrolled(enrolment, enrolled)
+    if new_key:
+        drop_forgotten(key)
     return enrolled
+
+
+def _ca_before(enrolment: Path) -> str:
+    """The CA that the box was enrolled with; "" for a box that was not, or whose enrolment is spoilt."""
+    try:
+        before = load_enrolled(enrolment)
+    except IdentityError:
+        return ""
+    return before.ca_pem if before else ""
 
 
 async def fetch_ca(url: str, told: EnrolmentText) -> str:

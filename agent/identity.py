@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
@@ -50,20 +50,23 @@ class Identity:
         """Ed25519 signature of `message`."""
         return self._key.sign(message)
 
+    def pem(self) -> bytes:
+        """The private key as files hold it."""
+        return self._key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+
 
 def load_or_make(path: Path) -> Identity:
     """The key at `path` (PEM, 0600), made if there is none. Raises IdentityError when it cannot be read or made."""
     try:
         if path.exists():
             return load(path)
-        key = Ed25519PrivateKey.generate()
-        pem = key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        write_private(path, pem)
+        made = Identity(Ed25519PrivateKey.generate())
+        write_private(path, made.pem())
     except OSError as error:
-        raise _unusable(path, str(error)) from error
-    return Identity(key)
+        raise unusable(path, str(error)) from error
+    return made
 
 
 def forget(path: Path) -> None:
@@ -72,7 +75,7 @@ def forget(path: Path) -> None:
         load_or_make(path)
         path.replace(path.with_suffix(".old.pem"))
     except OSError as error:
-        raise _unusable(path, str(error)) from error
+        raise unusable(path, str(error)) from error
 
 
 def put_in_place(new: Path, path: Path) -> None:
@@ -81,7 +84,15 @@ def put_in_place(new: Path, path: Path) -> None:
         write_private(path, new.read_bytes())
         new.unlink()
     except OSError as error:
-        raise _unusable(path, str(error)) from error
+        raise unusable(path, str(error)) from error
+
+
+def drop_forgotten(path: Path) -> None:
+    """The key that `forget` put aside is not needed any more. Raises IdentityError."""
+    try:
+        path.with_suffix(".old.pem").unlink(missing_ok=True)
+    except OSError as error:
+        raise unusable(path, str(error)) from error
 
 
 def recall(path: Path) -> None:
@@ -89,21 +100,30 @@ def recall(path: Path) -> None:
     try:
         path.with_suffix(".old.pem").replace(path)
     except OSError as error:
-        raise _unusable(path, str(error)) from error
+        raise unusable(path, str(error)) from error
 
 
 def load(path: Path) -> Identity:
     """The key at `path`. Raises IdentityError."""
     try:
-        key = serialization.load_pem_private_key(path.read_bytes(), password=None)
-    except (OSError, ValueError, TypeError) as error:
-        raise _unusable(path, str(error)) from error
+        return identity_of(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise unusable(path, str(error)) from error
+
+
+def identity_of(pem: bytes) -> Identity:
+    """The key that a PEM holds. Raises ValueError."""
+    try:
+        key = serialization.load_pem_private_key(pem, password=None)
+    except (TypeError, UnsupportedAlgorithm) as error:
+        raise ValueError(str(error)) from error
     if not isinstance(key, Ed25519PrivateKey):
-        raise _unusable(path, "it is no Ed25519 key")
+        raise ValueError("it is no Ed25519 key")
     return Identity(key)
 
 
-def _unusable(path: Path, detail: str) -> IdentityError:
+def unusable(path: Path, detail: str) -> IdentityError:
+    """The error of a key that cannot be read or written."""
     return IdentityError(
         "identity.unusable",
         f"the box's key {path} cannot be used: {detail}",
@@ -118,7 +138,7 @@ def save_enrolled(path: Path, enrolled: Enrolled) -> None:
     try:
         write_private(path, json.dumps(asdict(enrolled), indent=1, ensure_ascii=False).encode())
     except OSError as error:
-        raise _unusable(path, str(error)) from error
+        raise unusable(path, str(error)) from error
 
 
 def load_enrolled(path: Path) -> Enrolled | None:
