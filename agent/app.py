@@ -162,6 +162,7 @@ class Agent:
         for folder in self._layout.folders():
             folder.mkdir(parents=True, exist_ok=True)
         self._spooled = await asyncio.to_thread(open_spool, self._layout.spool, clock.now())
+        self._tell_of_spool(self._spooled)
         servers = [await self._serve_status(), await self._serve_metrics()]
         try:
             await self._start_tasks()
@@ -180,6 +181,13 @@ class Agent:
             self._spooled.close()
             self._layout.agent_socket.unlink(missing_ok=True)
             self._log.info("agent_stopped")
+
+    def _tell_of_spool(self, opened: OpenedSpool) -> None:
+        if opened.set_aside is not None:
+            found = opened.set_aside
+            self._log.error("spool_set_aside", reason=found.problem, saved=found.saved, lost=found.lost)
+        if opened.doubted:
+            self._log.warning("spool_numbers_doubted", reason=opened.doubted)
 
     async def _start_tasks(self) -> None:
         await self._at_rest.look()  # before anything is told

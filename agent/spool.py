@@ -20,10 +20,19 @@ from typing import Any
 from agent import rechain, spool_doubt
 from agent.cdr_fields import utc_text
 from agent.records import NewRecord, Settlement
-from agent.spool_chain import RECORD_COLUMNS, Chain, chain_of, decode_row, set_chain
+from agent.spool_chain import (
+    FAR,
+    RECORD_COLUMNS,
+    Chain,
+    chain_of,
+    decode_row,
+    is_noted,
+    is_summed,
+    set_chain,
+)
 from agent.spool_errors import SpoolDamaged, SpoolError, SpoolFull, Unsound, lossy_text, spool_error
 from agent.spool_reserve import Reserve
-from cloudsync.wire import Priority, RecordText, canonical_json, chain_text
+from cloudsync.wire import GENESIS_HASH, Priority, RecordText, canonical_json, chain_text
 
 WAITING = "waiting"
 PARKED = "parked"
@@ -142,6 +151,24 @@ class Spool:
             if (last and last[0] >= next_seq) or (record and record.hash != last_hash):
                 raise Unsound(f"the sequence stands at {next_seq}, which does not fit record {last[0]}")
             db.text_factory = str
+
+    def number_problem(self) -> str:
+        """Why the next number, or the hash that goes with it, cannot be believed; "" when it can."""
+        with self.reading() as db:
+            db.text_factory = lossy_text
+            summed = is_summed(db)
+            db.text_factory = str
+        return "" if summed else "where the sequence stands is not what was written"
+
+    def doubt_numbers(self) -> None:
+        """Let the centre say where the sequence goes on. What is here proves its own number by its hash, and keeps it."""
+        with self.transaction() as db:
+            if rechain.place_of(db) is not None:  # it is being asked already
+                return
+            (last,) = db.execute("SELECT max(seq) FROM record WHERE seq < ?", (FAR,)).fetchone()
+            following = max(last or 0, 0) + 1
+            unsure_from = chain_of(db).unsure_from if is_summed(db) and is_noted(db) else 0
+            set_chain(db, Chain(following, GENESIS_HASH, min(unsure_from or following, following)))
 
     def look_for_stranded(self) -> None:
         """Raise SpoolDamaged when a record waits to which the index does not lead. For a moment at which `waiting` gives none."""

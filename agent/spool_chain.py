@@ -6,6 +6,7 @@ Numbers from `FAR` on are provisional: records have them while `rechain` gives o
 import json
 import re
 import sqlite3
+import zlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -17,6 +18,9 @@ FAR = 2**61
 """A thousand records a second reach it after 73 million years."""
 CHAIN = "chain"
 """The cursor with it."""
+SUM = "chain_sum"
+"""The cursor with its CRC-32: a number or a hash with a flipped bit may look like another one."""
+_UPDATE = "UPDATE cursor SET value = CASE name WHEN ? THEN ? ELSE ? END WHERE name IN (?, ?)"
 
 
 class Chain(NamedTuple):
@@ -52,10 +56,26 @@ def _read(text: str) -> Chain:
 
 
 def set_chain(db: sqlite3.Connection, chain: Chain) -> None:
-    """Note where the sequence goes on."""
+    """Note where the sequence goes on, and the sum of what is noted."""
     value = f'[{chain.next_seq}, "{chain.last_hash}", {chain.unsure_from}]'  # JSON: a hash is hexadecimal
-    if not db.execute("UPDATE cursor SET value = ? WHERE name = ?", (value, CHAIN)).rowcount:
-        db.execute("INSERT INTO cursor VALUES (?, ?)", (CHAIN, value))
+    if db.execute(_UPDATE, (CHAIN, value, _sum(value), CHAIN, SUM)).rowcount != 2:
+        db.executemany("INSERT OR REPLACE INTO cursor VALUES (?, ?)", ((CHAIN, value), (SUM, _sum(value))))
+
+
+def is_noted(db: sqlite3.Connection) -> bool:
+    """Whether it is noted at all."""
+    return db.execute("SELECT 1 FROM cursor WHERE name = ?", (CHAIN,)).fetchone() is not None
+
+
+def is_summed(db: sqlite3.Connection) -> bool:
+    """Whether what is noted has the sum that was noted with it. An older release notes none; a spool that went back to one and
+    came again is asked for its number at the centre, which costs a question."""
+    rows = dict(db.execute("SELECT name, value FROM cursor WHERE name IN (?, ?)", (CHAIN, SUM)).fetchall())
+    return SUM not in rows or (CHAIN in rows and rows[SUM] == _sum(str(rows[CHAIN])))
+
+
+def _sum(value: str) -> str:
+    return f"{zlib.crc32(value.encode()):08x}"
 
 
 def decode_row(row: Sequence[Any]) -> RecordText | None:

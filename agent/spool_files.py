@@ -5,19 +5,23 @@ file, together with an event that tells the centre how many there were; when tha
 damaged one is renamed to `spool.sqlite.damaged-<time>` and the new one takes its place. A power cut at any step is
 taken up where it happened: a file `.rebuilt` is complete by its name, anything unfinished is made anew. The new spool
 may not know where the site's sequence goes on; then the centre tells it (`Spool.rechain`).
+
+The log beside the file is looked at before SQLite reads it, which would take damage in it for its end (`spool_wal`). A damaged
+one is laid over a copy of the file, whole pages alone, and what can be read of that is saved; both stay as they were found.
 """
 
 import fcntl
 import mmap
 import os
+import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from agent import rechain, spool_doubt, spool_pages, spool_schema
+from agent import rechain, spool_doubt, spool_pages, spool_schema, spool_wal
 from agent.cdr_fields import utc_text
 from agent.journal_events import Moment
 from agent.records import NewRecord
@@ -30,6 +34,7 @@ from cloudsync.wire import Priority, RecordKind, RecordText
 
 LOCK_SUFFIX = ".lock"
 REBUILT_SUFFIX = ".rebuilt"
+PATCHED_SUFFIX = ".patched"
 _COMPANIONS = ("-wal", "-shm", "")
 """The main file moves last: as long as it is there the exchange is not finished."""
 _SMALL_TABLES = ("cursor", "open_call", "recording")
@@ -50,10 +55,12 @@ class SetAside:
 
 @dataclass(slots=True)
 class OpenedSpool:
-    """An open spool and the lock that makes it ours. set_aside: a damaged one was found, None when all was well."""
+    """An open spool and the lock that makes it ours. set_aside: a damaged one was found, None when all was well. doubted: why its
+    next number is asked for at the centre though all else is well, "" where it is not."""
 
     spool: Spool
     set_aside: SetAside | None = None
+    doubted: str = ""
     _lock: int = field(default=-1, repr=False)
 
     def close(self) -> None:
@@ -72,23 +79,72 @@ def open_spool(path: Path, now: Moment) -> OpenedSpool:
     try:
         _finish_exchange(path, now)
         found = None
+        log = _log(path)
+        doubted = log.problem
         try:
-            problem = _problem(path)
+            problem = doubted if log.found is spool_wal.Found.DAMAGED else _problem(path)
             spool = _opened(path) if problem is None else None
         except SpoolDamaged as damaged:
             problem, spool = damaged.message, None
         if spool is None:
-            found = _rebuild(path, problem or "", now)
+            found, doubted = _rebuild(path, problem or "", now, log), ""
             _finish_exchange(path, now)
             spool = _opened(path)
+        doubted = doubted or spool.number_problem()
+        if doubted:
+            spool.doubt_numbers()
         sync_found(path)
-        return OpenedSpool(spool, found, lock)
+        return OpenedSpool(spool, found, doubted, lock)
     except sqlite3.Error as error:
         os.close(lock)
         raise spool_error(path, error) from error
     except BaseException:
         os.close(lock)
         raise
+
+
+def _log(path: Path) -> spool_wal.Log:
+    """The log that a killed agent left beside the file. Raises OSError."""
+    try:
+        with path.open("rb") as stream, _beside(path, "-wal").open("rb") as wal:
+            page_bytes = (
+                spool_pages.page_bytes(stream.read(spool_pages.HEADER_BYTES)) or spool_schema.PAGE_BYTES
+            )
+            if os.fstat(wal.fileno()).st_size:
+                with mmap.mmap(wal.fileno(), 0, access=mmap.ACCESS_READ) as data:
+                    return spool_wal.look(data, page_bytes)
+    except FileNotFoundError:
+        pass
+    return spool_wal.Log(spool_wal.Found.WHOLE, spool_schema.PAGE_BYTES)
+
+
+@contextmanager
+def _patched(path: Path, log: spool_wal.Log) -> Iterator[Path]:
+    """The file to save from: the one at `path`, or a copy with all pages that are whole in a damaged log. Raises OSError."""
+    if log.found is not spool_wal.Found.DAMAGED:
+        yield path
+        return
+    patched = _beside(path, PATCHED_SUFFIX)
+    try:
+        _remove(patched)
+        _create_private(patched)
+        shutil.copyfile(path, patched)
+        pages, count = spool_wal.newest_pages(log)
+        with patched.open("r+b") as stream, _beside(path, "-wal").open("rb") as wal:
+            for page, begin in pages.items():
+                wal.seek(begin)
+                stream.seek((page - 1) * log.page_bytes)
+                stream.write(wal.read(log.page_bytes))
+            if count:
+                stream.truncate(count * log.page_bytes)
+        yield patched
+    finally:
+        _remove(patched)
+
+
+def _remove(path: Path) -> None:
+    for suffix in _COMPANIONS:
+        _beside(path, suffix).unlink(missing_ok=True)
 
 
 def _opened(path: Path) -> Spool:
@@ -159,16 +215,18 @@ def _aside(path: Path, now: Moment) -> Path:
     return _beside(path, f".damaged-{utc_text(now.wall_ms).translate(_NAME_SAFE)}")
 
 
-def _rebuild(path: Path, problem: str, now: Moment) -> SetAside:
+def _rebuild(path: Path, problem: str, now: Moment, log: spool_wal.Log) -> SetAside:
     """Write all that can be read of the damaged file into a new one, which is complete once it has its name."""
     unfinished = _beside(path, ".unfinished")
-    for suffix in _COMPANIONS:
-        _beside(unfinished, suffix).unlink(missing_ok=True)
+    _remove(unfinished)
     _create_private(unfinished)
     spool_schema.migrate(str(unfinished))
     spool = Spool(unfinished)
     try:
-        saved, lost = _save(path, spool)
+        with _patched(path, log) as source:
+            saved, lost = _save(source, spool)
+        if log.found is not spool_wal.Found.WHOLE:
+            spool.doubt_numbers()
         found = SetAside(_aside(path, now), problem, saved, lost)
         spool.append([_event(found, now)])
     finally:

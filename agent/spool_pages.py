@@ -20,7 +20,7 @@ _PAYLOAD_MAX_BYTES = 1_000_000
 
 def rows(data: Pages, columns: int) -> Iterator[tuple[Any, ...]]:
     """Every row of `columns` columns on a leaf page of any table; the first value is the row id. Never raises."""
-    size = _page_bytes(data)
+    size = page_bytes(data)
     if not size:
         return
     for start in range(0, len(data) - size + 1, size):
@@ -39,7 +39,8 @@ def rows(data: Pages, columns: int) -> Iterator[tuple[Any, ...]]:
                 yield row
 
 
-def _page_bytes(data: Pages) -> int:
+def page_bytes(data: Pages) -> int:
+    """The size of a page, by the beginning of a database; 0 where it cannot be read."""
     size = int.from_bytes(data[16:18], "big")
     size = 65536 if size == 1 else size
     return size if size >= 512 and size & (size - 1) == 0 else 0
