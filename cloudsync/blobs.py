@@ -20,12 +20,14 @@ from typing import BinaryIO, Self
 from cloudsync import durable
 from cloudsync.refusals import Refused
 from cloudsync.spans import Span, chain, covers, merged, name_of, span_of
-from cloudsync.wire import ErrorKey
+from cloudsync.storage import Whole
+from cloudsync.wire import ErrorKey, is_recording_id
 
 READ_BYTES = 1024 * 1024
 """Piece in which a file is hashed: large enough that the system call does not count."""
 HASH_CHARACTERS = 32
 """Of the SHA-256 in a folder's name: 128 bits tell encryptions of the same audio apart."""
+WHOLE_SUFFIX = ".age"
 PIECES_SUFFIX = ".parts"
 JOINED = "joined"
 """The pieces of a folder put together; no piece's name, so it never counts as one."""
@@ -99,7 +101,7 @@ class BlobFolder:
 
     def whole_path(self, site_id: str, blob_id: str) -> Path:
         """Where a complete recording lies. Both ids have been checked by the wire's patterns."""
-        return self._whole_dir / site_id / f"{blob_id}.age"
+        return self._whole_dir / site_id / f"{blob_id}{WHOLE_SUFFIX}"
 
     def _part_path(self, site_id: str, blob_id: str) -> Path:
         return self._parts_dir / site_id / f"{blob_id}.part"
@@ -190,6 +192,15 @@ class BlobFolder:
             return self.whole_path(site_id, blob_id).stat().st_size
         except FileNotFoundError:
             return None
+
+    def wholes(self, site_id: str) -> Iterator[Whole]:
+        """Every whole recording of a site; the names tell no hash."""
+        with suppress(FileNotFoundError), os.scandir(self._whole_dir / site_id) as found:
+            for entry in found:
+                if entry.name.endswith(WHOLE_SUFFIX) and is_recording_id(
+                    entry.name.removesuffix(WHOLE_SUFFIX)
+                ):
+                    yield Whole(entry.name.removesuffix(WHOLE_SUFFIX), "", entry.stat().st_size)
 
     def remove_whole(self, site_id: str, blob_id: str, sha256: str) -> None:
         """Remove a whole recording and every upload of that id, durably. Blocks on the disk."""

@@ -8,6 +8,7 @@ the server to a PUT means that it holds the object; how safely is the server's t
 
 import errno
 import hashlib
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -20,6 +21,8 @@ from obstore.store import S3Store
 
 from appliance.errors import KyusaiError
 from cloudsync.spans import Span, chain, merged, name_of, span_of
+from cloudsync.storage import Whole
+from cloudsync.wire import is_recording_id
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, S3Config
@@ -31,6 +34,7 @@ MULTIPART_BYTES = 8 * 1024 * 1024
 READ_BYTES = 1024 * 1024
 TIMEOUT_S = 30
 """One request to the server; boxes wait longer for the end of an upload."""
+_WHOLE_NAME = re.compile(r"(.+)\.([0-9a-f]{32})\.age")
 RETRY_S = 10.0
 """How long a request is tried again within; then the box is told to come later."""
 
@@ -154,6 +158,15 @@ class Bucket:
                 return int(obstore.head(self._store, _whole(site_id, blob_id, sha256))["size"])
         except FileNotFoundError:
             return None
+
+    def wholes(self, site_id: str) -> Iterator[Whole]:
+        """Every whole recording of a site; the names tell half of the hash."""
+        with _errors():
+            for found in obstore.list(self._store, f"recordings/{site_id}/"):
+                for one in found:
+                    name = _WHOLE_NAME.fullmatch(one["path"].rpartition("/")[2])
+                    if name and is_recording_id(name[1]):
+                        yield Whole(name[1], name[2], int(one["size"]))
 
     def remove_whole(self, site_id: str, blob_id: str, sha256: str) -> None:
         """Remove a whole recording and every piece of that id. Blocks."""

@@ -21,6 +21,7 @@ from appliance.owner import act_as_owner
 from cloudsync import (
     cli_changes,
     cli_flows,
+    cli_held,
     cli_listen,
     cli_prompts,
     cli_retention,
@@ -398,6 +399,7 @@ def recordings(
 
 
 cli_listen.add_commands(recordings_app, _centre, _reported, _actor)
+cli_held.add_commands(recordings_app, _centre, _actor)
 add_commands(centre_app, DATA_DIR_DEFAULT, _centre, _reported, _actor)
 cli_versions.add_commands(centre_app, site_app, _centre, _actor)
 cli_changes.add_commands(centre_app, _centre, _actor)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from cloudsync.service.audit_log import Checked
     from cloudsync.service.record_search import Found
     from cloudsync.service.sites import BoxView, SiteView
+    from cloudsync.service.strays import Stray
     from cloudsync.store.recordings import Recording
 
 PROBLEMS_SHOWN = 5
@@ -175,6 +176,24 @@ def print_recordings(rows: Iterable["Recording"], until_utc: Mapping[tuple[str, 
             for row in rows
         ],
     )
+
+
+def print_strays(found: Sequence["Stray"]) -> None:
+    """The table of `kyusai recordings strays`, and the sums."""
+    print_table(
+        ("site", "id", "call", "size"),
+        [
+            (
+                one.site_id,
+                one.id,
+                str(one.row["body"].get("call_id") or one.row["id"]) if one.row else "-",
+                f"{one.bytes / 1024:.0f}",
+            )
+            for one in found
+        ],
+    )
+    named = sum(one.row is not None for one in found)
+    say("centre.said.strays", count=len(found), bytes=f"{sum(one.bytes for one in found):,}", named=named)
 
 
 def _kept_until(row: "Recording", until_utc: Mapping[tuple[str, str], str]) -> str:

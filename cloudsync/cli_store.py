@@ -1,7 +1,7 @@
 """The centre's commands about its store: backup, restore, move, check, months. Mounted by `cloudsync.cli`."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
@@ -48,6 +48,7 @@ def add_commands(
             done = write(centre, folder, with_keys=not without_keys, with_recordings=not without_recordings)
             copied = done.recordings.copied + done.recordings.kept
             out.say("centre.said.backup", folder=folder, records=done.rows["ledger"], recordings=copied)
+            _tell_deleted(done.deleted)
             _complain(done.recordings.wrong)
 
     @centre_app.command(help=said("centre.help.restore"))
@@ -58,6 +59,7 @@ def add_commands(
             done = fill(folder, data, actor())
             copied = done.recordings.copied + done.recordings.kept
             out.say("centre.said.restore", data=data, records=done.rows["ledger"], recordings=copied)
+            _tell_deleted(done.deleted)
             _complain(done.recordings.wrong)
 
     @centre_app.command(help=said("centre.help.move"))
@@ -133,6 +135,11 @@ def add_commands(
                 month=month,
                 records=drop(centre, month, actor(), unexported=unexported),
             )
+
+
+def _tell_deleted(names: Sequence[str]) -> None:
+    if names:
+        out.say("centre.said.backup_deleted", count=len(names), first=", ".join(names[:5]))
 
 
 def _complain(wrong: list[str]) -> None:

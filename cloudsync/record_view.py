@@ -19,6 +19,9 @@ NARROW = frozenset({"when", "length", "link"})
 LEFT_OUT = frozenset({"event", "id", "boot_id", "runs"})
 """What an event's own columns show already, or nobody reads."""
 
+HELD = "recordings_held"
+"""What was looked up of the recordings that a record names (`cloudsync.held`), beside its body."""
+
 Body = Mapping[str, Any]
 Zones = Callable[[str], tzinfo | None]
 """Time zone of a site; None: this machine's."""
@@ -59,7 +62,8 @@ def _call_lines(one: Shown, lang: Lang, zones: Zones) -> list[dict[str, str]]:
     if is_correction(row):
         flags = [f"{_word('flag', 'corrects', lang)} {row['body']['cdr_id']}"]
         return [_call_line(row["site_id"], _in_time(row, row["body"]["cdr"]), lang, zone, flags)]
-    lines = [_call_line(row["site_id"], _in_time(row, row["body"]), lang, zone, _clock(row, lang))]
+    body = {**_in_time(row, row["body"]), HELD: row.get(HELD)}
+    lines = [_call_line(row["site_id"], body, lang, zone, _clock(row, lang))]
     if one.corrected is not None:
         line = _call_line("", _in_time(row, one.corrected), lang, zone, [])
         lines[0]["flags"] = ", ".join(filter(None, (lines[0]["flags"], _word("flag", "corrected", lang))))
@@ -73,6 +77,12 @@ def _in_time(row: Body, body: Body) -> Body:
         return body
     times = row.get("times") or ({"start_utc": row["at_utc"]} if row["time_source"] == "arrival" else {})
     return {**body, **times, "clock_ok": None}
+
+
+def _recordings(held: object, lang: Lang) -> list[str]:
+    """Whether the recordings that a record names are held, each word once."""
+    words = [str(word) for one in _dicts(held) for word in one.get("held", ())]
+    return [_word("recording", word, lang) for word in dict.fromkeys(words)]
 
 
 def _clock(row: Body, lang: Lang) -> list[str]:
@@ -141,7 +151,7 @@ def _audio(body: Body, lang: Lang) -> str:
 def _flags(body: Body, lang: Lang) -> list[str]:
     said = {
         "emergency": body.get("emergency"),
-        "recorded": body.get("recordings"),
+        "recorded": body.get("recordings") and not body.get(HELD),
         "announced": body.get("announced"),
         "not_recorded": body.get("recording_refused") not in (None, "", "unannounced"),
         "unannounced": body.get("recording_refused") == "unannounced",
@@ -149,14 +159,16 @@ def _flags(body: Body, lang: Lang) -> list[str]:
         "incomplete": body.get("incomplete"),
         "clock": body.get("clock_ok") is False,
     }
-    return [_word("flag", name, lang) for name, yes in said.items() if yes]
+    words = [_word("flag", name, lang) for name, yes in said.items() if yes]
+    return [*words, *_recordings(body.get(HELD), lang)]
 
 
 def _event_line(one: Shown, lang: Lang, zones: Zones) -> dict[str, str]:
     row, body = one.row, one.row["body"]
     name = str(body.get("event") or row["kind"])
     told = {key: value for key, value in body.items() if key not in LEFT_OUT}
-    what = ", ".join([*(f"{key}={_plain(value)}" for key, value in told.items()), *_clock(row, lang)])
+    more = [*_recordings(row.get(HELD), lang), *_clock(row, lang)]
+    what = ", ".join([*(f"{key}={_plain(value)}" for key, value in told.items()), *more])
     return {
         "when": clock_time(str(row.get("at_utc") or row["created_utc"]), zones(row["site_id"])),
         "site": row["site_id"],

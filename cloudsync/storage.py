@@ -5,9 +5,19 @@ call may be cut off by a crash and repeated. Failures of the place are OSError; 
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import BinaryIO, Protocol, Self
 
 from cloudsync.spans import Span
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A whole recording as it lies there. sha256: of its encrypted bytes as far as its name tells it, "" where it does not."""
+
+    id: str
+    sha256: str
+    bytes: int
 
 
 class Upload(Protocol):
@@ -63,6 +73,9 @@ class Storage(Protocol):
 
     def whole_bytes(self, site_id: str, blob_id: str, sha256: str) -> int | None:
         """The size of a whole recording, None when it is not there."""
+
+    def wholes(self, site_id: str) -> Iterator[Whole]:
+        """Every whole recording of a site, in no order. Blocks."""
 
     def remove_whole(self, site_id: str, blob_id: str, sha256: str) -> None:
         """Remove a whole recording and every upload of that id, durably. One that is gone already is no fault. Blocks."""

@@ -2,6 +2,9 @@
 
 `FOLDER/manifest.json` names the folder of the tables and the SHA-256 of each; it is written last, so a backup that was cut
 off leaves the one before it in force. Recordings never change: the next backup into the same folder copies new ones only.
+
+Recordings are copied after that one moment, and some of them may be deleted meanwhile because their class has run out. The
+manifest names those with the time, and a restore marks them as deleted: what was to go does not come back as missing.
 """
 
 import gzip
@@ -18,12 +21,12 @@ from appliance.errors import KyusaiError
 from cloudsync import durable
 from cloudsync.blobs import BlobFolder
 from cloudsync.layout import CentreLayout
-from cloudsync.service import prompts, rollouts
+from cloudsync.service import prompts, retention, rollouts
 from cloudsync.service.centre import Centre, open_centre
 from cloudsync.service.copies import Copied, copy
 from cloudsync.store import audit, copying, migrations, recordings, sites
 from cloudsync.store.tables import record
-from cloudsync.wire import Json, canonical_json
+from cloudsync.wire import Json, RecordingState, canonical_json
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -33,10 +36,11 @@ SECRET_FOLDERS = ("keys", "tls")
 
 @dataclass(frozen=True, slots=True)
 class Backup:
-    """What a backup or a restore holds."""
+    """What a backup or a restore holds. deleted: site/id of recordings that were deleted while they were to be copied."""
 
     rows: dict[str, int]
     recordings: Copied
+    deleted: tuple[str, ...] = ()
 
 
 def backup(centre: Centre, folder: Path, *, with_keys: bool = True, with_recordings: bool = True) -> Backup:
@@ -54,6 +58,7 @@ def backup(centre: Centre, folder: Path, *, with_keys: bool = True, with_recordi
         stored = list(recordings.stored_ones(connection)) if with_recordings else []
         spoken = list(prompts.stored(connection, centre.blobs)) if with_recordings else []
     copied = copy((*stored, *spoken), centre.blobs, _recordings(folder))
+    deleted = _deleted_meanwhile(centre, copied)
     if with_keys:
         for name in SECRET_FOLDERS:
             _copy_folder(centre.layout.data_dir / name, folder / name)
@@ -63,14 +68,27 @@ def backup(centre: Centre, folder: Path, *, with_keys: bool = True, with_recordi
         "schema_step": step,
         "folder": inner.name,
         "tables": written,
-        "recordings": len(stored),
+        "recordings": len(stored) - len(deleted),
+        "deleted": deleted,
         "keys": with_keys,
     }
     durable.write_file(folder / MANIFEST, (json.dumps(manifest, indent=2) + "\n").encode())
     for old in folder.glob("tables-*"):
         if old != inner:
             shutil.rmtree(old)
-    return Backup({name: int(said["rows"]) for name, said in written.items()}, copied)
+    return Backup({name: int(said["rows"]) for name, said in written.items()}, copied, tuple(deleted))
+
+
+def _deleted_meanwhile(centre: Centre, copied: Copied) -> dict[str, str]:
+    """site/id -> when, of those that could not be copied because they were deleted since; they are wrong no more."""
+    found: dict[str, str] = {}
+    with centre.database.read() as connection:
+        for name in copied.wrong:
+            known = recordings.find(connection, *name.split("/"))
+            if known is not None and known.state == recordings.DELETED:
+                found[name] = known.deleted_utc or centre.now_utc()
+    copied.wrong = [name for name in copied.wrong if name not in found]
+    return found
 
 
 def restore(folder: Path, data_dir: Path, actor: str) -> Backup:
@@ -115,13 +133,16 @@ def _fill(centre: Centre, folder: Path, manifest: dict[str, Json], actor: str) -
     for rows in _read_rows(inner / f"{record.name}.jsonl.gz"):
         copying.make_months(centre.database, rows)
     counts: dict[str, int] = {}
+    deleted: dict[str, str] = manifest.get("deleted", {})
     stored = [
         one
         for rows in _read_rows(inner / "recording.jsonl.gz")
         for one in (recordings.Recording(**row) for row in rows)
-        if one.state == "stored"
+        if one.state == RecordingState.STORED
     ]
-    copied = copy(stored, _recordings(folder), centre.blobs)
+    gone = {name: one for one in stored if (name := f"{one.site_id}/{one.id}") in deleted}
+    there = (one for one in stored if f"{one.site_id}/{one.id}" not in gone)
+    copied = copy(there, _recordings(folder), centre.blobs)
     with centre.database.write() as connection:
         for table in copying.tables():
             counts[table.name] = 0
@@ -129,11 +150,13 @@ def _fill(centre: Centre, folder: Path, manifest: dict[str, Json], actor: str) -
                 copying.put(connection, table, rows)
                 counts[table.name] += len(rows)
         copying.count_on(connection)
+        for name, one in gone.items():
+            retention.note_deleted(connection, one, deleted[name], "deleted while the backup was made")
         rollouts.stop_restored(connection, centre.now_utc())
         audit.add(connection, centre.now_utc(), actor, "centre.restore", str(manifest["made_utc"]))
         spoken = list(prompts.stored(connection, _recordings(folder)))
     copied = copied.with_more(copy(spoken, _recordings(folder), centre.blobs))
-    return Backup(counts, copied)
+    return Backup(counts, copied, tuple(gone))
 
 
 def _manifest(folder: Path) -> dict[str, Json]:

@@ -52,8 +52,8 @@ class Opened:
 
     @property
     def sha256_fits(self) -> bool:
-        """Whether the plain audio has the hash from the box."""
-        return self.sha256 == self.recording.sha256
+        """Whether the plain audio has the hash from the box; of one that was found (`strays`) nobody knows it any more."""
+        return self.recording.sha256 in ("", self.sha256)
 
 
 def fetch(

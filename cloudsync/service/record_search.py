@@ -4,7 +4,7 @@ Adapter over the store: `record_rows` says which rows are wanted.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from functools import cache
@@ -15,8 +15,11 @@ from sqlalchemy import Connection
 
 from appliance.errors import KyusaiError
 from cloudsync import record_rows
+from cloudsync.held import Held
 from cloudsync.record_rows import Shown, Wanted
+from cloudsync.service import recording_holes
 from cloudsync.service.centre import Centre
+from cloudsync.service.recording_holes import with_held
 from cloudsync.store import configs
 from cloudsync.store import records as store
 from cloudsync.wire import RecordKind
@@ -72,13 +75,30 @@ def find(centre: Centre, asked: Asked, now: datetime) -> Found:
         kept = _read(connection, asked.site, asked.kind, most)
         rows = [row for row in kept if wanted.takes(row)][: asked.limit]
         oldest = min((record_rows.made_utc(row) for row in rows), default="")
+        rows = with_held(connection, rows)
         events = _read(connection, asked.site, RecordKind.EVENT, SEARCHED_MAX) if rows else []
         corrected = record_rows.corrections(row for row in events if record_rows.made_utc(row) >= oldest)
-        sites = {str(row["site_id"]) for row in rows}
-        zones = {site: given or _site_zone(connection, site) for site in sites}
+        zones = _zones(connection, rows, given)
     reached = record_rows.made_utc(kept[-1]) >= wanted.since_utc if kept else False
     bounded = not everything and len(kept) == SEARCHED_MAX and len(rows) < asked.limit and reached
     return Found(rows, record_rows.shown(rows, corrected), zones, most, bounded)
+
+
+def without_recordings(centre: Centre, asked: Asked, states: Collection[Held], now: datetime) -> Found:
+    """The newest records that name a recording in one of these states; of what was asked, site, since, zone and limit count.
+
+    Raises as `find`, and NotFound `site.unknown`. Blocks for as long as it takes to read the calls of that time."""
+    given = _zone(asked.zone) if asked.zone else None
+    rows = recording_holes.calls_without(centre, asked.site, asked.since, states, asked.limit, now)
+    with centre.database.read() as connection:
+        zones = _zones(connection, rows, given)
+    return Found(rows, record_rows.shown(rows, {}), zones, asked.limit, bounded=False)
+
+
+def _zones(
+    connection: Connection, rows: Iterable[Mapping[str, Any]], given: tzinfo | None
+) -> dict[str, tzinfo | None]:
+    return {site: given or _site_zone(connection, site) for site in {str(row["site_id"]) for row in rows}}
 
 
 def refused(centre: Centre, site: str, limit: int) -> list[dict[str, object]]:

@@ -58,7 +58,7 @@ def offer(centre: Centre, who: BoxIdentity, new: RecordingOffer) -> tuple[Record
                     "Finish some of them first.",
                     headers={"Retry-After": "60"},
                 )
-        elif known.complete:
+        elif known.receipt is not None:
             if known.sha256 == new.sha256:
                 return known, False
             audit.add(
@@ -66,7 +66,7 @@ def offer(centre: Centre, who: BoxIdentity, new: RecordingOffer) -> tuple[Record
             )
         elif (known.sha256, known.cipher_sha256, known.bytes) == (new.sha256, new.cipher_sha256, new.bytes):
             return known, False
-        if known is None or not known.complete:
+        if known is None or known.receipt is None:
             told = retention.class_of(connection, who.site_id, new.id) or new.retention or None
             fresh = Recording(
                 site_id=who.site_id,

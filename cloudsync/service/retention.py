@@ -97,6 +97,13 @@ def _delete(connection: Connection, centre: Centre, known: Recording, days: int)
     return True
 
 
+def note_deleted(connection: Connection, known: Recording, deleted_utc: str, why: str) -> None:
+    """Mark a recording of a backup as deleted whose file was gone before it could be copied."""
+    if store.deleted(connection, known, deleted_utc):
+        detail = {"site": known.site_id, "retention": known.retention, "why": why, "sha256": known.sha256}
+        audit.add(connection, deleted_utc, "centre", "recording.delete", known.id, **detail)
+
+
 def remove(centre: Centre, job: Job) -> None:
     """Remove the audio of a deleted recording; nothing where it is gone already. Blocks. Raises OSError."""
     with centre.database.read() as connection:

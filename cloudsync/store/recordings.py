@@ -16,7 +16,8 @@ must, not bring it again."""
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """A recording on its way, stored or deleted. `receipt` is JSON text, set together with the state STORED.
+    """A recording on its way, stored or deleted. `receipt` is JSON text, set together with the state STORED; one that was found
+    (`cloudsync.service.strays`) has none, and `sha256` is "" until its box says it.
 
     at_utc: when it began, None where `started_utc` holds; time_source: how that is known (`cloudsync.clocks.Source`).
     retention: its class; held_utc: since when it must not be deleted; deleted_utc: when it was."""
@@ -62,7 +63,7 @@ def find_any_site(connection: Connection, recording_id: str) -> list[Recording]:
 
 
 def put(connection: Connection, new: Recording) -> bool:
-    """Insert an offer, or replace one of the same id that is not stored; False when it is stored."""
+    """Insert an offer, or replace one of the same id for which no receipt was given; False when one was."""
     values = asdict(new)
     result = connection.execute(
         insert_for(connection, recording)
@@ -70,7 +71,7 @@ def put(connection: Connection, new: Recording) -> bool:
         .on_conflict_do_update(
             index_elements=["site_id", "id"],
             set_=values,
-            where=recording.c.state == RecordingState.RECEIVING,
+            where=recording.c.receipt.is_(None),
         )
     )
     return result.rowcount == 1

@@ -15,7 +15,8 @@ import pytest
 from appliance.errors import KyusaiError
 from cloudsync import wire
 from cloudsync.refusals import NotFound
-from cloudsync.service import configuration, listening, records, retention, work
+from cloudsync.service import audit_log, configuration, listening, records, retention, work
+from cloudsync.service import backup as backups
 from cloudsync.service import recordings as rules
 from cloudsync.service.access import BoxIdentity
 from cloudsync.service.centre import Centre
@@ -303,3 +304,41 @@ def test_class_comes_with_the_offer_and_the_record_of_the_call_has_the_last_word
 )
 def test_records_without_class_or_recording_are_not_read(body: str, *, told: bool) -> None:
     assert retention.told_in(body) == told
+
+
+def test_backup_that_meets_a_deletion_says_so_and_restores_it_as_deleted(
+    box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    box.publish(short=1)
+    box.call("short", FIRST)
+    box.put(FIRST, "rec-kept", "rec-lost")
+    copy = backups.copy
+
+    def copy_late(*given: Any) -> Any:
+        box.after(2)  # between the look at the tables and the copies
+        if not restoring:
+            lost = box.row("rec-lost")
+            box.centre.blobs.remove_whole(lost.site_id, lost.id, lost.cipher_sha256)
+        return copy(*given)
+
+    restoring = False
+    monkeypatch.setattr(backups, "copy", copy_late)
+    done = backups.backup(box.centre, tmp_path / "backup")
+    assert box.states(FIRST) == [GONE]
+    assert done.deleted == (f"tokyo-1/{FIRST}",)
+    assert done.recordings.wrong == ["tokyo-1/rec-lost"], "what nobody deleted is told as before"
+    assert json.loads((tmp_path / "backup/manifest.json").read_text())["recordings"] == 2
+    restoring = True
+    other = prepared(tmp_path / "restored", request.node.callspec.params["box"])
+    found = backups.restore(tmp_path / "backup", other, "admin:test")
+    assert (found.deleted, found.recordings.wrong) == (done.deleted, ["tokyo-1/rec-lost"])
+    with opened(other) as centre:
+        restored = Box(centre)
+        assert restored.states(FIRST, "rec-kept", "rec-lost") == [GONE, HERE, ("stored", False)]
+        assert restored.row(FIRST).deleted_utc == box.row(FIRST).deleted_utc
+        (told,) = restored.audited("recording.delete")
+        assert (told["subject"], json.loads(told["detail"])["why"]) == (
+            FIRST,
+            "deleted while the backup was made",
+        )
+        assert audit_log.check(centre).faults == ()

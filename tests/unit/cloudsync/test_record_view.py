@@ -12,6 +12,7 @@ from rich.console import Console
 from appliance.kamailio import causes
 from appliance.kamailio.actions import Outcome, StepKind
 from appliance.text import Lang, catalogue
+from cloudsync.held import Held
 from cloudsync.record_rows import Shown
 from cloudsync.record_view import length, view
 
@@ -77,6 +78,15 @@ def test_call_that_took_a_second_way_says_why_and_what_is_odd_about_it() -> None
         "G722, 10.4% lost",
         "emergency, recorded, incomplete, times uncertain",
     ]
+
+
+def test_call_says_of_its_recordings_whether_they_are_held_each_word_once() -> None:
+    held = [{"name": "a", "held": ["stored", "missing"]}, {"name": "b", "held": ["missing"]}]
+    row = cdr(recordings=["a", "b"], emergency=True) | {"recordings_held": held}
+    assert cells(table(Shown(row))[3])[-1] == "emergency, recorded, recording: NOT THERE"
+    assert cells(table(Shown(row), lang="ja")[3])[-1] == "緊急, 録音, 録音: 所在不明"
+    message = event(event="voicemail", recording="a") | {"recordings_held": held[1:]}
+    assert cells(table(Shown(message))[3])[-1] == "recording=a, recording: NOT THERE"
 
 
 def test_corrected_call_has_what_is_known_now_on_a_line_below() -> None:
@@ -145,6 +155,7 @@ def test_every_word_of_a_record_has_a_text() -> None:
         - plain,
         "step": set(StepKind),
         "step_outcome": set(Outcome),
+        "recording": set(Held),
     }
     keys = {f"centre.records.{about}.{word}" for about, found in words.items() for word in found}
     assert keys - set(catalogue().keys()) == set()
