@@ -133,13 +133,14 @@ class Desk:
             return {"done": True, "already": True}
         legs = orders.find(order.call, book.legs.values())
         if order.do is Do.RECORD and order.recording is not None:
-            changed = [self._recorder.order(leg.call, order.recording, order.by) for leg in legs if leg.call]
+            call_ids = dict.fromkeys(leg.call for leg in legs if leg.call)
+            changed = [self._recorder.order(call_id, order.recording, order.by) for call_id in call_ids]
             return {"done": True, "already": not any(changed)}
         if order.do in (Do.HOLD, Do.RESUME):
             leg = orders.side(legs, order.keep or legs[0].uuid, called=False)
             return self._hold(leg.uuid, on=order.do is Do.HOLD)
         if order.do is Do.TRANSFER:
-            leg = orders.side(legs, order.keep, called=False)
+            leg = orders.answered(orders.side(legs, order.keep, called=False))
             return self._say(commands.transfer(leg.uuid, order.number), leg)
         if order.do is Do.HANG_UP:
             return self._say(commands.hang_up(legs[0].uuid), legs[0], gone_is_done=True)
@@ -157,6 +158,7 @@ class Desk:
                 raise _failed("the leg is gone")
             if leg.held is on:
                 return {"done": True, "already": True, "leg": uuid}
+            orders.answered(leg)
             if not on:
                 gevent.sleep(max(0.0, turn.held_s + HOLD_LEAST_S - time.monotonic()))
             answer = self._say(commands.hold(uuid, on), leg)
@@ -243,6 +245,7 @@ def _told(leg: Leg, places: list[str]) -> Answer:
         "answered": leg.answered,
         "held": leg.held,
         "with": leg.peer,
+        "placed_for": leg.placed_for,
         "places": places,
     }
 

@@ -23,7 +23,8 @@ ROOM = "room-"
 @dataclass(frozen=True, slots=True)
 class Leg:
     """One leg. call: its Call-ID, "" while it has none. inbound: the box's caller came by it. number: what was dialled.
-    caller: who is shown as calling. peer: the leg it talks with, "" for none."""
+    caller: who is shown as calling. peer: the leg it talks with, "" for none. placed_for: the leg that it was placed for, until
+    the two talk; "" for none."""
 
     uuid: str
     call: str = ""
@@ -33,6 +34,7 @@ class Leg:
     answered: bool = False
     held: bool = False
     peer: str = ""
+    placed_for: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,9 @@ class LegBook:
         inbound = event.get("Call-Direction") == "inbound"
         number = event.get("variable_sip_req_user") or event.get("Caller-Destination-Number")
         caller = event.get("Caller-Caller-ID-Number")
-        self.legs[uuid] = Leg(uuid, event.get("variable_sip_call_id"), inbound, number, caller)
+        placed_for = event.get("Other-Leg-Unique-ID") if event.get("Other-Type") == "originator" else ""
+        call = event.get("variable_sip_call_id")
+        self.legs[uuid] = Leg(uuid, call, inbound, number, caller, placed_for=placed_for)
         return self._stay(Stay(uuid, "application", number), begins=True) if inbound and number else []
 
     def _gone(self, uuid: str) -> list[Fact]:
@@ -134,7 +138,7 @@ class LegBook:
         together = event.name == "CHANNEL_BRIDGE"
         for one, peer in ((uuid, other), (other, uuid)):
             if one in self.legs:
-                self.legs[one] = replace(self.legs[one], peer=peer if together else "")
+                self.legs[one] = replace(self.legs[one], peer=peer if together else "", placed_for="")
 
     def _stay(self, stay: Stay, begins: bool) -> list[Fact]:
         if begins == (stay in self.stays):
@@ -169,5 +173,9 @@ def _known(before: Leg | None, listed: Leg) -> Leg:
     if before is None:
         return listed
     return replace(
-        listed, call=listed.call or before.call, number=before.number or listed.number, held=before.held
+        listed,
+        call=listed.call or before.call,
+        number=before.number or listed.number,
+        held=before.held,
+        placed_for=before.placed_for,
     )

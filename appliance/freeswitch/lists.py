@@ -56,13 +56,16 @@ def _leg(row: Mapping[str, Any], known: Leg | None, variable: Variable) -> Leg |
     if call is None or number is None:
         return None
     call_uuid = str(row.get("call_uuid", ""))
+    other = call_uuid if call_uuid != uuid else ""
+    answered = row.get("callstate") in ("ACTIVE", "HELD", "UNHELD")
     return Leg(
         uuid,
         call,
         inbound,
         number,
         str(row.get("cid_num", "")),
-        row.get("callstate") in ("ACTIVE", "HELD", "UNHELD"),
+        answered,
         row.get("callstate") == "HELD",
-        known.peer if known else call_uuid if call_uuid != uuid else "",
+        known.peer if known else other if answered else "",
+        known.placed_for if known else "" if answered else other,
     )

@@ -18,6 +18,9 @@ KEY = re.compile(r"[A-Za-z0-9_.:-]{1,64}", re.ASCII)
 UUID_LEAST = 4
 """Characters of a leg's id that name it."""
 
+SHOWN, CALLS_SHOWN = 8, 5
+"""Characters of a leg's id that an error shows, as `kyusai calls` does, and of how many calls."""
+
 BY_CHARS_MAX = 64
 
 
@@ -93,15 +96,16 @@ def read(value: object) -> Order:
 
 
 def find(name: str, legs: Iterable[Leg]) -> list[Leg]:
-    """The legs of the one call that is meant: by a leg's id or its beginning, a Call-ID, or the number of somebody in it. The leg
-    that was named comes first. Raises `KyusaiError` "control.no_call", "control.which_call"."""
+    """The legs of the one call that is meant: by a leg's id or its beginning, a Call-ID, or the number of somebody in it, who may
+    still be ringing. The leg that was named comes first. Raises `KyusaiError` "control.no_call", "control.which_call"."""
     all_legs = list(legs)
     named = (
         [leg for leg in all_legs if len(name) >= UUID_LEAST and leg.uuid.startswith(name)]
         or [leg for leg in all_legs if leg.call == name]
         or [leg for leg in all_legs if name in (leg.number, leg.caller)]
     )
-    calls = {_together(leg, all_legs) for leg in named}
+    together = _calls(all_legs)
+    calls = {together[leg.uuid] for leg in named}
     if not calls:
         raise KyusaiError(
             "control.no_call",
@@ -110,15 +114,17 @@ def find(name: str, legs: Iterable[Leg]) -> list[Leg]:
             value=name[:60],
         )
     if len(calls) > 1:
+        shown = _shown(calls, all_legs)
         raise KyusaiError(
             "control.which_call",
-            f"{name!r:.60} may be {len(calls)} calls",
-            "Name it by its id, as `kyusai calls` shows it.",
+            f"{name!r:.60} may be {len(calls)} calls: {shown}",
+            "Name the one that is meant by its id.",
             value=name[:60],
             count=len(calls),
+            calls=shown,
         )
-    first, together = named[0], calls.pop()
-    others = [leg for leg in all_legs if leg.uuid in together and leg.uuid != first.uuid]
+    first, call = named[0], calls.pop()
+    others = [leg for leg in all_legs if leg.uuid in call and leg.uuid != first.uuid]
     return [first, *others]
 
 
@@ -142,9 +148,46 @@ def side(legs: list[Leg], keep: str, *, called: bool) -> Leg:
     return next((leg for leg in legs if leg.inbound is not called), legs[0])
 
 
-def _together(leg: Leg, legs: Iterable[Leg]) -> frozenset[str]:
-    """Ids of the legs of a leg's call: itself, the one that it talks with, and those that were placed for it."""
-    return frozenset({leg.uuid} | {one.uuid for one in legs if one.uuid == leg.peer or one.peer == leg.uuid})
+def answered(leg: Leg) -> Leg:
+    """The leg, which is to be held or sent on. Raises `KyusaiError` "control.rings" for a telephone that only rings."""
+    if leg.inbound or leg.answered:
+        return leg
+    raise KyusaiError(
+        "control.rings",
+        f"the telephone of {leg.number!r:.60} has not answered yet",
+        "Name the caller's side, or wait until it is answered.",
+        value=leg.number[:60],
+    )
+
+
+def _calls(legs: list[Leg]) -> dict[str, frozenset[str]]:
+    """Leg -> ids of all legs of its call: those that talk with each other, those that were placed for one, and those of one
+    Call-ID, which Kamailio has passed on from one application to another."""
+    near: dict[str, set[str]] = {leg.uuid: set() for leg in legs}
+    first_of: dict[str, str] = {}
+    for leg in legs:
+        same = first_of.setdefault(leg.call, leg.uuid) if leg.call else ""
+        for other in {leg.peer, leg.placed_for, same} & near.keys():
+            near[leg.uuid].add(other)
+            near[other].add(leg.uuid)
+    calls: dict[str, frozenset[str]] = {}
+    for uuid in near:
+        if uuid not in calls:
+            found, left = {uuid}, [uuid]
+            while left:
+                new = near[left.pop()] - found
+                found |= new
+                left += new
+            calls |= dict.fromkeys(found, frozenset(found))
+    return calls
+
+
+def _shown(calls: Iterable[frozenset[str]], legs: list[Leg]) -> str:
+    """Each call by the leg that came first, as "id (caller to number)"."""
+    firsts = [next(leg for leg in legs if leg.uuid in call) for call in calls]
+    firsts.sort(key=legs.index)
+    told = [f"{leg.uuid[:SHOWN]} ({leg.caller!r:.24} to {leg.number!r:.24})" for leg in firsts[:CALLS_SHOWN]]
+    return ", ".join([*told, *(["..."] if len(firsts) > CALLS_SHOWN else [])])
 
 
 def _recording(do: Do, value: Mapping[str, Any]) -> Recording | None:

@@ -186,6 +186,33 @@ async def test_freeswitch_starts_anew_and_the_controller_finds_it(lab: Lab) -> N
     await wait_facts(lab, ("stay", "application", "800"), ("stay", "room", "800"), *ended, after=before)
 
 
+@pytest.mark.parametrize("anew", [False, True], ids=["by events", "by lists"])
+async def test_while_an_application_rings_a_number_means_its_one_call(lab: Lab, anew: bool) -> None:
+    """The caller's number is shown on the leg that rings, too. anew: the controller begins while it rings."""
+    await lab.phones["202"].behave(answer_after_s=None)
+    try:
+        before = came_in(lab, "202")
+        caller = await lab.phones["201"].call("700")
+        await wait_until(lambda: came_in(lab, "202") > before, "202 rings", 15)
+        if anew:
+            await lab.box.kill("control")
+            await lab.box.start("control")
+            await connected(lab)
+
+        async def both() -> bool:
+            return len(await calls(lab)) == 2
+
+        await wait_until(both, "both legs are known", 15, 0.1)
+        with pytest.raises(KyusaiError) as rings:
+            await order(lab, do="hold", call="202")
+        assert rings.value.key == "control.rings"
+        assert (await order(lab, do="transfer", call="201", number="203"))["done"]
+        await caller.wait_hears(lab.phones["203"].tone_hz, timeout_s=15)
+        await lab.phones["202"].calls[-1].wait("closed", 15)
+    finally:
+        await lab.phones["202"].behave(answer_after_s=0.0)
+
+
 async def test_a_call_is_held_once_transferred_and_ended_by_order(lab: Lab) -> None:
     caller, callee = await talk(lab)
     assert (await order(lab, do="hold", call="201"))["done"]

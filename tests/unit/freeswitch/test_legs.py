@@ -59,6 +59,23 @@ def test_the_end_of_a_leg_ends_all_its_stays_and_its_talk() -> None:
     assert (book.stays, book.legs[B].peer) == ({}, "")
 
 
+def test_a_leg_that_an_application_places_belongs_to_its_caller_until_the_two_talk() -> None:
+    book = LegBook()
+    book.hear(created())
+    rings = created(B, "", "202", "outbound")
+    book.hear(Event(rings.name, {**rings.headers, "Other-Type": "originator", "Other-Leg-Unique-ID": A}))
+    assert (book.legs[B].placed_for, book.legs[B].peer) == (A, "")
+    row = {"uuid": B, "direction": "outbound", "dest": "202", "callstate": "RINGING", "call_uuid": A}
+    anew = lists.legs([row], {}, lambda _uuid, _name: "")
+    assert [(leg.placed_for, leg.peer) for leg in anew] == [(A, "")], "a controller that has just begun"
+    book.compare([book.legs[A], *lists.legs([row], book.legs, lambda _uuid, _name: "")], [])
+    assert book.legs[B].placed_for == A
+    book.hear(event("CHANNEL_BRIDGE", A, Other_Leg_Unique_ID=B))
+    assert (book.legs[B].placed_for, book.legs[B].peer) == ("", A)
+    book.hear(event("CHANNEL_UNBRIDGE", A, Other_Leg_Unique_ID=B))
+    assert (book.legs[B].placed_for, book.legs[B].peer) == ("", ""), "what it does next is a call of its own"
+
+
 def test_after_a_gap_the_lists_tell_what_has_changed() -> None:
     book = LegBook({APPLICATION: "call-a", ROOM: "call-a", Stay(B, "queue", "sales"): "call-b"})
     legs = [Leg(A, "call-a", True, "800"), Leg(B, "call-b", True, "790")]

@@ -56,6 +56,43 @@ def test_a_call_is_found_by_leg_call_id_and_number(name: str) -> None:
     assert {leg.uuid for leg in orders.find(name, LEGS)} == {A, B}
 
 
+RINGS, RINGS_TOO = (f"{letter * 8}-0000-4000-8000-000000000000" for letter in "de")
+RINGING = [
+    Leg(A, "call-a", True, "700", "201", True),
+    Leg(RINGS, "call-d", False, "202", "201", placed_for=A),
+    Leg(RINGS_TOO, "call-e", False, "204", "201", placed_for=A),
+]
+PASSED_ON = [*LEGS[:2], Leg(C, "call-b", True, "*97202", "201", True)]
+
+
+@pytest.mark.parametrize("name", ["201", "202", "204", "700", RINGS[:4]])
+def test_a_caller_and_the_telephones_that_ring_for_him_are_one_call(name: str) -> None:
+    assert {leg.uuid for leg in orders.find(name, RINGING)} == {A, RINGS, RINGS_TOO}
+
+
+@pytest.mark.parametrize("name", ["201", "202", "*97202", "call-b"])
+def test_a_call_that_went_on_to_another_application_is_still_one(name: str) -> None:
+    assert {leg.uuid for leg in orders.find(name, PASSED_ON)} == {A, B, C}
+
+
+def test_a_number_in_two_calls_is_refused_with_both_named() -> None:
+    other = Leg(C, "call-c", True, "700", "202", True)
+    with pytest.raises(KyusaiError) as refused:
+        orders.find("202", [*RINGING, other])
+    assert refused.value.key == "control.which_call"
+    assert (
+        refused.value.message == "'202' may be 2 calls: aaaaaaaa ('201' to '700'), cccccccc ('202' to '700')"
+    )
+
+
+def test_a_telephone_that_rings_is_neither_held_nor_sent_on() -> None:
+    assert orders.answered(RINGING[0]) is RINGING[0]
+    assert orders.answered(LEGS[1]) is LEGS[1]
+    with pytest.raises(KyusaiError) as refused:
+        orders.answered(RINGING[1])
+    assert refused.value.key == "control.rings"
+
+
 def test_the_leg_that_was_named_comes_first() -> None:
     assert [leg.uuid for leg in orders.find("call-b", LEGS)] == [B, A]
 
