@@ -57,8 +57,8 @@ def add_commands(
         with opened(data) as centre:
             from cloudsync.service import configuration, prompts
 
-            site_ids = prompts.add(centre, audio, place, actor())
-            changed = {} if no_publish else prompts.documents(centre, site_ids, place, audio.sha256)
+            changed = {} if no_publish else prompts.planned(centre, place, audio.sha256)
+            prompts.add(centre, audio, place, actor())
             versions = {
                 site_id: configuration.publish(centre, document, actor())[0].version
                 for site_id, document in changed.items()

@@ -10,9 +10,12 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from appliance import site as site_document
+from appliance.errors import KyusaiError
 from appliance.freeswitch.applications import Prompt
 from appliance.problems import Problems
 from appliance.site import SiteInvalid
+from appliance.site_flows import PROMPT_ID
 from appliance.site_media_rules import MEDIA_TEMPLATES
 from cloudsync.prompt_audio import PromptAudio
 from cloudsync.refusals import NotFound, Refused
@@ -26,12 +29,25 @@ from cloudsync.wire import PROMPT_PIECE_BYTES, Json
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a recording is to be played. tenant: all its sites, or "" for `site` alone. prompt: id."""
+    """Where a recording is to be played. tenant: all its sites, or "" for `site` alone. prompt: id.
+
+    Raises KyusaiError `prompt.id` for one that no document could name."""
 
     prompt: str
     language: str
     site: str = ""
     tenant: str = ""
+
+    def __post_init__(self) -> None:
+        if not PROMPT_ID.holds(self.prompt):
+            raise KyusaiError(
+                "prompt.id",
+                f"{self.prompt!r:.80} is no id of a prompt; it is {PROMPT_ID.expected}",
+                f"Such as {PROMPT_ID.example}: flows and applications name the prompt by it.",
+                value=self.prompt[:80],
+                rule=PROMPT_ID.expected,
+                example=PROMPT_ID.example,
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,27 +66,32 @@ def folder(tenant_id: str) -> str:
     return f"_{tenant_id}"
 
 
-def add(centre: Centre, audio: PromptAudio, place: Place, actor: str) -> tuple[str, ...]:
-    """Store a recording for a site's tenant, or a tenant; the sites that it is for. Blocks. May be repeated.
+def planned(centre: Centre, place: Place, sha256: str) -> dict[str, str]:
+    """Site -> its newest document with the recording in it, as JSON text; sites without any document are left out.
+
+    Raises as `add`, and `SiteInvalid` where such a document could not be published."""
+    with centre.database.read() as connection:
+        _, site_ids = _for(connection, place)
+        newest = configs.newest_of(connection, site_ids)
+    found = {
+        site_id: _with(json.loads(envelope.document), place, sha256) for site_id, envelope in newest.items()
+    }
+    for document in found.values():
+        site_document.parse(document)
+    return {site_id: json.dumps(document, ensure_ascii=False) for site_id, document in found.items()}
+
+
+def add(centre: Centre, audio: PromptAudio, place: Place, actor: str) -> None:
+    """Store a recording for a site's tenant, or a tenant. Blocks. May be repeated. Where documents are to name it, `planned` says
+    first whether they can.
 
     Raises NotFound `site.unknown`, `tenant.unknown`."""
     with centre.database.read() as connection:
-        tenant_id, site_ids = _for(connection, place)
+        tenant_id, _ = _for(connection, place)
     centre.blobs.put_whole(folder(tenant_id), audio.sha256, audio.sha256, iter((audio.wav,)))
     with centre.database.write() as connection:
         detail = {"prompt": place.prompt, "language": place.language, "sha256": audio.sha256}
         audit.add(connection, centre.now_utc(), actor, "prompt.add", place.site or tenant_id, **detail)
-    return site_ids
-
-
-def documents(centre: Centre, site_ids: tuple[str, ...], place: Place, sha256: str) -> dict[str, str]:
-    """Site -> its newest document with the recording in it, as JSON text; sites without any document are left out."""
-    with centre.database.read() as connection:
-        newest = configs.newest_of(connection, site_ids)
-    return {
-        site_id: json.dumps(_with(json.loads(envelope.document), place, sha256), ensure_ascii=False)
-        for site_id, envelope in newest.items()
-    }
 
 
 def entry(place: Place, sha256: str) -> dict[str, str]:

@@ -31,6 +31,7 @@ from agent.logs import set_up
 from agent.prompt_store import PromptStore
 from appliance.layout import Layout
 from appliance.site import Site, SiteInvalid
+from appliance.site_media import PROMPTS_MAX
 from cloudsync.service import configuration
 from cloudsync.wire import PROMPT_PIECE_BYTES, ConfigState
 from tests.helpers.centre_box import ROOT, CentreProcess, opened, prepare_site
@@ -282,4 +283,13 @@ def test_what_is_wrong_is_told_at_the_terminal_and_nothing_is_published(ground: 
         "add", "nowhere", "greeting", str(write(ground.folder / "b.wav", speech())), good=False
     )
     assert "words were given" in ground.command("add", "greeting", "file", good=False)
+    good = str(ground.folder / "b.wav")
+    for odd in ("Gute Nacht", "../greeting", "x" * 100, ""):
+        assert "is no id of a prompt" in ground.command("add", SITE, odd, good, good=False)
+        assert "is no id of a prompt" in ground.command("add", SITE, odd, good, "--no-publish", good=False)
+    with ground.process.store() as store:
+        full = {**DOCUMENT, "prompts": [{"id": f"p{index}", "en": "Hello."} for index in range(PROMPTS_MAX)]}
+        configuration.publish(store, json.dumps(full), "admin:test")
+    assert "$.prompts" in ground.command("add", SITE, "greeting", good, good=False)
     assert ground.command("list", "--json") == []
+    assert not list((ground.folder / "data" / "recordings").glob(f"_{TENANT}/*")), "nothing is stored either"
