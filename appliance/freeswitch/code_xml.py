@@ -10,7 +10,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from appliance.freeswitch import names
-from appliance.freeswitch.flow_parts_xml import QUIET, Prompts, literal
+from appliance.freeswitch.flow_parts_xml import (
+    QUIET,
+    Prompts,
+    asked,
+    forgiven,
+    literal,
+    nothing_but_end,
+)
 from appliance.freeswitch.flow_xml import NEXT_KEY_MS, goodbye
 from appliance.freeswitch.moved_xml import entered, moved
 from appliance.freeswitch.quoting import word
@@ -54,8 +61,8 @@ def entry(name: str, user: str) -> tuple[Element, ...]:
 
 def context(guarded: Iterable[Guarded], prompts: Prompts) -> Element:
     """The context."""
-    asked = (extension for one in guarded for extension in _extensions(one, prompts))
-    return element("context", *asked, moved(), name=CONTEXT)
+    extensions = (extension for one in guarded for extension in _extensions(one, prompts))
+    return element("context", *extensions, moved(), name=CONTEXT)
 
 
 def _extensions(one: Guarded, prompts: Prompts) -> Iterator[Element]:
@@ -64,22 +71,20 @@ def _extensions(one: Guarded, prompts: Prompts) -> Iterator[Element]:
         action("playback", word(prompts[prompt, one.language])) for prompt in ("code_locked", "wrong_code")
     )
     codes = [word(code) for code, _ in one.ways]
-    question = (
-        f"1 {max(map(len, codes))} 1 {WAIT_MS} # {word(prompts['enter_code', one.language])} {QUIET} "
-        f"{names.DIGITS} ^({'|'.join(codes)})$ {NEXT_KEY_MS}"
-    )
+    longest, pattern = max(map(len, codes)), f"^({'|'.join(codes)})$"
+    enter = word(prompts["enter_code", one.language])
     lock, tries = (f"{variable}{word(one.counted)}" for variable in (names.CODE_LOCK, names.CODE_TRIES))
     is_locked = (f"${{{lock}}}", "^true$")
     yield number_extension(f"ask-{at}", locked, *goodbye(), when=is_locked)
     for turn in range(1, TRIES + 1):
-        before = () if turn == 1 else (wrong,)
+        # The word on a wrong code and the question are one audio, which the first key cuts short: people type ahead.
+        spoken = enter if turn == 1 else f"file_string://{word(prompts['wrong_code', one.language])}!{enter}"
+        question = f"1 {longest} 1 {WAIT_MS} # {spoken} {QUIET} {names.DIGITS} {pattern} {NEXT_KEY_MS}"
         after = _to(f"ask-{name}/{turn + 1}") if turn < TRIES else _to(f"end-{name}")
-        here, said = f"ask-{at}" + (f"/{turn}" if turn > 1 else ""), f"said-{at}/{turn}"
+        nth, said = f"/{turn}" if turn > 1 else "", f"said-{at}/{turn}"
         yield number_extension(
-            here,
-            *before,
-            action("unset", names.DIGITS),
-            action("play_and_get_digits", question),
+            f"ask-{at}{nth}",
+            *asked(f"ask-{name}{nth}", names.DIGITS, question),
             _to(f"said-{name}/{turn}"),
         )
         yield number_extension(said, locked, *goodbye(), when=is_locked)
@@ -91,6 +96,7 @@ def _extensions(one: Guarded, prompts: Prompts) -> Iterator[Element]:
                 _to(f"open-{name}/{index}"),
                 when=(f"${{{names.DIGITS}}}", f"^{code}$"),
             )
+        yield number_extension(said, *forgiven(CONTEXT), when=nothing_but_end(names.DIGITS))
         yield number_extension(said, after, when=(f"${{{names.DIGITS}_invalid}}", "^$"))
         yield number_extension(
             said,

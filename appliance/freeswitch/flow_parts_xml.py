@@ -18,6 +18,15 @@ LAST_WORD_MS = 500
 FLOW_TIME_MAX_S = 4 * 3600
 """A call that has been in applications so long is a line that somebody forgot."""
 
+FORGIVEN_MAX = 20
+"""How often in one call an end key without a number before it is passed over."""
+
+_ENDED, _RESULT = "read_terminator_used", "read_result"
+"""What `play_and_get_digits` says of itself: the key that ended a number; whether there was one. During a question for one key
+the first is not set, and an end key counts as a number that is then taken away (`switch_ivr_read`)."""
+
+_ASKED, _FORGIVEN = "ky_asked", "ky_forgiven"
+
 Prompts = Mapping[tuple[str, str], str]
 """(prompt, language) -> path of its audio."""
 
@@ -69,6 +78,32 @@ def audio(flow: Flow, ids: tuple[str, ...], prompts: Prompts) -> str:
     if not paths:
         return QUIET
     return paths[0] if len(paths) == 1 else "file_string://" + "!".join(paths)
+
+
+def asked(here: str, variable: str, question: str) -> tuple[Element, ...]:
+    """Actions that ask for keys. here: the extension that does, to which `forgiven` leads. question: arguments of
+    `play_and_get_digits`. A key cuts what is said short and counts, so a caller who knows the way need not listen."""
+    return (
+        action("unset", variable),
+        action("unset", _ENDED),
+        action("set", f"{_ASKED}={here}"),
+        action("play_and_get_digits", question),
+    )
+
+
+def nothing_but_end(variable: str) -> tuple[str, str]:
+    """Field and expression that hold where the caller pressed only the key that ends a number: mostly that of the number before,
+    which was complete without it. Nobody is to lose a try by that."""
+    told = "".join(f"${{{name}}}" for name in (variable, f"{variable}_invalid", _ENDED, _RESULT, _FORGIVEN))
+    return told, f"^(#failure|success)x{{0,{FORGIVEN_MAX - 1}}}$"
+
+
+def forgiven(context: str) -> tuple[Element, ...]:
+    """Actions that ask the same once more, in the same words: they were cut short."""
+    return (
+        action("set", f"{_FORGIVEN}=${{{_FORGIVEN}}}x"),
+        action("transfer", f"${{{_ASKED}}} XML {context}"),
+    )
 
 
 def end_at_last() -> Element:

@@ -59,14 +59,16 @@ NODE, WAY, PROMPT = "node", "way", "prompt"
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """Where a call stands. node: where it rests, "" when it is over. log: all that happened, in order, such as ("node", "main"),
-    ("way", "when → open"), ("prompt", "welcome"), ("transfer", "600")."""
+    """Where a call stands. node: where it rests, "" when it is over. question: what was said last where it waits for keys.
+    log: all that happened, in order, such as ("node", "main"), ("way", "when → open"), ("prompt", "welcome"),
+    ("transfer", "600")."""
 
     flow: Flow
     world: World
     node: str
     variables: Mapping[str, str] = field(default_factory=dict)
     tries_left: int = 0
+    question: tuple[str, ...] = ()
     log: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -106,6 +108,10 @@ def begin(flow: Flow, world: World) -> Walk:
 def press(walk: Walk, digits: str) -> Walk:
     """The caller's keys at a menu (one or more) or while digits are collected (up to the closing #)."""
     node = walk.at
+    if digits == "#" and node.kind in (Kind.MENU, Kind.COLLECT) and "#" not in "".join(dict(node.keys)):
+        return _told(
+            walk, PROMPT, *walk.question
+        )  # it ends a number that was complete already, and costs no try
     if node.kind is Kind.MENU:
         longest = max(len(key) for key, _ in node.keys)
         pressed = digits[:longest]
@@ -149,8 +155,8 @@ def _again(walk: Walk, outcome: str, wrong: bool) -> Walk:
     left = walk.tries_left - 1
     if not left:
         return _leave(walk, outcome)
-    complaint = node.again if wrong else ()
-    return replace(_told(walk, PROMPT, *complaint, *node.prompts), tries_left=left)
+    question = (*(node.again if wrong else ()), *node.prompts)
+    return replace(_told(walk, PROMPT, *question), tries_left=left, question=question)
 
 
 def _told(walk: Walk, what: str, *values: str) -> Walk:
@@ -176,7 +182,7 @@ def _enter(walk: Walk, node_id: str) -> Walk:
         walk = _told(replace(walk, node=node_id), NODE, node_id)
         node = walk.at
         heard = () if node.kind is Kind.QUEUE else node.prompts  # told to those who wait
-        walk = replace(_told(walk, PROMPT, *heard), tries_left=node.tries)
+        walk = replace(_told(walk, PROMPT, *heard), tries_left=node.tries, question=heard)
         if node.kind in (Kind.MENU, Kind.COLLECT):
             return walk
         if node.kind is Kind.TRANSFER:

@@ -33,10 +33,13 @@ from appliance.freeswitch.flow_parts_xml import (
     audio,
     end_at_last,
     extension,
+    forgiven,
     go,
     literal,
+    nothing_but_end,
     to,
 )
+from appliance.freeswitch.flow_parts_xml import asked as questioned
 from appliance.freeswitch.moved_xml import entered, moved
 from appliance.freeswitch.quoting import word
 from appliance.freeswitch.signals import RINGING
@@ -159,8 +162,7 @@ def _question(
     )
     return extension(
         name,
-        action("unset", names.DIGITS),
-        action("play_and_get_digits", question),
+        *questioned(word(name), names.DIGITS, question),
         action("transfer", to(flow, f"{here}/said")),
     )
 
@@ -173,7 +175,10 @@ def _judged(flow: Flow, node: FlowNode, number: int, asked: _Asked) -> Iterator[
     right = {"field": f"${{{names.DIGITS}}}", "expression": asked.right}
     pressed = {"field": f"${{{names.DIGITS}_invalid}}", "expression": "^.+$"}
     yield extension(here, *asked.then, when=right)
+    field, expression = nothing_but_end(names.DIGITS)
+    only_end = {"field": field, "expression": expression}
     yield extension(here, action("transfer", to(flow, wrong)), when=pressed)
+    yield extension(here, *forgiven(names.flow_context(flow.id)), when=only_end)
     yield extension(here, action("transfer", to(flow, nothing)))
 
 

@@ -96,6 +96,20 @@ async def test_a_key_of_the_menu_leads_to_the_telephone_that_it_stands_for(lab: 
     await call.wait("closed", 10)
 
 
+@pytest.mark.parametrize("number", ["201", "203"], ids=["RFC 4733", "SIP INFO"])
+async def test_a_caller_who_knows_the_way_presses_all_its_keys_at_once(lab: Lab, number: str) -> None:
+    """A wrong key, an end key that belongs to nothing, and the way to 202."""
+    before = len(lab.phones["202"].calls)
+    call = await lab.phones[number].call("700")
+    await lab.hears(call, "welcome")
+    await call.dtmf("9#2202")
+    met = await lab.phones["202"].wait_incoming(before + 1)
+    await met.wait("established", 10)
+    await call.wait_hears(lab.phones["202"].tone_hz)
+    await met.hangup()
+    await call.wait("closed", 10)
+
+
 async def test_whoever_an_application_calls_sees_the_caller_s_name_as_the_caller_s_peer_wrote_it(
     lab: Lab,
 ) -> None:

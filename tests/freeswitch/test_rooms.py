@@ -123,6 +123,23 @@ async def test_a_wrong_code_opens_no_room_and_the_third_ends_the_call(lab: Lab) 
     await call.wait("closed", 15)
 
 
+@pytest.mark.parametrize("number", ["201", "203"], ids=["RFC 4733", "SIP INFO"])
+@pytest.mark.parametrize(
+    "pressed", [f"11111{CODE}", f"11111#22222#{CODE}#"], ids=["bare", "with the end key"]
+)
+async def test_a_code_that_is_pressed_during_the_word_on_a_wrong_one_counts(
+    lab: Lab, number: str, pressed: str
+) -> None:
+    """The end key of a number that was complete without it costs no try: there are three."""
+    inside = await lab.phones["202"].call("702")
+    await lab.hears(inside, "enter_code")
+    await inside.dtmf(CODE)
+    call = await lab.phones[number].call("702")
+    await lab.hears(call, "enter_code")
+    await call.dtmf(pressed)
+    await call.wait_hears(tone(lab, "202"), timeout_s=10)
+
+
 async def test_many_wrong_codes_lock_the_number_for_everybody_who_is_being_asked(lab: Lab) -> None:
     """They are counted across calls, and a guess that is under way has no use of being right."""
     assert lab.box.freeswitch is not None

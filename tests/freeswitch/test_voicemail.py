@@ -257,3 +257,16 @@ async def test_the_star_during_the_greeting_leads_the_owner_to_his_box_from_any_
     await lab.hears(call, "vm_enter_pin")
     await call.dtmf("12121#")
     await lab.hears(call, "vm_wrong_pin")
+
+
+@pytest.mark.parametrize("number", ["201", "203"], ids=["RFC 4733", "SIP INFO"])
+async def test_a_pin_that_is_pressed_during_the_word_on_a_wrong_one_opens_the_box(
+    lab: Lab, number: str
+) -> None:
+    call = await lab.phones[number].call("*97")
+    await lab.hears(call, "vm_enter_id")
+    await call.dtmf("202#")
+    await lab.hears(call, "vm_enter_pin")
+    await call.dtmf("11112#83514#")
+    await lab.hears(call, "vm_new")
+    await call.hangup()

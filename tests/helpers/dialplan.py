@@ -178,6 +178,9 @@ class Line:
             return
         typed = given.split(ends)[0][: int(most)] if ends != "none" else given[: int(most)]
         self.variables[variable] = typed  # also what was cut off by the time stays there
+        self.variables["read_result"] = "success" if len(typed) >= int(least) else "failure"
+        if ends in given[: int(most)]:
+            self.variables["read_terminator_used"] = ends
         if len(typed) >= int(least) and typed and not re.search(right, typed):
             self.variables.pop(variable)
             self.variables[f"{variable}_invalid"] = typed
