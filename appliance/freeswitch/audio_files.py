@@ -86,7 +86,7 @@ def list_hold_music(folder: Path) -> None:
 
 
 def _write(path: Path, samples: list[int]) -> None:
-    fresh = path.with_name(path.name + ".new")
+    fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
     path.parent.mkdir(parents=True, exist_ok=True)
     with fresh.open("wb") as file:
         with wave.open(file, "wb") as sound:

@@ -27,9 +27,7 @@ def lay(files: Iterable[str], folder: Path) -> None:
     if not (folder / SILENCE).exists():
         audio_files.write_silence(folder / SILENCE)
     for file in files:
-        path = folder / file
-        if not path.exists():
-            _link(path, folder / MISSING)
+        _stand_in(folder / file, folder / MISSING)
 
 
 def link_pieces(folder: Path) -> None:
@@ -48,6 +46,18 @@ def link_pieces(folder: Path) -> None:
 def waiting(files: Iterable[str], folder: Path) -> list[str]:
     """Those of `files` for which the sign stands in."""
     return [file for file in files if (folder / file).is_symlink() or not (folder / file).exists()]
+
+
+def _stand_in(path: Path, sign: Path) -> None:
+    """Put a link where nothing is. Audio that comes in this moment stays: it is made once, and nobody would make it again."""
+    if path.exists():
+        return
+    path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+    try:
+        path.symlink_to(os.path.relpath(sign, path.parent))
+    except FileExistsError:
+        if not path.exists():  # a link to nowhere
+            _link(path, sign)
 
 
 def _link(path: Path, target: Path) -> None:

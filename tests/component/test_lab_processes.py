@@ -91,6 +91,15 @@ def test_two_labs_stand_side_by_side(tmp_path: Path) -> None:
     two.release()
 
 
+def test_abandoned_labs_go_and_what_labs_share_stays(tmp_path: Path) -> None:
+    for name in ("prompts", "80.1", "80.2", "80.3"):
+        (tmp_path / name).mkdir()
+    addresses.sweep(tmp_path, keep=1)
+    left = sorted(path.name for path in tmp_path.iterdir() if path.is_dir())
+    assert left[-1] == "prompts"
+    assert len(left) == 2
+
+
 async def test_awaited_state_that_never_comes_names_itself() -> None:
     with pytest.raises(processes.StateNotReached, match="moon is full"):
         await processes.wait_until(lambda: False, "moon is full", 0.05)

@@ -74,3 +74,21 @@ async def test_a_prompt_that_cannot_be_made_is_told_and_its_sign_stays(tmp_path:
     assert [one["event"] for one in told] == ["prompts_begun", "prompt_not_made", "prompts_made"]
     assert (maker.waiting, maker.failed, told[-1]["failed"]) == (1, 1, 1)
     assert (tmp_path / odd.file).resolve() == tmp_path / stand_ins.MISSING
+
+
+def test_audio_that_comes_while_its_sign_is_laid_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, exists = tmp_path / "en" / "said.wav", Path.exists
+
+    def seen_and_made(one: Path) -> bool:
+        found = exists(one)
+        if one == path and not found:
+            one.parent.mkdir(exist_ok=True)
+            one.write_bytes(b"audio")
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "exists", seen_and_made)
+        stand_ins.lay(("en/said.wav",), tmp_path)
+    assert path.read_bytes() == b"audio"

@@ -18,10 +18,12 @@ import pytest_asyncio
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import Envelope
 
-from appliance.freeswitch import prompt_texts, speech
+from appliance.freeswitch import names, prompt_texts, speech
 from appliance.freeswitch.applications import MediaPlan, Prompt
+from appliance.freeswitch.voicemail_login_xml import FAILED_CALLS_MAX
 from tests.helpers.fault_lab import small_disk
-from tests.lab.freeswitch import PROMPTS, SHORT
+from tests.lab.box import kyusai
+from tests.lab.freeswitch import PROMPTS, SHORT, share
 from tests.lab.lab import Lab, Parts
 from tests.lab.phone import PhoneCall
 from tests.lab.processes import wait_until
@@ -100,10 +102,7 @@ async def lab() -> AsyncIterator[Lab]:
         extension(number, password, record="all" if number == "203" else "none")
         for number, password in lab.passwords.items()
     ]
-    prompts = lab.box.layout.prompts_dir
-    prompts.parent.mkdir(parents=True, exist_ok=True)
-    PROMPTS.mkdir(parents=True, exist_ok=True)
-    prompts.symlink_to(PROMPTS)
+    share(lab.box.layout.prompts_dir)
     plan = MediaPlan(prompts=tuple(Prompt(str(one["id"]), (("en", str(one["en"])),)) for one in SHORT))
     speech.ensure([one for one in prompt_texts.catalogue(plan.prompts) if one.text in TEXTS], PROMPTS)
     async with lab:
@@ -307,3 +306,20 @@ async def test_a_schedule_that_was_set_at_a_telephone_is_told_to_the_centre(lab:
         ]
 
     await wait_until(there, "the event is at the centre", 40, 1.0)
+
+
+async def test_a_box_that_wrong_pins_have_locked_is_told_to_the_centre_and_so_is_its_end(lab: Lab) -> None:
+    assert lab.box.freeswitch is not None
+    tries = f"{names.VOICEMAIL_TRIES}203={'x' * (FAILED_CALLS_MAX - 1)}"
+    await lab.box.freeswitch.api("global_setvar", tries)
+    call = await lab.phones["203"].call("*97")
+    await lab.hears(call, "vm_enter_pin")
+    await call.hangup()
+
+    async def heard(name: str) -> bool:
+        return [(one["what"], one["name"]) for one in await events(lab, name)] == [("voicemail", "203")]
+
+    await wait_until(lambda: heard("pin_locked"), "the lock is known at the centre", 60, 1.0)
+    assert await events(lab, "pin_unlocked") == []
+    await kyusai("lock", "open", "203", "--box", lab.box.toml)
+    await wait_until(lambda: heard("pin_unlocked"), "its end is, too", 60, 1.0)

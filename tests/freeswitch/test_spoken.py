@@ -44,6 +44,9 @@ async def lab() -> AsyncIterator[Lab]:
         "mailboxes": [{"number": "201", "code_md5": "0" * 32, "language": language} for language in ("ja",)],
     }
     async with Lab(parts, document) as lab:
+        there = lab.box.layout.prompts_dir / own_file(own.sha256)
+        there.unlink(missing_ok=True)  # the sign that stands in for it
+        there.write_bytes(own.wav)
         yield lab
 
 
@@ -54,12 +57,7 @@ def own_recording() -> PromptAudio:
         path = Path(folder, "said.wav")
         words = "This is a recording of our own. It was not made by the box."
         subprocess.run(["espeak-ng", "-v", "en-gb", "-w", str(path), words], check=True)
-        audio = prompt_audio.convert(path)
-    there = PROMPTS / own_file(audio.sha256)
-    there.parent.mkdir(parents=True, exist_ok=True)
-    there.unlink(missing_ok=True)
-    there.write_bytes(audio.wav)
-    return audio
+        return prompt_audio.convert(path)
 
 
 def expected(language: str, said: spoken.Pieces, folder: Path) -> Path:
@@ -113,7 +111,7 @@ async def test_what_is_said_is_heard_piece_by_piece(
 
 async def test_a_recording_of_one_s_own_is_heard(lab: Lab) -> None:
     call = await lab.phones["201"].call("702")
-    await call.wait_hears_prompt(PROMPTS / own_file(own_recording().sha256), 20)
+    await call.wait_hears_prompt(lab.box.layout.prompts_dir / own_file(own_recording().sha256), 20)
     await call.wait("closed", 15)
 
 

@@ -7,6 +7,7 @@ claim stops what that lab started (``processes.clean_up``) and removes the folde
 
 import fcntl
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -150,7 +151,9 @@ def sweep(root: Path = ROOT, *, keep: int = 3) -> list[Path]:
     The newest ``keep`` of the abandoned folders stay for somebody to look into, the rest go.
     """
     swept = []
-    folders = sorted((p for p in root.iterdir() if p.is_dir()), key=_changed_s, reverse=True)
+    # What labs share (`freeswitch.PROMPTS`) lies beside their folders and is nobody's to remove.
+    labs = (p for p in root.iterdir() if _LAB.fullmatch(p.name) and p.is_dir())
+    folders = sorted(labs, key=_changed_s, reverse=True)
     abandoned = 0
     for folder in folders:
         lock = _try_lock(root / f"{folder.name}.lock")
@@ -165,6 +168,10 @@ def sweep(root: Path = ROOT, *, keep: int = 3) -> list[Path]:
         finally:
             os.close(lock)
     return swept
+
+
+_LAB = re.compile(r"[0-9]{1,3}[.][0-9]{1,3}", re.ASCII)
+"""How a lab's folder is called."""
 
 
 def _changed_s(folder: Path) -> float:

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 from appliance.box import Box
-from appliance.freeswitch import prompt_texts, prompts_used, render, speech
+from appliance.freeswitch import audio_files, prompt_texts, prompts_used, render, speech, stand_ins
 from appliance.freeswitch.applications import MediaPlan
 from appliance.freeswitch.ask import Address, FreeSwitchSilent, ask
 from appliance.layout import Layout
@@ -115,6 +115,19 @@ registrations to tell. The third: a lab without an agent has nobody whom an appl
 away, hung up or replaced, while FreeSWITCH was opening its media; a call that fails so in earnest ends, and its test with it."""
 
 
+def share(folder: Path) -> None:
+    """Have a box's prompts made once for all labs. Recordings that a site brings are its own: their box removes what it knows
+    nothing of."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("en", "ja", "moh"):
+        (PROMPTS / name).mkdir(parents=True, exist_ok=True)
+        if not (folder / name).is_symlink():
+            shutil.rmtree(folder / name, ignore_errors=True)
+            (folder / name).symlink_to(PROMPTS / name)
+    if not (PROMPTS / stand_ins.MISSING).exists():
+        audio_files.write_tone(PROMPTS / stand_ins.MISSING)
+
+
 class FreeSwitch:
     """One FreeSWITCH with its folders."""
 
@@ -127,10 +140,7 @@ class FreeSwitch:
     def lay_down(self, plan: MediaPlan, version: Path) -> tuple[str, ...]:
         """Write a version's dialplan and the prompts that it plays; returns the prompts that could not be made."""
         folder = self.layout.prompts_dir
-        if not folder.is_symlink():
-            PROMPTS.mkdir(parents=True, exist_ok=True)
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.symlink_to(PROMPTS)
+        share(folder)
         made = speech.ensure(prompts_used.of(plan), PROMPTS)
         render.write_site(plan, version / "freeswitch", folder)
         return made.failed
