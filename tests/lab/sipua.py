@@ -229,7 +229,8 @@ class Ua:
         )
         number = int(old.get("cseq").split()[0]) + 1
         changed = {"cseq": f"{number} {old.method}", "via": _new_branch(old.get("via"))}
-        headers = [(name, changed.get(name.lower(), value)) for name, value in old.headers]
+        # What lies below the first Via was written by those before us.
+        headers = [(name, changed.pop(name.lower(), value)) for name, value in old.headers]
         return self._send_transaction(Message(old.first, [*headers, (header, answer)], old.body))
 
     def _next_hop(self, request: Message) -> tuple[str, int]:
