@@ -27,7 +27,7 @@ from appliance.kamailio.call_events import of_message, of_start, of_step, of_ste
 from appliance.kamailio.call_key import call_key
 from appliance.kamailio.causes import Cause
 from appliance.kamailio.channels import EMERGENCY_KEY, Channels
-from appliance.kamailio.compact_json import write
+from appliance.kamailio.compact_json import read, write
 from appliance.kamailio.desks import Desks
 from appliance.kamailio.facts import digits_of
 from appliance.kamailio.here import Here, peer_of, transport_of, with_user
@@ -37,7 +37,16 @@ from appliance.kamailio.ksr_call import KsrCall, Target
 from appliance.kamailio.media import MediaPath
 from appliance.kamailio.orders import Orders
 from appliance.kamailio.outcome import RETRANSMIT_MS, Ending, limits_of, outcome_of
-from appliance.kamailio.pickup import Order, address, asked_by_lamp, asked_of, taken_plan, token_of
+from appliance.kamailio.pickup import (
+    Order,
+    address,
+    asked_by_lamp,
+    asked_of,
+    met,
+    taken_plan,
+    token_of,
+    waiting_key,
+)
 from appliance.kamailio.plain_call import PlainCalls
 from appliance.kamailio.plan_codec import decode, encode
 from appliance.kamailio.request import CallFacts, Origin
@@ -452,11 +461,24 @@ class Calls:
                 int(index), step, code, announcement.at_answer(step, ksr.get("heard"), plan)
             )
             if plan.tell and plan.record and not announcement.is_announcement(step):
-                tags, meeting = (ksr.pv("$ft"), ksr.pv("$tt")), step.kind is StepKind.MEDIA
-                ksr.keep(telling.TABLE, ksr.get("call"), telling.order(ksr.pv("$ci"), *tags, meeting))
+                self._have_told(step)
             asked = asked_of(step)
             if asked is not None:
                 self._order_pickup(asked)
+
+    def _have_told(self, step: Step) -> None:
+        """Have both sides of the call that is answered now told that it is recorded. Whoever picks it up is told in his own
+        call; where that is over, nobody is, and nothing is recorded."""
+        ksr, token = self._ksr, met(step)
+        call_id, other = ksr.pv("$ci"), [ksr.pv("$ci"), ksr.pv("$tt")]
+        if token:
+            waits = ksr.look("sdp", waiting_key(token))
+            if not waits:
+                return
+            other = read(waits)
+        meeting = step.kind is StepKind.MEDIA and not token
+        told = telling.order((call_id, ksr.pv("$ft")), (other[0], other[1]), meeting)
+        ksr.keep(telling.TABLE, ksr.get("call"), told)
 
     def _order_pickup(self, asked: str) -> None:
         """FreeSWITCH has somebody on the line who picks up: have the call brought to him."""
@@ -464,6 +486,7 @@ class Calls:
         origin, _, by = ksr.get("origin").partition(" ")
         if origin == Origin.PHONE:
             order = Order(token_of(ksr.get("call")), by, asked)
+            ksr.keep("sdp", waiting_key(order.token), write([ksr.pv("$ci"), ksr.pv("$ft")]))
             ksr.queue(LAMPS_QUEUE, "pickup", order.text())
 
     def is_in_time(self) -> bool:

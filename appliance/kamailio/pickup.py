@@ -72,6 +72,18 @@ def token_of(call: str) -> str:
     return hashlib.sha256(call.encode()).hexdigest()[:TOKEN_DIGITS]
 
 
+def waiting_key(token: str) -> str:
+    """In the table `sdp`: Call-ID and tag of the telephone that waits at a meeting place."""
+    return f"{token}#waits"
+
+
+def met(step: Step) -> str:
+    """Token of the place that a step of `taken_plan` leads to; "" for any other step."""
+    if step.target != TARGET or not step.users[0].startswith(TAKEN):
+        return ""
+    return step.users[0].removeprefix(TAKEN).partition("-")[0]
+
+
 def waiting_step(of: str, reason: str) -> Step:
     """The telephone that picks up is called to the meeting place. of: as in `Order`."""
     return Step(StepKind.MEDIA, TARGET, (ASKED + of,), reason, life_ms=LIFE_MS, ring_s=RING_S)

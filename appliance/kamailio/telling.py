@@ -6,6 +6,9 @@ Adapter over two tables and rtpengine. A worker puts the call into `TABLE` when 
 each other: both audios at once reach a telephone as two streams, of which many play neither. Where it cannot be said within
 `PATIENCE_MS` the call goes on as it is, and is not recorded.
 
+Whoever picks a call up has a call of his own to the place where FreeSWITCH joins the two. He is told within that one: he hears it
+whenever the two are joined, and where he is gone nobody is told, and nothing recorded.
+
 What this process leaves unfinished when Kamailio dies it undoes when it begins: everybody hears everybody again.
 """
 
@@ -28,7 +31,7 @@ TAIL_MS = 200
 """After the sentence: what is on its way is still heard."""
 
 MEETING_LEAD_MS = 2_000
-"""Where FreeSWITCH has answered: it has to bring the two together first."""
+"""Where an application of FreeSWITCH has answered: it has to bring people together first."""
 
 AGAIN_MS = 300
 PATIENCE_MS = 3_000
@@ -38,20 +41,34 @@ GONE = "Unknown call"
 """How rtpengine's words for a call that is over begin."""
 
 
-def order(call_id: str, from_tag: str, to_tag: str, meeting: bool = False) -> str:
-    """What stands in `TABLE`: the call as rtpengine knows it. meeting: FreeSWITCH has answered."""
-    return write([call_id, from_tag, to_tag, MEETING_LEAD_MS if meeting else LEAD_MS])
+Ear = tuple[str, str]
+"""Whom rtpengine speaks to: Call-ID and tag of a telephone."""
+
+
+def order(caller: Ear, other: Ear, meeting: bool = False) -> str:
+    """What stands in `TABLE`: the two who are told. The caller's Call-ID is that of the call. meeting: others may come to hear it
+    through FreeSWITCH."""
+    return write([caller, other, MEETING_LEAD_MS if meeting else LEAD_MS])
 
 
 @dataclass(slots=True)
 class _Told:
     """One call. due_ms: when it goes on; until_ms: after that nothing more is tried."""
 
-    call_id: str
-    tags: tuple[str, str]
+    ears: tuple[Ear, Ear]
     due_ms: int
     until_ms: int
     speaking: bool = False
+
+    @property
+    def call_id(self) -> str:
+        """Of the call that is recorded."""
+        return self.ears[0][0]
+
+    @property
+    def call_ids(self) -> tuple[str, ...]:
+        """Of the calls in which nobody hears anybody meanwhile."""
+        return tuple(dict.fromkeys(call_id for call_id, _ in self.ears))
 
 
 class Telling:
@@ -83,9 +100,9 @@ class Telling:
         now_ms = self._clock()
         for call, text in self._ksr.table(TABLE).items():
             if call not in self._told:
-                call_id, from_tag, to_tag, lead_ms = read(text)
+                (id_1, tag_1), (id_2, tag_2), lead_ms = read(text)
                 due_ms = now_ms + lead_ms
-                self._told[call] = _Told(call_id, (from_tag, to_tag), due_ms, due_ms + PATIENCE_MS)
+                self._told[call] = _Told(((id_1, tag_1), (id_2, tag_2)), due_ms, due_ms + PATIENCE_MS)
         for call, one in list(self._told.items()):
             if one.due_ms <= now_ms and (self._end(call, one) if one.speaking else self._speak(one, now_ms)):
                 self._ksr.forget(TABLE, call)
@@ -106,20 +123,22 @@ class Telling:
     def _said(self, one: _Told, sentence: str) -> tuple[str, int]:
         """What was wrong, "" for nothing, and how long the sentence is in milliseconds."""
         error, lasts_ms = "", 0
-        for tag in one.tags:
+        for call_id, tag in one.ears:
             if not error:
-                error, answer = self._ask("play media", one.call_id, from_tag=tag, file=sentence)
+                error, answer = self._ask("play media", call_id, from_tag=tag, file=sentence)
                 duration = answer.get("duration", 0)
                 lasts_ms = max(lasts_ms, duration if isinstance(duration, int) else 0)
-        if not error and lasts_ms:
-            error, _ = self._ask("block media", one.call_id)
+        for call_id in one.call_ids:
+            if not error and lasts_ms:
+                error, _ = self._ask("block media", call_id)
         return error or ("" if lasts_ms else "nothing was played"), lasts_ms
 
     def _end(self, call: str, one: _Told) -> bool:
-        """The sentence is over. Always True."""
-        error, _ = self._ask("unblock media", one.call_id)
-        if error or not self._ksr.look("media", call):
+        """The sentence is over; somebody who has gone meanwhile may not have heard it. Always True."""
+        errors = [self._ask("unblock media", call_id)[0] for call_id in one.call_ids]
+        if any(errors) or not self._ksr.look("media", call):
             return True
+        error = ""
         if self._ksr.look(PAUSED, one.call_id) == UNTOLD:
             self._ksr.forget(PAUSED, one.call_id)
             error, _ = self._ask("start recording", one.call_id)

@@ -20,6 +20,8 @@ class Box:
     tables: dict[str, dict[str, str]] = field(default_factory=dict)
     rows: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
     asked: list[tuple[str, str, str]] = field(default_factory=list)
+    of: list[str] = field(default_factory=list)
+    gone: str = ""
     up: list[str] = field(default_factory=list)
     says: dict[str, str] = field(default_factory=dict)
     now_ms: int = 1_000
@@ -46,7 +48,8 @@ class Box:
         if self.silent:
             raise RtpengineSilent("silent")
         self.asked.append((name, from_tag, file))
-        fault = self.says.get(name)
+        self.of.append(call_id)
+        fault = "Unknown call-ID" if call_id == self.gone else self.says.get(name)
         return {"result": "error", "error-reason": fault} if fault else {"result": "ok", "duration": LASTS_MS}
 
     def after(self, told: Telling, *ms: int) -> list[tuple[str, str, str]]:
@@ -58,10 +61,10 @@ class Box:
         return self.asked
 
 
-def answered(**changes: Any) -> tuple[Box, Telling]:
+def answered(other: telling.Ear = (CALL_ID, "b"), **changes: Any) -> tuple[Box, Telling]:
     box = Box(
         {
-            telling.TABLE: {CALL: telling.order(CALL_ID, "a", "b")},
+            telling.TABLE: {CALL: telling.order((CALL_ID, "a"), other)},
             PAUSED: {CALL_ID: UNTOLD},
             "media": {CALL: "up"},
         },
@@ -83,6 +86,26 @@ def test_both_sides_hear_it_and_then_each_other_and_the_recording_begins() -> No
     assert box.rows == [("media", CALL, {"announced": True})]
     assert (box.table(PAUSED), box.table(telling.TABLE)) == ({}, {})
     assert box.after(told, LEAD_MS) == []
+
+
+def test_who_picks_up_is_told_in_his_own_call_and_nothing_is_recorded_once_that_is_over() -> None:
+    box, told = answered(("picker", "p"))
+    assert box.after(told, LEAD_MS) == [
+        ("play media", "a", SENTENCE),
+        ("play media", "p", SENTENCE),
+        ("block media", "", ""),
+        ("block media", "", ""),
+    ]
+    assert box.of[-4:] == [CALL_ID, "picker", CALL_ID, "picker"]
+    box.after(told, LASTS_MS + TAIL_MS)
+    assert box.of[-3:] == [CALL_ID, "picker", CALL_ID], "the call itself is recorded"
+    assert box.rows == [("media", CALL, {"announced": True})]
+    for gone_before in (True, False):
+        box, told = answered(("picker", "p"), gone="picker" if gone_before else "")
+        box.after(told, LEAD_MS)
+        box.gone = "picker"
+        box.after(told, LASTS_MS + TAIL_MS)
+        assert (box.rows, box.look(PAUSED, CALL_ID), box.table(telling.TABLE)) == ([], UNTOLD, {})
 
 
 def test_what_rtpengine_does_not_know_yet_is_tried_again_and_what_it_cannot_play_is_not_recorded() -> None:
