@@ -36,6 +36,7 @@ from appliance.kamailio.subscribe import Subscribing
 from appliance.kamailio.telling import Telling
 from appliance.kamailio.upstream_sender import QUEUE as UPSTREAM_QUEUE
 from appliance.kamailio.upstream_sender import Reply, UpstreamSender, granted_s, own_address
+from appliance.kamailio.view import Policy
 from appliance.kamailio.voicemail_counts import VoicemailCounts
 from appliance.kamailio.which_runs import which_runs
 from appliance.media.ng import NgClient, RtpengineSilent
@@ -52,13 +53,6 @@ MEDIA_WATCH_TURNS = 10
 
 SAVED_PHONES_MAX = 20_000
 """Addresses of saved bindings that are known from the start."""
-
-
-FOLLOW = "follow"
-"""Beside the generation: what groups of the site ask of calls (`members.Asked`)."""
-
-
-_ASKED = {str(asked): asked for asked in (Asked.CALLS, Asked.IDLE)}
 
 
 def now_s() -> int:
@@ -110,6 +104,7 @@ class Worker:
         self.doorkeeper = Doorkeeper(self.ksr, self.view, key, now_s)
         self.registrar = Registrar(self.ksr, self.doorkeeper, self.journal, now_s)
         self._sources: Sources | None = None
+        self._told: Policy | None = None
         self._media_turns = 0
 
     # parts that not every process needs
@@ -193,9 +188,12 @@ class Worker:
 
     def _follow(self) -> None:
         """Follow who is in a call for as long as a group of the site asks, or somebody waits for a busy telephone."""
-        asked, until = (self.ksr.look(kept.GENERATION, name) for name in (FOLLOW, callback.UNTIL))
-        waits = until.isdigit() and int(until) > now_s()
-        wanted = _ASKED.get(asked, Asked.CALLS if waits else Asked.NOTHING)
+        until = self.ksr.look(kept.GENERATION, callback.UNTIL)
+        wanted = Asked.CALLS if until.isdigit() and int(until) > now_s() else Asked.NOTHING
+        self.view.refresh()
+        with contextlib.suppress(SnapshotError):
+            policy = self.view.policy
+            wanted = Asked.IDLE if policy.follows_idle else Asked.CALLS if policy.follows_members else wanted
         calls = self._lamps.calls
         self._members.ask(wanted, calls.rows)
         self._journal_writer.tap = self._hear if self._members.following else calls.take
@@ -251,7 +249,9 @@ class Worker:
         return UpstreamSender(self.ksr, self.view, self.here, self._clock.mono_ms, numbers)
 
     def write(self) -> None:
-        """One turn of the process "journal". Blocks on disk. Calls come first."""
+        """One turn of the process "journal". Blocks on disk. Calls come first, and who follows them before that: the first call
+        after a start may be over in this very turn."""
+        self._follow()
         writer = self._journal_writer
         was_full = writer.full
         writer.tick()
@@ -260,7 +260,6 @@ class Worker:
         elif was_full:
             self.parts.ksr.forget(recording_order.TABLE, recording_order.BY_JOURNAL)
         self._bindings_writer.tick()
-        self._follow()
         self._kept_writer.tick()
 
     def light(self) -> None:
@@ -271,15 +270,16 @@ class Worker:
     def register_upstream(self) -> None:
         """One turn of the process "upstream". Without a usable configuration there is nobody to register at; requests say so."""
         sender = self._sender
-        if self.view.refresh():
-            self._tell_routes()
+        self.view.refresh()
         with contextlib.suppress(SnapshotError):
+            self._tell_routes(self.view.policy)
             sender.tick()
 
-    def _tell_routes(self) -> None:
+    def _tell_routes(self, policy: Policy) -> None:
         """What routes.cfg has to know of the site to ask telephones for their credentials: the realm, "" where the upstream
-        asks them, and who is no telephone."""
-        policy = self.view.policy
+        asks them, and who is no telephone. Told once of each version."""
+        if policy is self._told:
+            return
         named = {host_of(peer.uri) for peer in (*policy.upstreams, *policy.gateways)}
         peers = frozenset({*named, self.here.media_host} - {""})
         for address in peers:
@@ -287,10 +287,9 @@ class Worker:
         for address in self._peers - peers:
             self.parts.ksr.forget("peers", address)
         self._peers = peers
-        asked = Asked.CALLS if policy.follows_members else Asked.NOTHING
-        self.ksr.keep(kept.GENERATION, FOLLOW, Asked.IDLE if policy.follows_idle else asked)
         self.ksr.set_pv("$shv(nonce_key)", self._key)
         self.ksr.set_pv("$shv(realm)", "" if self._passthrough else policy.realm)
+        self._told = policy
 
     @cached_property
     def _media_watch(self) -> MediaWatch:

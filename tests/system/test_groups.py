@@ -108,7 +108,10 @@ async def test_round_robin_goes_on_where_it_stopped_even_after_a_restart(lab: La
     await lab.box.stop("kamailio")
     await lab.box.start("kamailio")
     await wait_until(lambda: _kept(lab, "turn:610"), "what is kept is loaded")
-    assert await answers(lab, "610") == MEMBERS[(begin + 4) % 3]
+    last = MEMBERS[(begin + 4) % 3]
+    before = await _idle(lab, last)
+    assert await answers(lab, "610") == last
+    await idle_is_known(lab, last, before)  # calls are followed from the first one on
 
 
 async def _kept(lab: Lab, key: str) -> bool:
