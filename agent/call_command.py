@@ -38,9 +38,8 @@ def calls(as_json: AsJson = False, box: BoxFile = None) -> None:
         state = "held" if leg["held"] else "answered" if leg["answered"] else "rings"
         told_state = text(f"agent.calls.{state}", LANG)
         places = ", ".join(leg["places"])
-        table.add_row(
-            leg["id"][:ID_SHOWN], leg["caller"], leg["number"], told_state, leg["with"][:ID_SHOWN], places
-        )
+        other = (leg["with"] or leg.get("placed_for", ""))[:ID_SHOWN]
+        table.add_row(leg["id"][:ID_SHOWN], leg["caller"], leg["number"], told_state, other, places)
     Console().print(table)
 
 
