@@ -58,8 +58,11 @@ class AtRestWatch:
 
 
 def look(layout: Layout) -> AtRest:
-    """The weakest of the folders in which a box keeps what nobody else should read. Blocks on system calls."""
+    """The weakest of the folders in which a box keeps what nobody else should read. Blocks on system calls.
+
+    Prompts are none of it: every caller hears them."""
     own = [folder for folder in layout.folders() if folder.is_relative_to(layout.state_dir)]
+    own.remove(layout.prompts_dir)
     return weakest(
         found
         for folder in (*own, layout.voicemail_dir, layout.rooms_dir)

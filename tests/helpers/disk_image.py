@@ -11,10 +11,12 @@ import os
 import shutil
 import struct
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 IMAGE_BYTES = 24 * 1024 * 1024
+PIECE_BYTES = 256
+"""What is looked for at once: seldom does one lie across the end of a block of the file system."""
 _TIMEOUT_S = 60
 
 _ADD_KEY = 0xC0506617
@@ -34,7 +36,7 @@ class Missing(Exception):
     """What this machine cannot do."""
 
 
-def make_image(path: Path, *features: str) -> Path:
+def make_image(path: Path, *features: str, size_bytes: int = IMAGE_BYTES) -> Path:
     """An empty ext4 file system in a file. features: of `mkfs.ext4 -O`."""
     if os.geteuid() != 0:
         raise Missing("only root mounts a disk")
@@ -42,7 +44,7 @@ def make_image(path: Path, *features: str) -> Path:
     if mkfs is None:
         raise Missing("no mkfs.ext4 (package e2fsprogs)")
     with path.open("wb") as file:
-        file.truncate(IMAGE_BYTES)
+        file.truncate(size_bytes)
     _run(mkfs, "-q", "-F", *(word for feature in features for word in ("-O", feature)), str(path))
     return path
 
@@ -66,6 +68,39 @@ def mounted(image: Path, folder: Path) -> Iterator[Path]:
         if subprocess.run(["umount", str(folder)], timeout=_TIMEOUT_S, check=False).returncode:
             _run("umount", "--lazy", str(folder))
             raise AssertionError(f"{folder} was still in use")
+
+
+def settle(folder: Path) -> None:
+    """Wait until everything on the file system of a folder is in its image."""
+    _run("sync", "--file-system", str(folder))
+
+
+def pieces(audio: bytes, count: int = 16, size_bytes: int = PIECE_BYTES) -> list[bytes]:
+    """Parts of what was said, from all over it. Silence, which stands everywhere, is left out."""
+    step = max(size_bytes, len(audio) // count)
+    found = [audio[at : at + size_bytes] for at in range(0, len(audio) - size_bytes, step)]
+    return [piece for piece in found if len(set(piece)) > size_bytes // 32]
+
+
+def seen(image: Path, needles: Sequence[bytes]) -> int:
+    """How many of them stand anywhere in the raw image."""
+    raw = b"\0".join(_written(image))
+    return sum(needle in raw for needle in needles)
+
+
+def _written(image: Path) -> Iterator[bytes]:
+    """What was ever written to the image; its holes are left out."""
+    with image.open("rb") as file:
+        size, at = image.stat().st_size, 0
+        while at < size:
+            try:
+                begin = os.lseek(file.fileno(), at, os.SEEK_DATA)
+            except OSError as error:
+                if error.errno == errno.ENXIO:  # a hole up to the end
+                    return
+                raise
+            at = os.lseek(file.fileno(), begin, os.SEEK_HOLE)
+            yield os.pread(file.fileno(), at - begin, begin)
 
 
 def encrypt(folder: Path, key: bytes) -> None:
