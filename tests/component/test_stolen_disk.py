@@ -5,6 +5,8 @@ import hashlib
 import os
 import sqlite3
 import struct
+import subprocess
+import sys
 import wave
 from collections.abc import Iterator
 from contextlib import closing
@@ -32,6 +34,7 @@ from tests.helpers.disk_image import (
     unlock,
 )
 
+ROOT = Path(__file__).resolve().parents[2]
 NOW = Moment("boot-a", 5_000, 1_790_000_000_000)
 CALLER = "+81312345678"
 PACKET_BYTES = 1000
@@ -114,7 +117,7 @@ def key() -> bytes:
 @pytest.fixture
 def plain(tmp_path: Path) -> Iterator[Stolen]:
     try:
-        image = make_image(tmp_path / "plain.img")
+        image = make_image(tmp_path)
         with mounted(image, tmp_path / "disk") as disk:
             layout = Layout(disk / "kyusai", tmp_path / "run")
             live(layout)
@@ -127,7 +130,7 @@ def plain(tmp_path: Path) -> Iterator[Stolen]:
 @pytest.fixture
 def sealed(tmp_path: Path, key: bytes) -> Iterator[Stolen]:
     try:
-        image = make_image(tmp_path / "sealed.img", "encrypt")
+        image = make_image(tmp_path, "encrypt")
         with mounted(image, tmp_path / "disk") as disk:
             layout = Layout(disk / "kyusai", tmp_path / "run")
             layout.state_dir.mkdir()
@@ -169,10 +172,32 @@ def test_who_mounts_an_encrypted_folder_needs_the_key(sealed: Stolen, tmp_path: 
         opened.close()
 
 
+def test_what_a_killed_test_has_left_is_unmounted_by_the_next(tmp_path: Path) -> None:
+    script = """if True:
+        import os, sys
+        from pathlib import Path
+        from tests.helpers.disk_image import Missing, make_image, mounted
+        here = Path(sys.argv[1])
+        try:
+            with mounted(make_image(here), here / "disk"):
+                os._exit(3)
+        except Missing as error:
+            print(error)
+        """
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    if done.returncode == 0:
+        pytest.skip(done.stdout.strip())
+    assert (done.returncode, (tmp_path / "disk").is_mount()) == (3, True), done.stderr
+    make_image(tmp_path)
+    assert not (tmp_path / "disk").is_mount()
+
+
 def test_a_folder_beside_the_encrypted_one_gives_the_box_away(tmp_path: Path, key: bytes) -> None:
     """Captures linked to the rest of the disk: the box must not be called encrypted."""
     try:
-        image = make_image(tmp_path / "half.img", "encrypt")
+        image = make_image(tmp_path, "encrypt")
         with mounted(image, tmp_path / "disk") as disk:
             layout = Layout(disk / "kyusai", tmp_path / "run")
             layout.state_dir.mkdir()

@@ -49,7 +49,7 @@ class Disk(NamedTuple):
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Disk]:
     try:
-        image = make_image(tmp_path / "disk.img", "encrypt", size_bytes=IMAGE_BYTES)
+        image = make_image(tmp_path, "encrypt", size_bytes=IMAGE_BYTES)
         with mounted(image, tmp_path / "disk") as root:
             made = Disk(image, root / "kyusai", root / "beside")
             for folder in made[1:]:

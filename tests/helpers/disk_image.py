@@ -15,6 +15,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 IMAGE_BYTES = 24 * 1024 * 1024
+IMAGE_SUFFIX = ".kyusai-disk.img"
+"""Behind the id of the process that made it."""
 PIECE_BYTES = 256
 """What is looked for at once: seldom does one lie across the end of a block of the file system."""
 _TIMEOUT_S = 60
@@ -36,13 +38,15 @@ class Missing(Exception):
     """What this machine cannot do."""
 
 
-def make_image(path: Path, *features: str, size_bytes: int = IMAGE_BYTES) -> Path:
-    """An empty ext4 file system in a file. features: of `mkfs.ext4 -O`."""
+def make_image(folder: Path, *features: str, size_bytes: int = IMAGE_BYTES) -> Path:
+    """An empty ext4 file system in a file of a folder. features: of `mkfs.ext4 -O`."""
     if os.geteuid() != 0:
         raise Missing("only root mounts a disk")
     mkfs = shutil.which("mkfs.ext4", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
     if mkfs is None:
         raise Missing("no mkfs.ext4 (package e2fsprogs)")
+    sweep()
+    path = folder / f"{os.getpid()}{IMAGE_SUFFIX}"
     with path.open("wb") as file:
         file.truncate(size_bytes)
     _run(mkfs, "-q", "-F", *(word for feature in features for word in ("-O", feature)), str(path))
@@ -68,6 +72,17 @@ def mounted(image: Path, folder: Path) -> Iterator[Path]:
         if subprocess.run(["umount", str(folder)], timeout=_TIMEOUT_S, check=False).returncode:
             _run("umount", "--lazy", str(folder))
             raise AssertionError(f"{folder} was still in use")
+
+
+def sweep() -> None:
+    """Unmount what a killed test has left: images whose name has the id of a process that is no more."""
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        _, _, device, _, folder, *_ = line.split(" ")
+        backing = Path("/sys/dev/block", device, "loop", "backing_file")
+        name = backing.read_text().strip().removesuffix(" (deleted)") if backing.exists() else ""
+        owner = Path(name).name.removesuffix(IMAGE_SUFFIX) if name.endswith(IMAGE_SUFFIX) else ""
+        if owner.isdecimal() and not Path("/proc", owner).exists():
+            _run("umount", "--lazy", folder)
 
 
 def settle(folder: Path) -> None:
