@@ -283,7 +283,7 @@ def test_centre_opened_twice_has_the_same_keys_and_ca(tmp_path: Path) -> None:
     for _ in range(2):
         centre = open_centre(tmp_path / "data")
         seen.add((centre.keys.public(), centre.tls.ca_certificate()))
-        centre.database.close()
+        centre.close()
     assert len(seen) == 1
 
 

@@ -55,7 +55,7 @@ class SyncModel(RuleBasedStateMachine):
             self.everything_arrives_in_the_end()
         finally:
             self.opened.close()
-            self.centre.database.close()
+            self.centre.close()
             shutil.rmtree(self.folder)
 
     # the box
@@ -140,7 +140,7 @@ class SyncModel(RuleBasedStateMachine):
 
     @rule()
     def close_and_open_the_centre(self) -> None:
-        self.centre.database.close()
+        self.centre.close()
         self.centre = open_centre(self.folder / "centre")
 
     # what must hold

@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -18,12 +19,14 @@ from typing import Any
 
 from tests.crash import postgres, shim
 from tests.crash.variants import PRODUCT, SPOILT
+from tests.crash.worker import AT_FAULT, TALLY
 
 RUNS = 1000
 SEED = 20261121
 FAULTS_SHOWN = 10
 WORKERS_MORE = 1
 """More workers than cores: in a run now box, now centre waits for the other, and both for a timer."""
+PROGRESS_EVERY_S = 15.0
 BROKEN = ("lost", "doubled", "corrupt")
 """One of these is what a spoilt variant has to show; that it is merely stuck is no proof."""
 WORDS = (*BROKEN, "stuck")
@@ -106,10 +109,26 @@ def _campaign(variants: list[str], runs: int, seed: int) -> list[dict[str, Any]]
             )
             for worker in range(workers)
         ]
+        over = threading.Event()
+        teller = threading.Thread(target=_tell_progress, args=(Path(ground), runs, over))
+        teller.start()
         told = [process.communicate()[0] for process in processes]
+        over.set()
+        teller.join()
     if not all(told):
         raise SystemExit("a worker failed; its error is above")
     return [json.loads(one) for one in told]
+
+
+def _tell_progress(folder: Path, runs: int, over: threading.Event) -> None:
+    """How many runs are done, on standard error, until `over`."""
+    while not over.wait(PROGRESS_EVERY_S):
+        tally = b"".join(path.read_bytes() for path in folder.glob(f"{TALLY}*"))
+        print(
+            f"{len(tally):,} runs ({runs:,} of the product, then the spoilt variants), {tally.count(AT_FAULT)} at fault",
+            file=sys.stderr,
+            flush=True,
+        )
 
 
 def _total(parts: list[dict[str, Any]]) -> dict[str, Any]:

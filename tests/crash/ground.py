@@ -24,7 +24,7 @@ def prepare(folder: Path, listen: str) -> None:
     centre = open_centre(folder / Side.CENTRE)
     add_site(centre, workload.SITE, "Crash", "acme", (), "admin:test")
     text, _ = make_code(centre, workload.SITE, 1.0, "admin:test")
-    centre.database.close()
+    centre.close()
     pid = os.fork()
     if pid == 0:
         try:

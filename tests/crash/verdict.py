@@ -86,7 +86,7 @@ def judge(story: "Story", folder: Path) -> Verdict:
         _records(centre, story, verdict, parked)
         _recordings(centre, story, verdict, parked)
     finally:
-        centre.database.close()
+        centre.close()
     return verdict
 
 

@@ -23,6 +23,9 @@ WORDS = ("lost", "doubled", "corrupt", "stuck")
 SPOILT_RUNS = 60
 """Runs of each spoilt variant at most: it is found out by the first in which something is lost, doubled or corrupt, and no more
 are made. One that is merely stuck shows nothing."""
+TALLY = "tally-"
+"""How the names of files begin that hold a byte for each run."""
+SOUND, AT_FAULT = b".", b"!"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,8 @@ def _runs(share: Share, variant: Variant, own: Path, listen: str, points: dict[S
         except Exception as error:
             raise RuntimeError(f"run {number} of {variant.name}, {chosen}") from error
         numbers["runs"] += 1
+        with (share.folder / f"{TALLY}{share.number}").open("ab") as tally:
+            tally.write(SOUND if verdict.sound or variant is not PRODUCT else AT_FAULT)
         numbers["kills"] += len(run.story.killed)
         numbers["power_cuts"] += run.story.cuts
         killed.update(run.story.killed)
