@@ -13,7 +13,8 @@ from pathlib import Path
 from agent import rechain
 from agent.spool import BUSY_MS, DAMAGED_REASON, Spool
 from agent.spool_chain import chain_of, set_chain
-from agent.spool_errors import spool_error
+from agent.spool_errors import Unsound, spool_error
+from agent.spool_files import damage_in_log
 from appliance.errors import KyusaiError
 
 _PARKED = """SELECT 'record', id, kind, reason, created_utc FROM record WHERE state = 'parked'
@@ -55,6 +56,8 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection]:
             "The agent makes it when it first starts.",
             path=path,
         )
+    if problem := damage_in_log(path):
+        raise spool_error(path, Unsound(problem))
     try:
         db = sqlite3.connect(path, isolation_level=None, timeout=BUSY_MS / 1000)
         try:

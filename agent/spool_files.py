@@ -27,7 +27,7 @@ from agent.journal_events import Moment
 from agent.records import NewRecord
 from agent.spool import PARKED, Spool, insert_row
 from agent.spool_chain import CHAIN, FAR, Chain, chain_of, decode_row, set_chain
-from agent.spool_errors import SpoolDamaged, Unsound, locked, lossy_text, spool_error
+from agent.spool_errors import SpoolDamaged, SpoolLocked, Unsound, locked, lossy_text, spool_error
 from agent.spool_reserve import RESERVE_SUFFIX
 from appliance.sqlite_sync import sync_found
 from cloudsync.wire import Priority, RecordKind, RecordText
@@ -116,6 +116,22 @@ def _log(path: Path) -> spool_wal.Log:
     except FileNotFoundError:
         pass
     return spool_wal.Log(spool_wal.Found.WHOLE, spool_schema.PAGE_BYTES)
+
+
+def damage_in_log(path: Path) -> str:
+    """What is wrong with the log that a dead agent left: whoever opened the spool now would have SQLite end it there. "" for
+    nothing, and while an agent is at work. Blocks; never raises."""
+    try:
+        lock = _take_lock(path)
+    except (SpoolLocked, OSError):
+        return ""
+    try:
+        log = _log(path)
+    except OSError:
+        return ""
+    finally:
+        os.close(lock)
+    return log.problem if log.found is spool_wal.Found.DAMAGED else ""
 
 
 @contextmanager

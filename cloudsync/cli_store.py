@@ -59,6 +59,7 @@ def add_commands(
             done = fill(folder, data, actor())
             copied = done.recordings.copied + done.recordings.kept
             out.say("centre.said.restore", data=data, records=done.rows["ledger"], recordings=copied)
+            out.say("centre.said.restore_next", made=done.made_utc)
             _tell_deleted(done.deleted)
             _complain(done.recordings.wrong)
 

@@ -36,11 +36,13 @@ SECRET_FOLDERS = ("keys", "tls")
 
 @dataclass(frozen=True, slots=True)
 class Backup:
-    """What a backup or a restore holds. deleted: site/id of recordings that were deleted while they were to be copied."""
+    """What a backup or a restore holds. deleted: site/id of recordings that were deleted while they were to be copied. made_utc:
+    when the backup was made."""
 
     rows: dict[str, int]
     recordings: Copied
-    deleted: tuple[str, ...] = ()
+    deleted: tuple[str, ...]
+    made_utc: str
 
 
 def backup(centre: Centre, folder: Path, *, with_keys: bool = True, with_recordings: bool = True) -> Backup:
@@ -76,7 +78,8 @@ def backup(centre: Centre, folder: Path, *, with_keys: bool = True, with_recordi
     for old in folder.glob("tables-*"):
         if old != inner:
             shutil.rmtree(old)
-    return Backup({name: int(said["rows"]) for name, said in written.items()}, copied, tuple(deleted))
+    counts = {name: int(said["rows"]) for name, said in written.items()}
+    return Backup(counts, copied, tuple(deleted), str(manifest["made_utc"]))
 
 
 def _deleted_meanwhile(centre: Centre, copied: Copied) -> dict[str, str]:
@@ -156,7 +159,7 @@ def _fill(centre: Centre, folder: Path, manifest: dict[str, Json], actor: str) -
         audit.add(connection, centre.now_utc(), actor, "centre.restore", str(manifest["made_utc"]))
         spoken = list(prompts.stored(connection, _recordings(folder)))
     copied = copied.with_more(copy(spoken, _recordings(folder), centre.blobs))
-    return Backup(counts, copied, tuple(gone))
+    return Backup(counts, copied, tuple(gone), str(manifest["made_utc"]))
 
 
 def _manifest(folder: Path) -> dict[str, Json]:

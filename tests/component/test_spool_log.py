@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from agent import spool_wal
+from agent import spool_desk, spool_wal
 from agent.journal_events import Moment
 from agent.records import NewRecord, Settlement
 from agent.spool_chain import CHAIN
+from agent.spool_errors import SpoolDamaged
 from agent.spool_files import open_spool
 from agent.spool_schema import PAGE_BYTES
 from agent.spool_wal import FRAME_HEADER_BYTES, HEADER_BYTES, Found
@@ -144,6 +145,18 @@ def test_leftovers_of_an_earlier_log_are_none_of_this_one(path: Path) -> None:
     assert spool_wal.look(raw + bytes(old), PAGE_BYTES).found is Found.WHOLE
     assert spool_wal.look(b"", PAGE_BYTES).found is Found.WHOLE
     assert spool_wal.look(raw[:40], PAGE_BYTES).found is Found.WHOLE
+
+
+def test_person_at_the_spool_of_a_dead_agent_leaves_a_damaged_log_alone(path: Path) -> None:
+    flip(wal_of(path), HEADER_BYTES + 9 * FRAME_BYTES + 17)
+    before = wal_of(path).read_bytes()
+    for look in (lambda: spool_desk.parked(path, 9), lambda: spool_desk.retry(path)):
+        with pytest.raises(SpoolDamaged, match="the log beside it is damaged"):
+            look()
+    assert wal_of(path).read_bytes() == before
+    with closing(open_spool(path, NOW)) as opened:
+        assert opened.set_aside is not None
+        assert spool_desk.parked(path, 9) == [], "while the agent is at work"
 
 
 def test_power_cut_while_a_damaged_log_is_dealt_with_begins_again(
