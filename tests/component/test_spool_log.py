@@ -124,6 +124,19 @@ def test_flipped_bit_anywhere_in_the_log_takes_at_most_its_own_page_is_told_and_
     assert kinds == {(True, False), (False, True)}
 
 
+def test_each_page_is_proved_also_where_only_what_is_beside_it_was_damaged(path: Path) -> None:
+    raw = bytearray(wal_of(path).read_bytes())
+    count = len(spool_wal.look(bytes(raw), PAGE_BYTES).frames)
+    for place in (9, 17, 22):  # salt, sum
+        for number in range(0, count - 1, 7):
+            at = HEADER_BYTES + number * FRAME_BYTES + place
+            raw[at] ^= 0x10
+            log = spool_wal.look(bytes(raw), PAGE_BYTES)
+            assert [n for n, frame in enumerate(log.frames) if not frame.whole] == [], (number, place)
+            assert [n for n, frame in enumerate(log.frames) if not frame.sound][:1] == [number]
+            raw[at] ^= 0x10
+
+
 def test_end_of_the_log_that_a_kill_left_half_written_is_no_damage_and_no_loss(path: Path) -> None:
     raw = wal_of(path).read_bytes()
     header = raw[-FRAME_BYTES:][:FRAME_HEADER_BYTES]

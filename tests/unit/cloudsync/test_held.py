@@ -1,9 +1,11 @@
 """What is told of a recording that a call's record names. A failure calls one lost that may still come, or hides one that is."""
 
+from dataclasses import asdict
 from typing import Any
 
 import pytest
 
+from agent.status import SpoolStatus
 from cloudsync.held import Held, Known, Named, as_json, may_come, named, names_of
 
 CAME, LATER, SOON = "2026-11-21T09:00:00.000Z", "2026-11-21T10:00:00.000Z", "2026-11-21T09:59:59.000Z"
@@ -40,6 +42,12 @@ def test_what_is_here_and_what_was_given_up_stand_beside_each_other() -> None:
 @pytest.mark.parametrize(("expected", "held"), [(True, Held.EXPECTED), (False, Held.MISSING)])
 def test_name_without_any_recording_says_why(expected: bool, held: Held) -> None:
     assert named("r", [], [], expected=expected) == Named("r", (held,))
+
+
+def test_boxes_tell_what_is_asked_of_them() -> None:
+    told = asdict(SpoolStatus(recordings_waiting=0, recordings_parked=0))
+    assert not may_come(CAME, LATER, {"spool": told}, revoked=False)
+    assert may_come(CAME, LATER, {"spool": told | {"recordings_parked": 2}}, revoked=False)
 
 
 @pytest.mark.parametrize(
