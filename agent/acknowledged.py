@@ -92,6 +92,12 @@ class Acknowledged:
             if found:
                 yield found
 
+    def last(self) -> RecordText | None:
+        """The copy with the highest number, None where there is none that can be read."""
+        with self._open() as db:
+            row = db.execute("SELECT packed FROM batch ORDER BY last_seq DESC LIMIT 1").fetchone()
+        return max(_unpacked(row[0]), key=lambda record: record.seq, default=None) if row else None
+
     def mark(self) -> int:
         """What is kept from now on has this mark or a higher one."""
         with self._open() as db:

@@ -148,8 +148,22 @@ class RecordSender:
             return 0
         if not await asyncio.to_thread(lambda: self._spool.rechaining):
             known = await self._cloud.enrolment()
-            await asyncio.to_thread(self._spool.begin_rechain, known.next_seq, known.last_hash)
+            next_seq, last_hash = await asyncio.to_thread(
+                self._behind_copies, known.next_seq, known.last_hash
+            )
+            await asyncio.to_thread(self._spool.begin_rechain, next_seq, last_hash)
         return await asyncio.to_thread(self._spool.rechain_some)
+
+    def _behind_copies(self, next_seq: int, last_hash: str) -> tuple[int, str]:
+        """Where the sequence goes on: where the centre says, or behind what it once acknowledged, if it was set back since: those
+        numbers are given, and come to it again from the copies."""
+        try:
+            last = self._copies.last() if self._copies is not None else None
+        except (SpoolError, OSError):
+            last = None
+        return (
+            (last.seq + 1, last.hash) if last is not None and last.seq >= next_seq else (next_seq, last_hash)
+        )
 
     async def _unfit(self, batch: list[RecordText], error: CloudRefused) -> None:
         """Narrow down to the record that the centre cannot take, and park that one."""
