@@ -18,11 +18,14 @@ from sqlalchemy import event, text
 from appliance.errors import KyusaiError
 from cloudsync import wire
 from cloudsync.held import Held
+from cloudsync.layout import CentreLayout
 from cloudsync.refusals import NotFound
 from cloudsync.service import listening, record_search, records, retention, strays, work
 from cloudsync.service import recordings as rules
 from cloudsync.service.access import BoxIdentity
+from cloudsync.service.backup import backup, restore
 from cloudsync.service.centre import Centre
+from cloudsync.settings import StoreSettings, save
 from cloudsync.store import boxes, naming, recordings
 from tests.helpers.centre_box import ROOT, environment, opened, prepare_site
 from tests.helpers.centre_contents import put_recording
@@ -41,8 +44,14 @@ class Box:
         self.who = who
         self.centre = replace(centre, clock=lambda: self.now)
         self._last: wire.Record | None = None
+        self._first: wire.Record | None = None
         with centre.database.write() as connection:
             boxes.enrol(connection, self.who.box_id, self.who.site_id, "k", "{}", wire.format_utc(NOW))
+
+    def use(self, centre: Centre) -> None:
+        """Go on at a centre that was set back to the first record."""
+        self.centre = replace(centre, clock=lambda: self.now)
+        self._last = self._first
 
     def send(self, kind: str, body: dict[str, Any], made: datetime | None = None) -> None:
         number = self._last.seq + 1 if self._last else 1
@@ -56,6 +65,7 @@ class Box:
             boot_id="boot-1",
             body=body,
         )
+        self._first = self._first or self._last
         batch = wire.Batch(self.who.site_id, self.who.box_id, [wire.as_json(self._last)])
         assert records.take(self.centre, self.who, batch)[0].status == "stored"
 
@@ -284,6 +294,41 @@ def test_audio_that_the_database_does_not_know_is_found_and_taken_in_where_a_cal
         now = rules.settle(box.centre, stands)
         assert (now.state, now.sha256, now.receipt is not None) == ("stored", offer.sha256, True)
         assert rules.offer(box.centre, WHO, offer)[1] is False
+
+
+def test_recordings_that_came_after_the_backup_are_named_and_found_again_where_they_still_lie(
+    tmp_path: Path,
+) -> None:
+    place = tmp_path / "recordings"
+    folders = [tmp_path / "lost", tmp_path / "restored"]
+    for folder in folders:
+        folder.mkdir()
+        save(CentreLayout(folder).settings, StoreSettings("", str(place)))
+    with opened(folders[0]) as centre:
+        prepare_site(centre)
+        box = Box(centre)
+        box.call(stem("a"))
+        put_recording(box.centre, piece("a"), b"before" * 100)
+        backup(centre, tmp_path / "backup")
+        box.call(stem("b"))
+        put_recording(box.centre, piece("b"), b"after" * 100)
+        box.call(stem("c"))
+        put_recording(box.centre, piece("c"), b"and gone" * 100)
+    (place / "recordings/tokyo-1" / f"{piece('c')}.age").unlink()
+    restore(tmp_path / "backup", folders[1], "admin:test")
+    with opened(folders[1]) as centre:
+        box.use(centre)
+        assert strays.find(box.centre, "", "", box.now)[0].row is None, "nobody names it yet"
+        for letter in "bc":
+            box.call(stem(letter))  # the box sends what the centre lost
+        box.pass_time(hours=2)
+        box.beat()
+        assert set(box.missing()) == {stem("b"), stem("c")}
+        (stray,) = strays.find(box.centre, "", "", box.now)
+        assert strays.adopt(box.centre, stray, "admin:test")
+        assert set(box.missing()) == {stem("c")}
+        done = backup(centre, tmp_path / "next")
+        assert (done.recordings.copied, done.recordings.wrong) == (2, [])
 
 
 def test_commands_list_what_is_missing_and_what_is_unknown(tmp_path: Path) -> None:
