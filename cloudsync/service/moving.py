@@ -46,9 +46,11 @@ def move(centre: Centre, to: StoreSettings, actor: str) -> Moved:
         if database is not centre.database:
             _require_own(centre.database, database)
             _copy_records(centre.database, database)
+        began_utc = centre.now_utc()
         _copy_recordings(centre.database, centre.blobs, storage)
         centre.in_use.alone()
         copied = _copy_recordings(centre.database, centre.blobs, storage)
+        _remove_deleted(centre, storage, began_utc)
         if copied.wrong:
             raise KyusaiError(
                 "move.recordings_wrong",
@@ -126,6 +128,16 @@ def _copy_recordings(source: Database, here: Storage, there: Storage) -> Copied:
     with source.read() as connection:
         found: list[Held] = [*recordings.stored_ones(connection), *prompts.stored(connection, here)]
     return copy(found, here, there)
+
+
+def _remove_deleted(centre: Centre, there: Storage, since_utc: str) -> None:
+    """What was copied and then deleted, because its class had run out, is not to stay at the new place for ever."""
+    if there is centre.blobs:
+        return
+    with centre.database.read() as connection:
+        gone = recordings.deleted_since(connection, since_utc)
+    for one in gone:
+        there.remove_whole(one.site_id, one.id, one.cipher_sha256)
 
 
 def _compare(source: Database, target: Database) -> int:

@@ -129,6 +129,12 @@ def stored_ones(connection: Connection) -> Iterator[Recording]:
         yield Recording(**row._mapping)
 
 
+def deleted_since(connection: Connection, since_utc: str) -> list[Recording]:
+    """Every recording that was deleted at that time or later."""
+    rows = connection.execute(select(recording).where(recording.c.deleted_utc >= since_utc))
+    return [Recording(**row._mapping) for row in rows]
+
+
 def newest(connection: Connection, *, site_id: str = "", limit: int) -> list[Recording]:
     """Recordings, the latest start first, where that was corrected by the corrected one."""
     found: list[Recording] = []

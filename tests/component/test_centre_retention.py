@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,12 @@ import pytest
 from appliance.errors import KyusaiError
 from cloudsync import wire
 from cloudsync.refusals import NotFound
-from cloudsync.service import audit_log, configuration, listening, records, retention, work
+from cloudsync.service import audit_log, configuration, listening, moving, records, retention, work
 from cloudsync.service import backup as backups
 from cloudsync.service import recordings as rules
 from cloudsync.service.access import BoxIdentity
 from cloudsync.service.centre import Centre
+from cloudsync.settings import StoreSettings
 from cloudsync.store import audit, jobs, recordings
 from cloudsync.store import retention as store
 from cloudsync.store.recordings import DELETED, Recording
@@ -342,3 +344,23 @@ def test_backup_that_meets_a_deletion_says_so_and_restores_it_as_deleted(
             "deleted while the backup was made",
         )
         assert audit_log.check(centre).faults == ()
+
+
+def test_move_that_meets_a_deletion_leaves_nothing_of_it_at_the_new_place(
+    box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box.publish(short=1)
+    box.call("short", FIRST)
+    box.put(FIRST, "rec-kept")
+    copy, passes = moving.copy, count(1)
+
+    def copy_then_delete(*given: Any) -> Any:
+        done = copy(*given)
+        if next(passes) == 1:
+            box.after(2)
+        return done
+
+    monkeypatch.setattr(moving, "copy", copy_then_delete)
+    place = tmp_path / "moved"
+    moving.move(box.centre, StoreSettings("", str(place)), "admin:test")
+    assert [path.name for path in (place / "recordings" / "tokyo-1").iterdir()] == ["rec-kept.age"]
