@@ -5,13 +5,11 @@ Wires `cloud_client`, `config`, `call_records` and `senders`. A centre that is a
 """
 
 import asyncio
-import random
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 
-from agent import clock, lease
+from agent import clock
 from agent.acknowledged import Acknowledged
 from agent.acknowledged_age import forget_old
 from agent.bulk_line import BulkLine
@@ -23,11 +21,11 @@ from agent.cloud_transport import Transport, pinned
 from agent.config import ConfigKeeper
 from agent.config_check import Trust
 from agent.contact import Contact
-from agent.earlier_keys import forget_earlier, load_earlier
+from agent.earlier_keys import load_earlier
+from agent.heartbeat import Heartbeat
 from agent.identity import Enrolled, Signer, load_enrolled, load_or_make, save_enrolled
 from agent.journal_events import Moment
 from agent.key_chain import document_keys, extended
-from agent.key_rotation import offer_again, rotate
 from agent.logs import Logger
 from agent.pacer import Monitor, Pacer, no_monitor
 from agent.receipts import Receipts, Standing
@@ -57,10 +55,8 @@ from appliance.box import Box
 from appliance.errors import KyusaiError
 from appliance.layout import Layout
 from appliance.site_model import COPIES_KEPT, RECORDS_KEPT, Keeping
-from cloudsync.wire import HEARTBEAT_INTERVAL_S, ConfigKey
+from cloudsync.wire import ConfigKey
 
-HEARTBEAT_JITTER = 0.9, 1.1
-"""Shares of the interval between which it varies: boxes that began together, as when the power returns, drift apart."""
 ENROLMENT_LOOK_S = 2.0
 """A box that is not enrolled looks this often whether somebody has run `kyusai enrol`."""
 
@@ -324,43 +320,6 @@ class Centre:
         trust = _trust(await self.enrolled())
         await self._config.keep(await self.client(), trust, self._learn)
 
-    async def _rotate_key(self, client: CloudClient) -> None:
-        box_id = (await self.enrolled()).enrolment.box_id
-        try:
-            await rotate(client, box_id, self._layout.key)
-        except KyusaiError as error:
-            self._log.warning("box_key_not_changed", about=error.key, reason=error.message)
-        else:
-            self._log.info("box_key_changed")
-
-    async def _offer_key_again(self, client: CloudClient) -> None:
-        """The centre was restored from a backup of before the key in use."""
-        box_id = (await self.enrolled()).enrolment.box_id
-        try:
-            await offer_again(client, box_id, self._layout.key)
-        except KyusaiError as error:
-            self._log.warning("box_key_not_offered_again", about=error.key, reason=error.message)
-        else:
-            self._log.warning("box_key_offered_again")
-
-    async def _shut_out(self, error: CloudError) -> None:
-        """Revoked: whoever has this disk shall not get in by an old key after the centre was restored from a backup of before."""
-        self._log.error("box_revoked", reason=error.message)
-        try:
-            await asyncio.to_thread(forget_earlier, self._layout.key)
-        except KyusaiError as unusable:
-            self._log.warning("box_keys_not_forgotten", about=unusable.key, reason=unusable.message)
-
-    async def _keep_lease(self, shown: str, answer: dict[str, Any]) -> None:
-        if answer.get("cloned"):
-            self._log.error("box_cloned", about="lease")
-        new = answer.get("lease")
-        if isinstance(new, str) and new != shown:
-            try:
-                await asyncio.to_thread(lease.save, self._layout.lease, new)
-            except OSError as error:
-                self._log.warning("lease_not_kept", about="lease", reason=str(error))
-
     async def _learn_newer(self, key_id: str) -> None:
         """Learn of a new signing key before anything comes that it signed."""
         if not key_id or any(key.key_id == key_id for key in self._keys()):
@@ -383,34 +342,17 @@ class Centre:
         return _trust(enrolled)
 
     async def _keep_heartbeat(self) -> None:
-        client, told_revoked = await self.client(), False
-        while True:
-            shown = await asyncio.to_thread(lease.load, self._layout.lease)
-            told = self._status().as_json() | {
-                "sent_utc": utc_now(),
-                "lease": shown,
-                "boot_id": clock.boot_id(),
-            }
-            try:
-                answer = await client.heartbeat(told)
-            except CloudError as error:
-                if client.revoked and not told_revoked:
-                    await self._shut_out(error)
-                told_revoked = client.revoked
-                self._log.warning("heartbeat_failed", about=error.key, reason=error.message)
-            else:
-                told_revoked = False
-                self._config.centre_seen_s = self._now_s()
-                await self._keep_lease(shown, answer)
-                if client.by_earlier_key:
-                    await self._offer_key_again(client)
-                elif answer.get("rotate_key"):
-                    await self._rotate_key(client)
-                version = answer.get("config_version")
-                if isinstance(version, int):
-                    self._config.heard_of(version)
-                await self._learn_newer(str(answer.get("key_id") or ""))
-            await asyncio.sleep(HEARTBEAT_INTERVAL_S * random.uniform(*HEARTBEAT_JITTER))  # noqa: S311
+        beat = Heartbeat(
+            await self.client(),
+            (await self.enrolled()).enrolment.box_id,
+            self._layout,
+            self._status,
+            self._config,
+            self._learn_newer,
+            self._log,
+            self._now_s,
+        )
+        await beat.run()
 
     def read_figures(self, spool: Spool) -> SpoolStatus:
         """What waits for the centre. Blocks on disk. Raises `SpoolError`."""
@@ -464,8 +406,3 @@ def _age_s(utc: str) -> float:
     if not utc:
         return 0.0
     return max(0.0, round((datetime.now(UTC) - datetime.fromisoformat(utc)).total_seconds(), 3))
-
-
-def utc_now() -> str:
-    """Wall time as the wire has it."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

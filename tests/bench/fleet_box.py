@@ -12,9 +12,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from agent.centre import HEARTBEAT_JITTER
 from agent.config import EMPTY_POLL_MIN_S
 from agent.health import WATCH_S
+from agent.heartbeat import JITTER as HEARTBEAT_JITTER
 from agent.supervisor import BACKOFF_CAP_S, BACKOFF_FIRST_S, JITTER_LEAST
 from cloudsync import wire
 from tests.bench.fleet_plan import Habits, Identity, heartbeat

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from agent import centre as agent_centre
-from agent import key_rotation
+from agent import heartbeat, key_rotation
 from agent.cloud_client import EARLIER_PAUSE_S, CloudClient
 from agent.cloud_errors import CloudRefused
 from agent.cloud_transport import Answer, Transport, pinned
@@ -90,7 +90,7 @@ class EnrolledBox:
     @asynccontextmanager
     async def beating(self, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Any]:
         """The agent's heartbeat; gives what knows when it was last answered."""
-        monkeypatch.setattr(agent_centre, "HEARTBEAT_INTERVAL_S", 0.2)
+        monkeypatch.setattr(heartbeat, "HEARTBEAT_INTERVAL_S", 0.2)
         config: Any = SimpleNamespace(centre_seen_s=None, heard_of=lambda _: None, site=None)
         status: Any = SimpleNamespace(as_json=dict)
         log: Any = self.log
