@@ -131,7 +131,7 @@ async def test_direct_call_leaves_no_relay_behind_that_was_made_for_a_target_pas
         engine = box.rtpengine()
         await engine.start()
         ng = NgClient(box.box.rtp.ng)
-        call = await a.invite(f"sip:202@{box.addresses.box_lan}", challenge_s=0.2)
+        call = await a.invite(f"sip:202@{box.addresses.box_lan}")
         await wait_until(lambda: ng.calls(9), "the cloud was offered rtpengine's ports")
         assert sipmsg.media_of((await call.wait()).body) == (b.address, 4000, [0, 8, 101])
         assert await steps(box) == [("cloud", "no_life")]
