@@ -26,7 +26,8 @@ class Found(StrEnum):
 
     WHOLE = "whole"
     CUT = "cut"
-    """The last transaction is not whole: as a power cut leaves one that nobody was told of, or damaged."""
+    """The last transaction is not whole, as a power cut leaves one that nobody was told of; or it is damaged, or the end of the
+    one before is, which looks the same."""
     DAMAGED = "damaged"
     """Transactions that were synced do not count any more for SQLite."""
 
@@ -70,7 +71,7 @@ def look(data: Data, page_bytes: int) -> Log:
         return Log(Found.WHOLE, page_bytes, frames)
     what = f"frame {good + 1} of {len(frames)}" if sound else f"the header before {len(frames)} frames"
     told = frames[good:-1] if sound else frames
-    if any(frame.commit_pages for frame in told):
+    if any(frame.commit_pages and frame.whole for frame in told):
         return Log(Found.DAMAGED, page_bytes, frames, f"the log beside it is damaged: {what}")
     return Log(
         Found.CUT, page_bytes, frames, f"the log beside it ends in the middle of a transaction: {what}"
