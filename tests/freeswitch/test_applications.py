@@ -89,6 +89,12 @@ async def test_whoever_is_not_in_the_directory_is_not_found_and_the_caller_is_as
     await lab.hears(call, "dir_spell")
     await call.dtmf("999")
     await lab.hears(call, "dir_nobody")
+    await call.dtmf(
+        "999728#"
+    )  # the next name during the word on a wrong one, and an end key behind three digits
+    await lab.hears(call, "name-203")
+    await call.dtmf("2")
+    await call.wait_hears(tone(lab, "202"), timeout_s=15)
 
 
 async def test_a_caller_who_cannot_be_connected_hears_why_before_the_code(lab: Lab) -> None:
