@@ -198,7 +198,7 @@ async def test_a_cut_is_known_told_and_taken_back_and_calls_would_never_wait_for
     stage.lay_config()
     process = stage.agent()
     await stage.until("UP", in_state("UP"))
-    assert stage.kamailio.table == {"cloud": "UP", "cloud:life_ms": 600}
+    await stage.until("told", lambda _: stage.kamailio.table == {"cloud": "UP", "cloud:life_ms": 600})
     assert (await stage.status())["disk_encryption"] == look(stage.layout)
 
     stage.upstream.alive = False
