@@ -17,11 +17,11 @@ FAR = 2**61
 """A thousand records a second reach it after 73 million years."""
 CHAIN = "chain"
 """The cursor with it."""
-SUM = "chain_sum"
-"""The cursor with its CRC-32: a number or a hash with a flipped bit may look like another one."""
-_NOTED = re.compile(rf'\[([0-9]{{1,19}}), ?"({SHA256_PATTERN})", ?([0-9]{{1,19}})\]')
-"""JSON as `set_chain` writes it: each record that is appended asks for it."""
-_UPDATE = "UPDATE cursor SET value = CASE name WHEN ? THEN ? ELSE ? END WHERE name IN (?, ?)"
+_NOTED = re.compile(
+    rf'(\[([0-9]{{1,19}}), ?"({SHA256_PATTERN})", ?([0-9]{{1,19}}))(?:, "([0-9a-f]{{8}})")?\]'
+)
+"""JSON as `set_chain` writes it. The CRC-32 at its end is of what stands before it: a number or a hash with a flipped bit may
+look like another one."""
 
 
 class Chain(NamedTuple):
@@ -48,16 +48,17 @@ def chain_of(db: sqlite3.Connection) -> Chain:
 
 def _read(text: str) -> Chain:
     found = _NOTED.fullmatch(text) if isinstance(text, str) else None
-    if found and (next_seq := int(found[1])):
-        return Chain(next_seq, found[2], int(found[3]))
+    if found and (next_seq := int(found[2])):
+        return Chain(next_seq, found[3], int(found[4]))
     raise Unsound(f"where the sequence stands cannot be read: {text[:100]!r}")
 
 
 def set_chain(db: sqlite3.Connection, chain: Chain) -> None:
     """Note where the sequence goes on, and the sum of what is noted."""
-    value = f'[{chain.next_seq}, "{chain.last_hash}", {chain.unsure_from}]'  # JSON: a hash is hexadecimal
-    if db.execute(_UPDATE, (CHAIN, value, _sum(value), CHAIN, SUM)).rowcount != 2:
-        db.executemany("INSERT OR REPLACE INTO cursor VALUES (?, ?)", ((CHAIN, value), (SUM, _sum(value))))
+    text = f'[{chain.next_seq}, "{chain.last_hash}", {chain.unsure_from}'  # JSON: a hash is hexadecimal
+    value = f'{text}, "{_sum(text)}"]'
+    if not db.execute("UPDATE cursor SET value = ? WHERE name = ?", (value, CHAIN)).rowcount:
+        db.execute("INSERT INTO cursor VALUES (?, ?)", (CHAIN, value))
 
 
 def is_noted(db: sqlite3.Connection) -> bool:
@@ -66,14 +67,14 @@ def is_noted(db: sqlite3.Connection) -> bool:
 
 
 def is_summed(db: sqlite3.Connection) -> bool:
-    """Whether what is noted has the sum that was noted with it. An older release notes none; a spool that went back to one and
-    came again is asked for its number at the centre, which costs a question."""
-    rows = dict(db.execute("SELECT name, value FROM cursor WHERE name IN (?, ?)", (CHAIN, SUM)).fetchall())
-    return SUM not in rows or (CHAIN in rows and rows[SUM] == _sum(str(rows[CHAIN])))
+    """Whether what is noted has the sum that was noted with it; so has nothing, and what was noted before there were sums."""
+    row = db.execute("SELECT value FROM cursor WHERE name = ?", (CHAIN,)).fetchone()
+    found = _NOTED.fullmatch(str(row[0])) if row else None
+    return row is None or (found is not None and found[5] in (None, _sum(found[1])))
 
 
-def _sum(value: str) -> str:
-    return f"{zlib.crc32(value.encode()):08x}"
+def _sum(text: str) -> str:
+    return f"{zlib.crc32(text.encode()):08x}"
 
 
 def decode_row(row: Sequence[Any]) -> RecordText | None:

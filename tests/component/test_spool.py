@@ -269,7 +269,7 @@ def test_flipped_bit_in_a_record_is_found_parked_and_never_sent(path: Path) -> N
         pytest.param(b'[102, "', b"[102, \x02", True, id="where the sequence stands"),
         pytest.param(b'[102, "', b'[003, "', True, id="a number of the sequence"),
         pytest.param(b'[102, "', b'[101, "', True, id="a number that was given"),
-        pytest.param(b'", 0]', b'", 1]', False, id="what is unsure"),
+        pytest.param(b'", 0, "', b'", 1, "', False, id="what is unsure"),
         pytest.param(b'[102, "', b"[102, \xa2", True, id="a place that is no text"),
         pytest.param(b'"started_utc"', b'"started_utb"', True, id="a column's name"),
         pytest.param(b'TABLE "open_call"', b'TABLE "open_calm"', True, id="a table's name"),
