@@ -45,7 +45,6 @@ class Place:
                 f"{self.prompt!r:.80} is no id of a prompt; it is {PROMPT_ID.expected}",
                 f"Such as {PROMPT_ID.example}: flows and applications name the prompt by it.",
                 value=self.prompt[:80],
-                rule=PROMPT_ID.expected,
                 example=PROMPT_ID.example,
             )
 

@@ -1,6 +1,7 @@
 """ADAPTER. The store in one SQLite file: WAL with `synchronous=FULL`. Readers never wait, writers take turns."""
 
 import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,8 @@ def open_sqlite(path: Path) -> Database:
     return database
 
 
+LOCKED_S, LOOK_S = 5.0, 0.01
+"""So long another process may keep the database from being opened; how often it is tried."""
 _PRAGMAS = (
     f"page_size={PAGE_BYTES}",
     "journal_mode=WAL",
@@ -51,7 +54,22 @@ _PRAGMAS = (
 def _on_connect(raw: sqlite3.Connection, _record: Any) -> None:
     raw.isolation_level = None  # BEGIN is ours to say, see _on_begin
     for pragma in _PRAGMAS:
-        raw.execute(f"PRAGMA {pragma}")
+        _say(raw, f"PRAGMA {pragma}")
+
+
+def _say(raw: sqlite3.Connection, statement: str) -> None:
+    """Execute, and again while the database is locked: two processes that open a new one at once both want it in WAL mode, and
+    SQLite's own patience does not hold for that."""
+    until_s = time.monotonic() + LOCKED_S
+    while True:
+        try:
+            raw.execute(statement)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until_s:
+                raise
+            time.sleep(LOOK_S)
+        else:
+            return
 
 
 def _on_begin(connection: Connection) -> None:
