@@ -229,10 +229,9 @@ def _music(settings: Settings) -> Element:
 
 
 def _conference(settings: Settings) -> tuple[Element, ...]:
-    keys = (
-        element("control", action="mute", digits="0"),
-        element("control", action="hangup", digits="#"),
-    )
+    mute = element(
+        "control", action="mute", digits="0"
+    )  # no key leaves: many press # behind the code that lets them in
     common = (
         param("domain", settings.address),
         param("rate", 16000),
@@ -256,7 +255,7 @@ def _conference(settings: Settings) -> tuple[Element, ...]:
         for key, application in ((ROOM_RECORD_KEY, "record_session"), (ROOM_STOP_KEY, "stop_record_session"))
     )
     groups = (
-        element("group", *keys, name="default"),
-        element("group", *keys, *by_key, name="recording"),
+        element("group", mute, name="default"),
+        element("group", mute, *by_key, name="recording"),
     )
     return element("caller-controls", *groups), element("profiles", *profiles)

@@ -107,6 +107,10 @@ async def test_three_who_know_the_code_hear_each_other(lab: Lab) -> None:
     await calls[0].wait_hears(tone(lab, "202"), tone(lab, "203"), timeout_s=10)
     await calls[1].wait_hears(tone(lab, "201"), tone(lab, "203"), timeout_s=10)
     await calls[2].wait_hears(tone(lab, "201"), tone(lab, "202"), timeout_s=10)
+    for call in calls:
+        await call.dtmf("#")
+    await asyncio.sleep(1)
+    assert [call.state for call in calls] == ["established"] * 3, "a # behind the code throws nobody out"
     await calls[1].hangup()
     await calls[0].wait_hears(tone(lab, "203"), timeout_s=10)
 
