@@ -18,7 +18,7 @@ import zstandard
 
 from agent.batch_coding import LEVEL
 from agent.spool_chain import decode_row
-from agent.spool_errors import SpoolDamaged, SpoolFull, spool_error
+from agent.spool_errors import SpoolDamaged, SpoolFull, SpoolUnusable, spool_error
 from cloudsync.wire import RecordText
 
 RELIEF = 0.05
@@ -134,7 +134,9 @@ class Acknowledged:
                     self._discard()
                 else:
                     self._close()
-                raise found from error
+                # never SpoolDamaged, for which the agent would open the spool anew: that one is well
+                message = f"the copies of acknowledged records {self._path} cannot be used: {error}"
+                raise SpoolUnusable("spool.unusable", message, path=self._path, detail=str(error)) from error
 
     def _close(self) -> None:
         with suppress(sqlite3.Error):

@@ -11,7 +11,7 @@ from agent.acknowledged import Acknowledged
 from agent.acknowledged_age import forget_old
 from agent.journal_events import Moment
 from agent.records import NewRecord, Settlement
-from agent.spool_errors import SpoolError
+from agent.spool_errors import SpoolError, SpoolUnusable
 from agent.spool_files import open_spool
 from appliance.site_model import Keeping
 from cloudsync.wire import GENESIS_HASH, RecordText, canonical_json, chain_text
@@ -103,7 +103,7 @@ def test_a_damaged_file_is_thrown_away_and_begun_anew(copies: Acknowledged, spoi
     copies.keep(records(1, 10))
     copies.close()
     copies._path.write_bytes(spoilt)
-    with pytest.raises(SpoolError):
+    with pytest.raises(SpoolUnusable):  # what ends no task of the agent's, as damage of the spool does
         copies.keep(records(11, 12))
     copies.keep(records(13, 14))
     assert [record.seq for record in found(copies, (1, 99))] == [13, 14]
