@@ -249,11 +249,10 @@ def site_publish(file: str, data: Data = DATA_DIR_DEFAULT, as_json: AsJson = Fal
 
         envelope, warnings = publish(opened, text, _actor())
         site = json.loads(envelope.document)["site"]["id"]
+        out.print_warnings(warnings)
         if as_json:
             out.print_json({"site": site, "version": envelope.version, "key_id": envelope.key_id})
             return
-        for warning in warnings:
-            out.say("centre.said.warning", path=warning.path, message=warning.message)
         out.say("centre.said.published", site=site, version=envelope.version)
 
 
@@ -365,7 +364,7 @@ def records(
             rows = record_search.refused(opened, site, limit)
             out.print_json(rows) if as_json else out.print_refused(rows)
             return
-        asked = record_search.Asked(site, kind, since, call, number, zone, limit)
+        asked = record_search.Asked(site, kind, since, call, number, zone, limit, figures=as_json)
         found = record_search.find(opened, asked, datetime.now(UTC))
         if as_json:
             out.print_json(found.rows)
@@ -387,9 +386,13 @@ def recordings(
         return
     with _centre(data) as opened:
         from cloudsync.service import retention
+        from cloudsync.service.sites import require_site
         from cloudsync.store import recordings as store
+        from cloudsync.store import sites
 
         with opened.database.read() as connection:
+            if site:
+                require_site(sites.find(connection, site), site)
             rows = store.newest(connection, site_id=site, limit=limit)
             until_utc = retention.kept_until(connection, rows)
         if as_json:

@@ -32,6 +32,7 @@ Name = Annotated[str, typer.Option("--name", help=said("centre.option.listener")
 Minutes = Annotated[int, typer.Option("--minutes", help=said("centre.option.minutes"))]
 
 FOR_EVER_S = 1e9
+PIECE_BYTES = 1 << 16
 Opened = Callable[[Path], AbstractContextManager["Centre"]]
 Reported = Callable[[], AbstractContextManager[None]]
 
@@ -52,17 +53,7 @@ def add_commands(
         with reported():
             keys = _keys(key)
         with opened(data) as centre:
-            from cloudsync.service.listening import fetch as fetch_recording
-
-            found = fetch_recording(centre, recording, site, output, actor(), keys)
-            if not found.sha256_fits:
-                raise KyusaiError(
-                    "recording.altered",
-                    f"{output} was written, but its audio does not have the hash that the box recorded",
-                    "Do not rely on this recording; compare it with the call record's.",
-                    path=output,
-                )
-            out.say("centre.said.fetched", path=os.fspath(output))
+            _whole(centre, recording, site, output, actor(), keys)
 
     @recordings_app.command("export", help=said("centre.help.export"))
     def export(
@@ -77,10 +68,15 @@ def add_commands(
         with reported():
             keys = _keys(key)
         with opened(data) as centre:
-            from cloudsync import durable
+            from cloudsync import durable, ogg
 
+            if not (from_s or to_s):
+                _whole(centre, recording, site, output, actor(), keys)
+                return
             durable.write_pieces(output, _part(centre, recording, site, actor(), keys, from_s, to_s))
-            out.say("centre.said.fetched", path=os.fspath(output))
+            with output.open("rb") as part:
+                seconds = ogg.seconds(ogg.pages(iter(lambda: part.read(PIECE_BYTES), b"")))
+            out.say("centre.said.part", path=os.fspath(output), seconds=f"{seconds:.1f}")
 
     @recordings_app.command("play", help=said("centre.help.play"))
     def play(
@@ -151,6 +147,22 @@ def _keys(path: Path | None) -> list[str]:
     )
 
 
+def _whole(
+    centre: "Centre", recording: str, site: str, output: Path, actor: str, keys: Sequence[str]
+) -> None:
+    """Write all of it and say whether it is what the box recorded. Raises KyusaiError when it is not."""
+    from cloudsync.service.listening import fetch
+
+    if not fetch(centre, recording, site, output, actor, keys).sha256_fits:
+        raise KyusaiError(
+            "recording.altered",
+            f"{output} was written, but its audio does not have the hash that the box recorded",
+            "Do not rely on this recording; compare it with the call record's.",
+            path=output,
+        )
+    out.say("centre.said.fetched", path=os.fspath(output))
+
+
 def _part(
     centre: "Centre", recording: str, site: str, actor: str, keys: Sequence[str], from_s: float, to_s: float
 ) -> Iterator[bytes]:
@@ -166,6 +178,17 @@ def _part(
             yield from ogg.cut(ogg.pages(whole), from_s, to_s or FOR_EVER_S)
         else:
             yield from whole
+    except ogg.NoAudioError as error:
+        raise KyusaiError(
+            "recording.no_such_part",
+            f"{recording} has no audio from second {from_s:g} to second {to_s or error.duration_s:g}: it lasts "
+            f"{error.duration_s:.1f} s",
+            "--from must lie before --to, and before the end.",
+            name=recording,
+            begin=f"{from_s:g}",
+            end=f"{to_s or error.duration_s:g}",
+            duration=f"{error.duration_s:.1f}",
+        ) from error
     except (NotOpenedError, ogg.NotOggError) as error:
         raise KyusaiError(
             "recording.sealed",

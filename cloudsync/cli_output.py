@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from appliance.errors import KyusaiError
-from appliance.problems import DocumentError
+from appliance.problems import DocumentError, Problem
 from appliance.text import catalogue, explain, language, text
 from cloudsync import record_view
 
@@ -56,13 +56,21 @@ def print_error(error: KyusaiError) -> None:
         console.print(escape(hint), soft_wrap=True)
     if isinstance(error, DocumentError):
         for problem in error.problems:
-            told = KyusaiError(problem.key, problem.message, problem.hint, **problem.values)
-            line, what_to_do = explain(told, LANG)
-            console.print(f"  {problem.path}: {line}", markup=False, highlight=False, soft_wrap=True)
-            if what_to_do:
-                console.print(
-                    f"      {what_to_do}", markup=False, highlight=False, style="dim", soft_wrap=True
-                )
+            _print_problem(console, problem, "  ")
+
+
+def print_warnings(warnings: Iterable[Problem]) -> None:
+    """What the author of a document should know although it is published; to standard error."""
+    console = _console(stderr=True)
+    for warning in warnings:
+        _print_problem(console, warning, said("centre.said.warning"))
+
+
+def _print_problem(console: Console, problem: Problem, before: str) -> None:
+    line, hint = explain(KyusaiError(problem.key, problem.message, problem.hint, **problem.values), LANG)
+    console.print(f"{before}{problem.path}: {line}", markup=False, highlight=False, soft_wrap=True)
+    if hint:
+        console.print(f"      {hint}", markup=False, highlight=False, style="dim", soft_wrap=True)
 
 
 def print_sites(sites: Iterable["SiteView"]) -> None:

@@ -13,6 +13,7 @@ CAPTURE = b"OggS"
 GRANULES_PER_S = 48_000
 HEAD = struct.Struct("<4sBBqIIIB")
 """Capture pattern, version, flags, granule position, serial, page number, checksum, segments."""
+HEAD_PAGES = 2
 LAST = 0x04
 """Flag of the last page."""
 NO_GRANULE = -1
@@ -22,6 +23,14 @@ _POLYNOMIAL = 0x04C11DB7
 
 class NotOggError(Exception):
     """The bytes are not a row of Ogg pages."""
+
+
+class NoAudioError(Exception):
+    """Nothing lies in the part that was asked for. duration_s: how long the recording is."""
+
+    def __init__(self, duration_s: float) -> None:
+        super().__init__(f"the recording lasts {duration_s:.1f} s")
+        self.duration_s = duration_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,28 +60,41 @@ def pages(parts: Iterable[bytes]) -> Iterator[Page]:
 
 
 def cut(found: Iterable[Page], from_s: float, to_s: float) -> Iterator[bytes]:
-    """The pages of a recording from one moment to another (seconds from its beginning), as the bytes of a recording."""
+    """The pages of a recording from one moment to another (seconds from its beginning), as the bytes of a recording.
+
+    Raises NoAudioError, before the first byte, when there is nothing between them.
+    """
     begin, end = int(from_s * GRANULES_PER_S), to_s * GRANULES_PER_S
-    before, number, base = 0, 0, 0
+    before, number, base = 0, HEAD_PAGES, 0
+    heads: list[Page] = []
     held: Page | None = None
     for index, page in enumerate(found):
-        if index < 2:
-            yield _written(page, number, page.granule, page.flags)
-            number += 1
+        if index < HEAD_PAGES:
+            heads.append(page)
             continue
         starts, ends = before, page.granule if page.granule != NO_GRANULE else before
         before = ends
         if ends <= begin and page.granule != NO_GRANULE:
             base = ends
             continue
-        if starts >= end:
+        if starts >= end or end <= begin:
+            if held is None:
+                continue  # to its end: how long is it?
             break
-        if held is not None:
+        if held is None:
+            yield from (_written(head, place, head.granule, head.flags) for place, head in enumerate(heads))
+        else:
             yield _written(held, number, _moved(held, base), held.flags & ~LAST)
             number += 1
         held = page
-    if held is not None:
-        yield _written(held, number, _moved(held, base), held.flags | LAST)
+    if held is None:
+        raise NoAudioError(before / GRANULES_PER_S)
+    yield _written(held, number, _moved(held, base), held.flags | LAST)
+
+
+def seconds(found: Iterable[Page]) -> float:
+    """How long a recording is, by the time at its end."""
+    return max((page.granule for page in found), default=0) / GRANULES_PER_S
 
 
 def _moved(page: Page, base: int) -> int:

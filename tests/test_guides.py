@@ -3,6 +3,7 @@
 import ast
 import importlib
 import re
+import tomllib
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from functools import cache
@@ -259,3 +260,17 @@ def test_files_and_tests_that_a_guide_points_at_exist(file: str) -> None:
         if not (ROOT / one.rstrip("/")).exists()
     }
     assert named == set()
+
+
+@pytest.mark.parametrize(("guide", "lang"), [(GUIDE, "en"), (GUIDE_JA, "ja")])
+def test_lines_of_the_status_are_called_in_the_guides_as_on_the_screen(guide: str, lang: str) -> None:
+    texts = tomllib.loads((ROOT / "agent/texts.toml").read_text("utf-8"))["agent"]["status"]
+    on_screen = {one[lang] for one in texts.values()}
+    screen, table = re.search(
+        r"\n(Kamailio  .*?)```.*?\n\|---\|---\|---\|\n(.*?)\n\n", text_of(guide), re.DOTALL
+    ).groups()  # type: ignore[union-attr]
+    shown = {line.partition("  ")[0] for line in screen.splitlines() if "   " in line}
+    explained = {row.split("|")[1].strip() for row in table.splitlines()}
+    assert len(shown) >= 10
+    assert shown <= on_screen
+    assert explained <= shown

@@ -60,7 +60,7 @@ def publish_within(
     envelope = centre.keys.sign_document(canonical_json(document), parsed.version)
     configs.add(connection, parsed.id, envelope, now_utc)
     audit.add(connection, now_utc, actor, "site.publish", parsed.id, version=parsed.version, **why)
-    return envelope, parsed.warnings
+    return envelope, parsed.warnings + _strange_recipients(connection, document, known.tenant_id)
 
 
 def newest(centre: Centre, site_id: str, have: int) -> Envelope | None:
@@ -125,6 +125,28 @@ def _fill_decisions(connection: Connection, document: dict[str, Json], site_id: 
     }
     if decided:
         document["local_changes"] = decided
+
+
+def _strange_recipients(
+    connection: Connection, document: Json, tenant_id: str
+) -> tuple[site_document.SiteProblem, ...]:
+    """The warning that this tenant will not be able to hear its own recordings, as where a document was copied."""
+    named, known = document["recording"]["recipients"], sites.recipients(connection, tenant_id)
+    if not set(named).isdisjoint(known):
+        return ()
+    values = {"named": ", ".join(named), "tenant": tenant_id, "known": ", ".join(known)}
+    return (
+        site_document.SiteProblem(
+            "$.recording.recipients",
+            "site.strange_recipients",
+            "recordings are encrypted to {named}, and none of these is a key of the tenant {tenant}".format(
+                **values
+            ),
+            "Whoever has that private key alone can play them. Leave the field out, and the tenant's own keys are filled "
+            "in: {known}.".format(**values),
+            values,
+        ),
+    )
 
 
 def _fill_recipients(document: dict[str, Json], recipients: tuple[str, ...], retired: frozenset[str]) -> None:

@@ -20,17 +20,20 @@ from cloudsync.record_rows import Shown, Wanted
 from cloudsync.service import recording_holes
 from cloudsync.service.centre import Centre
 from cloudsync.service.recording_holes import with_held
-from cloudsync.store import configs
+from cloudsync.service.sites import require_site
+from cloudsync.store import configs, sites
 from cloudsync.store import records as store
 from cloudsync.wire import RecordKind
 
 SEARCHED_MAX = 20_000
 """Newest records that a search looks through: some 40 MB, a second or two."""
+CALLS_AND_EVENTS = (str(RecordKind.CDR), str(RecordKind.EVENT))
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What was typed; "" for what was not. zone: an IANA name. limit: rows at most."""
+    """What was typed; "" for what was not. zone: an IANA name. limit: rows at most. figures: whether the minute's figures
+    are among them though no kind was asked for: there are so many that nobody would see a call."""
 
     site: str = ""
     kind: str = ""
@@ -39,6 +42,14 @@ class Asked:
     number: str = ""
     zone: str = ""
     limit: int = 50
+    figures: bool = False
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """What to look through, none for all."""
+        if self.kind:
+            return (self.kind,)
+        return () if self.figures and not (self.call or self.number) else CALLS_AND_EVENTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +69,7 @@ class Found:
 
 
 def find(centre: Centre, asked: Asked, now: datetime) -> Found:
-    """The newest records that were asked for. Raises KyusaiError for a kind, time or zone that there is not. Blocks."""
+    """The newest records that were asked for. Raises KyusaiError for a site, kind, time or zone that there is not. Blocks."""
     if asked.kind and asked.kind not in list(RecordKind):
         raise KyusaiError(
             "centre.bad_kind",
@@ -68,15 +79,16 @@ def find(centre: Centre, asked: Asked, now: datetime) -> Found:
         )
     given = _zone(asked.zone) if asked.zone else None
     with centre.database.read() as connection:
+        _require(connection, asked.site)
         begin = given or (_site_zone(connection, asked.site) if asked.site else None)
         wanted = Wanted(record_rows.since_utc(asked.since, now, begin), asked.call, asked.number)
         everything = wanted == Wanted()
         most = asked.limit if everything else SEARCHED_MAX
-        kept = _read(connection, asked.site, asked.kind, most)
+        kept = _read(connection, asked.site, asked.kinds, most)
         rows = [row for row in kept if wanted.takes(row)][: asked.limit]
         oldest = min((record_rows.made_utc(row) for row in rows), default="")
         rows = with_held(connection, rows)
-        events = _read(connection, asked.site, RecordKind.EVENT, SEARCHED_MAX) if rows else []
+        events = _read(connection, asked.site, (RecordKind.EVENT,), SEARCHED_MAX) if rows else []
         corrected = record_rows.corrections(row for row in events if record_rows.made_utc(row) >= oldest)
         zones = _zones(connection, rows, given)
     reached = record_rows.made_utc(kept[-1]) >= wanted.since_utc if kept else False
@@ -102,13 +114,20 @@ def _zones(
 
 
 def refused(centre: Centre, site: str, limit: int) -> list[dict[str, object]]:
-    """The newest refused records. Blocks."""
+    """The newest refused records. Raises NotFound `site.unknown`. Blocks."""
     with centre.database.read() as connection:
+        _require(connection, site)
         return store.refused(connection, site_id=site, limit=limit)
 
 
-def _read(connection: Connection, site: str, kind: str, limit: int) -> list[dict[str, Any]]:
-    rows = store.newest(connection, site_id=site, kind=kind, limit=limit)
+def _require(connection: Connection, site: str) -> None:
+    """A site that was mistyped is said, not shown as one that is silent."""
+    if site:
+        require_site(sites.find(connection, site), site)
+
+
+def _read(connection: Connection, site: str, kinds: tuple[str, ...], limit: int) -> list[dict[str, Any]]:
+    rows = store.newest(connection, site_id=site, kinds=kinds, limit=limit)
     return [{**row, "body": json.loads(str(row["body"]))} for row in rows]
 
 

@@ -14,7 +14,7 @@ def read(centre: Centre, site_id: str, limit: int) -> list[Point]:
     """The newest `limit` points of a site, oldest first. Raises NotFound `site.unknown`. Blocks."""
     with centre.database.read() as connection:
         require_site(sites.find(connection, site_id), site_id)
-        rows = records.newest(connection, site_id=site_id, kind=RecordKind.STAT, limit=limit)
+        rows = records.newest(connection, site_id=site_id, kinds=(RecordKind.STAT,), limit=limit)
     return points([_decoded(row) for row in rows])
 
 

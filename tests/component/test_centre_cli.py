@@ -69,6 +69,23 @@ def test_document_is_published_from_a_file_and_from_standard_input(data: Path) -
     assert f"version {first['version'] + 1} published" in second.stdout
 
 
+def test_recordings_that_the_tenant_could_not_hear_are_warned_of_in_both_languages(data: Path) -> None:
+    stranger = json.loads(SAMPLE.read_text("utf-8"))["recording"]["recipients"][0]
+    for lang, words in (
+        ("en", "none of these is a key of the tenant acme"),
+        ("ja", "テナント acme の鍵ではありません"),
+    ):
+        for form in ((), ("--json",)):
+            said = kyusai("centre", "site", "publish", str(SAMPLE), *form, data=data, KYUSAI_LANG=lang)
+            assert said.returncode == 0
+            assert all(word in said.stderr for word in ("$.recording.recipients", stranger, words)), (
+                said.stderr
+            )
+    own = json.loads(SAMPLE.read_text("utf-8")) | {"recording": {}}
+    quiet = kyusai("centre", "site", "publish", "-", data=data, stdin=json.dumps(own).encode())
+    assert (quiet.returncode, quiet.stderr) == (0, "")
+
+
 def test_faults_of_a_document_are_all_shown_with_their_paths(data: Path) -> None:
     document = json.loads(SAMPLE.read_text("utf-8"))
     document["call_control"] = "moon"
@@ -95,6 +112,10 @@ def test_faults_of_a_document_are_all_shown_with_their_paths(data: Path) -> None
         (("records", "--since", "yesterday"), "yesterday"),
         (("records", "--zone", "Mars/Base"), "Mars/Base"),
         (("records", "--kind", "calls"), "calls"),
+        (("records", "--site", "tokyo-9"), "tokyo-9"),
+        (("records", "--site", "tokyo-9", "--refused"), "tokyo-9"),
+        (("recordings", "--site", "tokyo-9"), "tokyo-9"),
+        (("series", "tokyo-9"), "tokyo-9"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )

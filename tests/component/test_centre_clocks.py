@@ -96,7 +96,7 @@ def do_work(centre: Centre) -> None:
 
 def times(centre: Centre, kind: str = "cdr") -> dict[int, tuple[str, str | None]]:
     with centre.database.read() as connection:
-        rows = store.newest(connection, site_id=WHO.site_id, kind=kind, limit=100)
+        rows = store.newest(connection, site_id=WHO.site_id, kinds=(kind,) if kind else (), limit=100)
     assert [row["at_utc"] for row in rows] == sorted((str(row["at_utc"]) for row in rows), reverse=True)
     return {int(str(row["seq"])): (str(row["at_utc"])[:16], row["time_source"]) for row in rows}  # type: ignore[misc]
 
@@ -131,7 +131,7 @@ def test_a_call_of_before_whose_record_was_made_after_stands_at_its_own_time(
         send(centre, step, made)
     do_work(centre)
     with centre.database.read() as connection:
-        (row,) = store.newest(connection, kind="cdr", limit=10)
+        (row,) = store.newest(connection, kinds=("cdr",), limit=10)
     assert row["times"] == {"start_utc": "2026-11-21T08:55:00.000Z", "end_utc": "2026-11-21T08:59:00.000Z"}
     assert (row["at_utc"], row["time_source"]) == ("2026-11-21T09:00:01.000Z", "set")
 

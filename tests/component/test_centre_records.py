@@ -5,11 +5,14 @@ import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from cloudsync import wire
+from cloudsync.service import record_search
+from cloudsync.service.record_search import Asked
 from cloudsync.store import records as store
 from tests.helpers.centre_box import Box, CentreProcess, chain, opened, prepare_site
 from tests.helpers.centre_stores import DATABASES, prepared
@@ -242,3 +245,30 @@ def test_text_of_every_kind_comes_back_as_it_was_sent(centre: CentreProcess, box
         "boot_id": record.boot_id,
         "hash": record.hash,
     }
+
+
+def test_calls_are_not_drowned_by_the_figures_of_each_minute(centre: CentreProcess, box: Box) -> None:
+    calls = chain(2)
+    records, before = list(calls), calls[-1].hash
+    for seq in range(3, 63):
+        kind, body = ("event", {"event": "link_down"}) if seq == 32 else ("stat", {"series": "box"})
+        made = wire.chain_record(
+            before, seq=seq, record_id=f"r-{seq}", kind=kind, priority=2,
+            created_utc=f"2026-11-21T01:{seq - 3:02}:00.000Z", boot_id="boot-1", body=body,
+        )  # fmt: skip
+        records.append(made)
+        before = made.hash
+    assert set(words(box.send(records))) == {"stored"}
+    now = datetime(2026, 11, 21, 3, tzinfo=UTC)
+
+    def found(**asked: object) -> list[str]:
+        with centre.store() as opened_centre:
+            rows = record_search.find(opened_centre, Asked(site=box.site_id, limit=5, **asked), now).rows  # type: ignore[arg-type]
+        return [str(row["id"]) for row in rows]
+
+    assert found() == ["r-32", "r-2", "r-1"]
+    assert found(since="2026-11-21T00:30+00:00") == ["r-32"]
+    assert found(figures=True) == ["r-62", "r-61", "r-60", "r-59", "r-58"]  # for programs: all that there is
+    assert found(figures=True, number="201") == found(number="201") == ["r-2", "r-1"]
+    assert found(kind="stat") == found(figures=True)
+    assert found(kind="event") == ["r-32"]

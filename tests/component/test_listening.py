@@ -170,6 +170,13 @@ def test_part_by_seconds_is_a_recording_of_its_own(begin: float, end: float) -> 
         assert len(samples) == len(whole)
 
 
+@pytest.mark.parametrize(("begin", "end"), [(5, 1.5), (3, 3), (12.5, 1e9), (0, 0)])
+def test_part_in_which_nothing_lies_is_told_before_a_byte_is_given(begin: float, end: float) -> None:
+    with pytest.raises(ogg.NoAudioError) as told:
+        next(ogg.cut(ogg.pages([AUDIO]), begin, end))
+    assert 11.9 < told.value.duration_s < 12.1
+
+
 def test_what_is_no_ogg_is_said_to_be_none() -> None:
     for spoilt in (b"RIFF" + bytes(100), AUDIO[:-1], AUDIO + b"x" * 40):
         with pytest.raises(ogg.NotOggError):
@@ -196,6 +203,12 @@ def test_commands_play_export_and_allow_with_a_key_file_alone(centre: Centre, tm
     target = tmp_path / "part.ogg"
     made = kyusai("recordings", "export", "rec-1", "-o", str(target), "--to", "2", *with_key, data=data)
     assert (made.returncode, target.stat().st_mode & 0o777) == (0, 0o600)
+    assert b"hash" not in made.stdout  # of a part nobody can say that
+    nowhere = tmp_path / "nothing.ogg"
+    empty = kyusai("recordings", "export", "rec-1", "-o", str(nowhere), "--from", "99", *with_key, data=data)
+    assert (empty.returncode, nowhere.exists(), b"12.0 s" in empty.stderr) == (1, False, True)
+    whole = kyusai("recordings", "export", "rec-1", "-o", str(nowhere), *with_key, data=data)
+    assert (whole.returncode, nowhere.read_bytes() == AUDIO, b"hash" in whole.stdout) == (0, True, True)
     refused = kyusai("recordings", "play", "rec-1", data=data)
     assert (refused.returncode, refused.stdout) == (1, b"")
     allowed = json.loads(

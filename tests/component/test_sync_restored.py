@@ -39,7 +39,7 @@ async def box(centre: CentreProcess, tmp_path: Path) -> AsyncIterator[SyncedBox]
 def held(opened: Centre, kind: str = "") -> tuple[Counter[str], int]:
     """Names of the records at the centre, and how many numbers are missing."""
     with opened.database.read() as connection:
-        rows = store.newest(connection, site_id=SITE, kind=kind, limit=10_000)
+        rows = store.newest(connection, site_id=SITE, kinds=(kind,) if kind else (), limit=10_000)
         return Counter(str(row["id"]) for row in rows), store.ledger(connection, SITE).missing
 
 
@@ -123,7 +123,7 @@ async def test_old_backup_of_the_centre_gets_what_it_lost_from_the_copies_at_the
             assert {row.id: row.state for row in rows} == {"rec-old": "stored", "rec-fresh": "stored"}
             told = [
                 json.loads(str(row["body"]))
-                for row in store.newest(connection, site_id=SITE, kind="event", limit=9)
+                for row in store.newest(connection, site_id=SITE, kinds=("event",), limit=9)
             ]
     assert {one["event"] for one in told} == {"records_sent_again"}
     assert box.sent_again.count == sum(one["count"] for one in told) >= 2
