@@ -40,6 +40,7 @@ from agent.senders import (
     UPLOADS_AT_ONCE,
     Report,
     Switches,
+    run_config,
     run_journal,
     run_pick_up,
     run_recordings,
@@ -57,6 +58,8 @@ from appliance.layout import Layout
 from appliance.site_model import COPIES_KEPT, RECORDS_KEPT, Keeping
 from cloudsync.wire import ConfigKey
 
+PULLING = "config"
+"""The task that pulls site documents, and what `CloudClient` calls its requests."""
 ENROLMENT_LOOK_S = 2.0
 """A box that is not enrolled looks this often whether somebody has run `kyusai enrol`."""
 
@@ -88,6 +91,7 @@ class Centre:
         self._now_s = now_s
         self._client: CloudClient | None = None
         self._fold, self._send, self._pick_up, self._upload = Switches(), Switches(), Switches(), Switches()
+        self._pull = Switches()
         self._calls: CallRecords | None = None
         self._sender: RecordSender | None = None
         self._receipts: Receipts | None = None
@@ -161,7 +165,7 @@ class Centre:
         table = RecordingTable(spool)
         self._table = table
         return {
-            "config": self._keep_config,
+            PULLING: self._keep_config,
             "heartbeat": self._keep_heartbeat,
             "journal": lambda: self._keep_journal(spool, kamailio_alive),
             "records": lambda: self._keep_records(spool),
@@ -195,6 +199,7 @@ class Centre:
 
     def nudge(self) -> None:
         """The line may be back: whatever waits out a pause tries again now."""
+        self._pull.nudge.set()
         self._send.nudge.set()
         self._upload.nudge.set()
 
@@ -315,10 +320,17 @@ class Centre:
 
     def _observe(self, task: str, error: CloudError | None) -> None:
         self.contact.note(task, error, self._now_s())
+        if error is None and any(failing.task == PULLING for failing in self.contact.failing):
+            self._pull.nudge.set()  # the centre is back: somebody may have published meanwhile
 
     async def _keep_config(self) -> None:
-        trust = _trust(await self.enrolled())
-        await self._config.keep(await self.client(), trust, self._learn)
+        client = await self.client()
+        await self._config.settle()
+
+        async def pull() -> None:
+            await self._config.pull(client, _trust(await self.enrolled()), self._learn)
+
+        await run_config(pull, self._pull, self._report(PULLING))
 
     async def _learn_newer(self, key_id: str) -> None:
         """Learn of a new signing key before anything comes that it signed."""

@@ -154,25 +154,27 @@ class ConfigKeeper:
         await self._use(state.target)
         await self._watch(state, Vitals(kamailio=True))
 
-    async def keep(self, source: ConfigSource, trust: Trust, learn: Learn | None = None) -> None:
-        """Pull and apply for ever. learn: called for a document of an unknown key, before it is judged. Raises what
-        `source` and `learn` raise; the caller starts it again with back-off."""
+    async def settle(self) -> None:
+        """Finish what a step that failed, by a full disk or a bug, has left halfway."""
         async with self._one_at_a_time:
-            if self.store.state.phase is not Phase.IDLE:  # a step failed, by a full disk or a bug
+            if self.store.state.phase is not Phase.IDLE:
                 await self._resume()
-        while True:
+
+    async def pull(self, source: ConfigSource, trust: Trust, learn: Learn | None = None) -> None:
+        """Report what became of the last version, ask once for a newer one, and apply it. learn: called for a document
+        of an unknown key, before it is judged. Raises what `source` and `learn` raise, and as `take`."""
+        await self._report(source)
+        newest = self.store.newest
+        envelope = await self._poll(source, newest)
+        self.centre_seen_s = self._clock()
+        if envelope is None:
+            await asyncio.sleep(EMPTY_POLL_MIN_S)
+            return
+        if learn is not None and not trust.knows(envelope.key_id):
+            trust = await learn()
+        if not await self.take(envelope, trust) and self.store.newest == newest:
             await self._report(source)
-            newest = self.store.newest
-            envelope = await self._poll(source, newest)
-            self.centre_seen_s = self._clock()
-            if envelope is None:
-                await asyncio.sleep(EMPTY_POLL_MIN_S)
-                continue
-            if learn is not None and not trust.knows(envelope.key_id):
-                trust = await learn()
-            if not await self.take(envelope, trust) and self.store.newest == newest:
-                await self._report(source)
-                await asyncio.sleep(UNBELIEVED_PAUSE_S)
+            await asyncio.sleep(UNBELIEVED_PAUSE_S)
 
     def heard_of(self, version: int) -> None:
         """The centre's newest version, as a heartbeat told it. A poll that has not brought it by the second heartbeat
@@ -233,7 +235,7 @@ class ConfigKeeper:
             return False
         except (KyusaiError, OSError) as error:  # the disk
             if self.store.state.phase is not Phase.IDLE:
-                raise  # `keep` is started again and resumes
+                raise  # the task is started again and settles it
             self._log.error("config_not_laid_down", version=envelope.version, reason=str(error))
             return False
         return True

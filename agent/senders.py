@@ -1,4 +1,4 @@
-"""The agent's sync tasks: read the journal, send records, take in and upload recordings, each for ever.
+"""The agent's sync tasks: pull documents, read the journal, send records, take in and upload recordings, each for ever.
 
 Back-off is tenacity's: exponential with full jitter up to a stated cap, reset by success, never giving up. `nudge` cuts
 a wait short (the link came back, a record was made); `stop` ends the task after the step in hand.
@@ -115,6 +115,16 @@ async def run_journal(
 async def run_records(sender: RecordSender, switches: Switches, report: Report) -> None:
     """Send records until stopped."""
     await _run(sender.send, switches, report)
+
+
+async def run_config(pull: Callable[[], Awaitable[None]], switches: Switches, report: Report) -> None:
+    """Pull site documents until stopped. An outage is no fault of the task: it asks again, as the other senders do."""
+
+    async def step() -> bool:
+        await pull()
+        return True
+
+    await _run(step, switches, report)
 
 
 async def run_recordings(

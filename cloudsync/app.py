@@ -20,8 +20,9 @@ import uvloop
 
 from appliance.errors import KyusaiError
 from cloudsync import logs
-from cloudsync.http.api import create_app
+from cloudsync.http.api import create_app, publish_watch
 from cloudsync.http.protocol import ImpatientProtocol
+from cloudsync.publishwatch import PublishWatch
 from cloudsync.service import audit_log, recordings, rollouts, work
 from cloudsync.service.centre import Centre, open_centre
 from cloudsync.store.postgresql import syncs
@@ -29,7 +30,7 @@ from cloudsync.store.postgresql import syncs
 KEEP_ALIVE_S = 65
 """Boxes keep their connection between heartbeats and polls; a new TLS handshake costs more than an idle one."""
 SHUTDOWN_S = 3
-"""How long a stop waits for requests; held polls are let go, boxes ask again."""
+"""How long a stop waits for requests. Held polls are answered at once, boxes ask again: nobody else is served meanwhile."""
 BACKLOG = 4096
 """Connections that wait to be taken: thousands of boxes come back in the same second after a power cut."""
 CONNECTIONS_MAX = 30_000
@@ -73,8 +74,9 @@ def serve(settings: Settings) -> None:
     centre = open_centre(settings.data_dir)
     names = _names(host, settings.addresses)
     centre.tls.ensure(names, centre.clock())
+    watch = publish_watch(centre)
     config = uvicorn.Config(
-        create_app(centre, networks),
+        create_app(centre, networks, watch),
         host=host,
         port=port,
         http=ImpatientProtocol,
@@ -113,20 +115,32 @@ def serve(settings: Settings) -> None:
             contextlib.suppress(KeyboardInterrupt),
             asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
         ):
-            runner.run(_run(config, centre, names))
+            runner.run(_run(_Server(config, watch), centre, names))
     finally:
         centre.close()
         log.info("centre.stop")
 
 
-async def _run(config: uvicorn.Config, centre: Centre, names: list[str]) -> None:
+class _Server(uvicorn.Server):
+    """Stops without waiting for polls that it holds itself."""
+
+    def __init__(self, config: uvicorn.Config, watch: PublishWatch) -> None:
+        super().__init__(config)
+        self._watch = watch
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._watch.let_go()
+        await super().shutdown(sockets)
+
+
+async def _run(server: uvicorn.Server, centre: Centre, names: list[str]) -> None:
     tasks = [
-        asyncio.create_task(_renew(config, centre, names)),
+        asyncio.create_task(_renew(server.config, centre, names)),
         asyncio.create_task(_work(centre)),
         asyncio.create_task(_roll_out(centre)),
     ]
     try:
-        await uvicorn.Server(config).serve()
+        await server.serve()
     finally:
         for task in tasks:
             task.cancel()

@@ -36,14 +36,17 @@ class PublishWatch:
         self._versions: dict[str, int] = {}
         self._waiting: dict[str, dict[str, _Waiter]] = {}
         self._somebody_waits = asyncio.Event()
+        self._ends = False
         self.count = 0
 
     async def newer(self, site_id: str, holder: str, have: int, wait_s: float) -> bool:
-        """True as soon as the site has a version above `have`; False after `wait_s`, or when another poll of the same
-        `holder` takes this one's place: its connection is gone, as after a cut line."""
+        """True as soon as the site has a version above `have`; False after `wait_s`, when the centre ends, or when another
+        poll of the same `holder` takes this one's place: its connection is gone, as after a cut line."""
         self._somebody_waits.set()
         if self._versions.get(site_id, 0) > have:
             return True
+        if self._ends:
+            return False
         loop = asyncio.get_running_loop()
         future: asyncio.Future[bool] = loop.create_future()
         holders = self._waiting.setdefault(site_id, {})
@@ -61,6 +64,13 @@ class PublishWatch:
                 del holders[holder]
             if not holders and self._waiting.get(site_id) is holders:
                 del self._waiting[site_id]
+
+    def let_go(self) -> None:
+        """The centre ends: answer all that is held now, and hold nothing any more."""
+        self._ends = True
+        for holders in self._waiting.values():
+            for _, future in holders.values():
+                _settle(future, False)
 
     async def run(self) -> None:
         """Look until cancelled. A store that fails is asked again later."""

@@ -34,12 +34,22 @@ from cloudsync.service.centre import Centre
 API_VERSION = "1"
 
 
-def create_app(centre: Centre, metrics_networks: Sequence[IPv4Network | IPv6Network]) -> ASGIApp:
-    """The ASGI application on one centre. `metrics_networks`: who may read /metrics."""
-    metrics = CentreMetrics(centre)
-    watch = PublishWatch(
+def publish_watch(centre: Centre) -> PublishWatch:
+    """What holds polls until this centre publishes."""
+    return PublishWatch(
         partial(configuration.last_serial, centre), partial(configuration.versions_since, centre)
     )
+
+
+def create_app(
+    centre: Centre,
+    metrics_networks: Sequence[IPv4Network | IPv6Network],
+    watch: PublishWatch | None = None,
+) -> ASGIApp:
+    """The ASGI application on one centre. `metrics_networks`: who may read /metrics. watch: of whoever lets polls go when
+    the centre stops; the application runs it."""
+    metrics = CentreMetrics(centre)
+    watch = watch or publish_watch(centre)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:

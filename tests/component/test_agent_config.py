@@ -250,7 +250,12 @@ class CentreDouble:
 async def keep(
     box: Box, centre: CentreDouble, until: Callable[[], bool], learn: keeping.Learn | None = None
 ) -> None:
-    task = asyncio.create_task(box.keeper.keep(centre, TRUST, learn))
+    async def pull_on() -> None:
+        await box.keeper.settle()
+        while True:
+            await box.keeper.pull(centre, TRUST, learn)
+
+    task = asyncio.create_task(pull_on())
     try:
         async with asyncio.timeout(20):
             while not until() and not task.done():

@@ -1,6 +1,7 @@
 """Site documents against a real centre. A failure means a site that misses a change, or runs a wrong document."""
 
 import json
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -96,6 +97,21 @@ def test_held_poll_wakes_when_another_process_publishes(centre: CentreProcess, b
     waiting.join(60)
     assert woke[0][1] == 200
     assert woke[0][0] - published_s < WAKE_LIMIT_S
+
+
+def test_centre_that_stops_answers_held_polls_and_waits_for_none(tmp_path: Path) -> None:
+    centre = CentreProcess(tmp_path / "data")
+    centre.start()
+    with centre.store() as store:
+        box = Box.enrolled(centre.url, prepare_site(store), "tokyo-1-a")
+    answers: list[int] = []
+    waiting = threading.Thread(target=lambda: answers.append(poll(box, 0, 50).status_code))
+    waiting.start()
+    until_held(box)
+    code = centre._end(signal.SIGTERM)
+    waiting.join(60)
+    assert (code, answers) == (0, [204])
+    assert "graceful shutdown exceeded" not in centre.log.read_text()
 
 
 def test_publish_for_one_site_does_not_wake_another(centre: CentreProcess, box: Box) -> None:

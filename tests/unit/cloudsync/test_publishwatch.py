@@ -47,6 +47,17 @@ async def test_publish_wakes_those_of_the_site_who_have_less() -> None:
         assert watch.count == 0
 
 
+async def test_centre_that_ends_answers_what_it_holds_and_holds_nothing_any_more() -> None:
+    async with running(Published()) as watch:
+        held = [asyncio.create_task(watch.newer(site, f"{site}-1", 3, 600)) for site in "ab"]
+        while watch.count < 2:
+            await asyncio.sleep(0.001)
+        watch.let_go()
+        async with asyncio.timeout(60):
+            assert await asyncio.gather(*held) == [False, False]
+            assert not await watch.newer("a", "a-1", 3, 600)
+
+
 async def test_version_published_before_the_poll_is_told_at_once() -> None:
     store = Published()
     store.publishes = [("a", 3)]
