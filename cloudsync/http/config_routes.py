@@ -6,16 +6,16 @@ import msgspec
 from fastapi import APIRouter, Request, Response
 
 from cloudsync import wire
-from cloudsync.http.context import Box, PartsOf, parts_in, token_of
+from cloudsync.http.context import parts_in, token_of
 from cloudsync.http.direct import DIRECT
 from cloudsync.http.errors import ERROR_RESPONSES
 from cloudsync.http.models import ConfigStatusBody, EnvelopeModel
-from cloudsync.http.strict import StrictRoute
+from cloudsync.http.strict import body_of
 from cloudsync.refusals import Refused
 from cloudsync.service.polls import Ask
 from cloudsync.store.boxes import Configured
 
-router = APIRouter(route_class=StrictRoute, tags=["configuration"], responses=ERROR_RESPONSES)
+router = APIRouter(tags=["configuration"], responses=ERROR_RESPONSES)
 
 _HAVE_MAX = 2**31 - 1
 _DESCRIBED: dict[str, Any] = {
@@ -78,8 +78,24 @@ def _number(request: Request, name: str, kind: type[int] | type[float], most: fl
 _HINT = "/openapi.json describes the request."
 
 
-@router.post(wire.PATH_CONFIG_STATUS, status_code=204)
-async def config_status(parts: PartsOf, who: Box, body: ConfigStatusBody) -> None:
-    """What became of a version on the box."""
+@router.post(
+    wire.PATH_CONFIG_STATUS,
+    name=f"config status {DIRECT}",
+    status_code=204,
+    openapi_extra={
+        "security": _DESCRIBED["security"],
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": ConfigStatusBody.model_json_schema()}},
+        },
+    },
+)
+async def config_status(request: Request) -> Response:
+    """What became of a version on the box. When a version goes out to all sites, thousands tell at the same time."""
+    parts = parts_in(request)
+    who = await parts.desks.identities.ask(token_of(request))
+    request.state.box_id = who.box_id
+    body = await body_of(request, ConfigStatusBody)
     problems = wire.canonical_json(body.problems)
     await parts.desks.reports.ask((who, Configured(who.box_id, body.version, body.state, problems)))
+    return Response(status_code=204)

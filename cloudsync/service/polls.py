@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cloudsync.refusals import Refused
-from cloudsync.service.access import BoxIdentity, identify_all
+from cloudsync.service.access import BoxIdentity, identify_within
 from cloudsync.service.centre import Centre
 from cloudsync.store import audit, boxes, configs
 from cloudsync.store.boxes import Configured
@@ -22,11 +22,15 @@ class Ask:
 def documents(centre: Centre, asks: Sequence[Ask]) -> list[Envelope | Refused | None]:
     """The newest document of each, None where there is none above what it has, in the order asked; Refused as
     `access.identify` raises it. Signed by the key that signs now."""
-    known = identify_all(centre, [ask.token for ask in asks])
-    site_ids = {who.site_id for who in known if isinstance(who, BoxIdentity)}
-    with centre.database.read() as connection:
+    newest_id = centre.keys.newest_id  # asked once: it looks into the folder of the keys
+    with centre.database.look() as connection:
+        known = identify_within(connection, [ask.token for ask in asks], centre.now_utc())
+        site_ids = {who.site_id for who in known if isinstance(who, BoxIdentity)}
         found = configs.newest_of(connection, site_ids) if site_ids else {}
-    current = {site_id: centre.keys.renewed(envelope) for site_id, envelope in found.items()}
+    current = {
+        site_id: envelope if envelope.key_id == newest_id else centre.keys.renewed(envelope)
+        for site_id, envelope in found.items()
+    }
     return [
         who if isinstance(who, Refused) else _above(current.get(who.site_id), ask.have)
         for who, ask in zip(known, asks, strict=True)

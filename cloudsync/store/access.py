@@ -92,7 +92,11 @@ def take_challenges(
     result = connection.execute(
         delete(challenge)
         .where(
-            tuple_(challenge.c.nonce_sha256, challenge.c.box_id).in_(asked), challenge.c.expires_utc > now_utc
+            challenge.c.nonce_sha256.in_(
+                [nonce_sha256 for nonce_sha256, _ in asked]
+            ),  # SQLite has no index for the pair
+            tuple_(challenge.c.nonce_sha256, challenge.c.box_id).in_(asked),
+            challenge.c.expires_utc > now_utc,
         )
         .returning(challenge.c.nonce_sha256, challenge.c.box_id)
     )

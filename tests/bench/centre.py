@@ -216,24 +216,34 @@ def _step(
         "recordings": seen.done["recording"],
         "failed": dict(seen.failed),
     }
-    step |= _publish(server, fleet, boxes, version)
+    idle = (centre_s + database_s) / took_s, (seen.cpu_s - begin[3]) / took_s
+    step |= _publish(server, fleet, boxes, version, idle)
     late = step["heartbeat_ms"]["p99"] > LATE_MS
     return step | {"borne": not late and not step["failed"] and step["wave_missing"] == 0}
 
 
-def _publish(server: CentreServer, fleet: Fleet, boxes: int, version: int) -> dict[str, Any]:
-    """One box after the other, then all the others at once: the first ones watch what they have got."""
+def _publish(
+    server: CentreServer, fleet: Fleet, boxes: int, version: int, idle: tuple[float, float]
+) -> dict[str, Any]:
+    """One box after the other, then all the others at once: the first ones watch what they have got. idle: cores that centre and
+    simulator take meanwhile for heartbeats."""
     single_ms = []
     with server.store() as store:
         for number in range(min(SINGLES, boxes)):
             single_ms.append(_published(store, fleet, [Identity(number)], version + number)[0])
         others = [Identity(number) for number in range(SINGLES, boxes)]
+        before = time.monotonic(), server.cpu_s() + server.database_cpu_s(), fleet.tell().cpu_s
         wave_ms, seen = _published(store, fleet, others, version + SINGLES)
+        took_s = time.monotonic() - before[0]
+        centre_s = server.cpu_s() + server.database_cpu_s() - before[1] - idle[0] * took_s
+        simulator_s = seen.cpu_s - before[2] - idle[1] * took_s
     fleet.wait_for(lambda seen: seen.polls_held >= HELD_SHARE * boxes, WAVE_LIMIT_S)
     return {
         "single_ms": round(quantile(single_ms, 0.5), 1),
         "single_worst_ms": round(max(single_ms), 1),
         "wave_s": round(wave_ms / 1000, 2),
+        "wave_cpu_us_per_box": round(centre_s / max(1, len(others)) * 1e6),
+        "wave_simulator_us_per_box": round(simulator_s / max(1, len(others)) * 1e6),
         "wave_missing": len(others) - seen.applied[version + SINGLES],
     }
 

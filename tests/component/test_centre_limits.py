@@ -51,8 +51,9 @@ def box(centre: CentreProcess) -> Box:
     ],
     ids=["empty", "null", "list", "nan", "infinity", "surrogate", "not utf-8", "nested", "html"],
 )
-def test_bad_json_is_refused_with_a_key(box: Box, body: bytes) -> None:
-    answer = box.http.post(wire.PATH_HEARTBEAT, content=body, headers={"Content-Type": "application/json"})
+@pytest.mark.parametrize("path", [wire.PATH_HEARTBEAT, wire.PATH_CONFIG_STATUS])
+def test_bad_json_is_refused_with_a_key(box: Box, path: str, body: bytes) -> None:
+    answer = box.http.post(path, content=body, headers={"Content-Type": "application/json"})
     assert answer.status_code in (400, 422)
     assert answer.json()["key"] == wire.ErrorKey.MALFORMED
 

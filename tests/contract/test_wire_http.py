@@ -160,6 +160,8 @@ async def test_heartbeat_status_and_empty_poll_as_literal_json(box: Api) -> None
         ("/v1/enrol", '{"code": "ABC", "box_id": "a", "public_key": "AAAA"}', 400),
         ("/v1/config/status", '{"version": 1, "state": "fine"}', 422),
         ("/v1/config/status", '{"version": "1", "state": "applied"}', 422),
+        ("/v1/config/status", '["version", 1]', 422),
+        ("/v1/config/status", '{"version": NaN, "state": "applied"}', 400),
         ("/v1/recordings", OFFER.replace('"bytes": 5', '"bytes": 0'), 422),
         ("/v1/recordings", OFFER.replace('"bytes": 5', '"bytes": 1e15'), 422),
         ("/v1/recordings", OFFER.replace("rec-1", "../rec"), 422),
@@ -180,3 +182,13 @@ async def test_wrong_request_gets_the_error_shape(box: Api, path: str, body: str
 async def test_nothing_without_a_token(api: Api, path: str, header: dict[str, str]) -> None:
     answer = await api.client.get(path, headers=header)
     assert (answer.status_code, answer.json()["key"]) == (401, "token.invalid")
+
+
+async def test_no_report_on_a_version_without_a_token(api: Api) -> None:
+    answer = await api.client.post("/v1/config/status", json={"version": 1, "state": "applied"})
+    assert (answer.status_code, answer.json()["key"]) == (401, "token.invalid")
+
+
+async def test_problem_of_a_report_is_named_by_its_path(box: Api) -> None:
+    answer = await box.post("/v1/config/status", '{"version": 1, "state": "fine"}')
+    assert [problem["path"] for problem in answer.json()["problems"]] == ["body.state"]
