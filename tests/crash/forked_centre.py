@@ -9,12 +9,12 @@ from collections.abc import Callable
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
-from tests.crash import centre_side
+from tests.crash import centre_side, warm
 
 START_LIMIT_S = 60.0
 LOOK_S = 0.01
 _forks = multiprocessing.get_context("forkserver")
-_forks.set_forkserver_preload([__name__])
+_forks.set_forkserver_preload([__name__, "tests.crash.postgres"])
 
 
 class ForkedCentre:
@@ -44,6 +44,11 @@ class ForkedCentre:
             time.sleep(LOOK_S)
         raise RuntimeError(f"the centre did not start: {(self._data.parent / 'centre.log').read_text()}")
 
+    def strike(self) -> None:
+        """SIGKILL; `kill` waits for its end."""
+        if self._process is not None:
+            self._process.kill()
+
     def kill(self) -> None:
         """SIGKILL, and wait for its end."""
         if self._process is not None:
@@ -52,6 +57,7 @@ class ForkedCentre:
 
 
 def _serve(data: Path, listen: str, spoil: Callable[[], None] | None) -> None:
+    warm.in_child()
     log = os.open(data.parent / "centre.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.dup2(log, 1)
     os.dup2(log, 2)

@@ -11,7 +11,7 @@ from agent.enrol import enrol
 from cloudsync.service.centre import open_centre
 from cloudsync.service.enrolment import make_code
 from cloudsync.service.sites import add_site
-from tests.crash import centre_side, workload
+from tests.crash import centre_side, warm, workload
 from tests.crash.plan import Side
 
 TRIES = 200
@@ -28,6 +28,7 @@ def prepare(folder: Path, listen: str) -> None:
     pid = os.fork()
     if pid == 0:
         try:
+            warm.in_child()
             centre_side.run(folder / Side.CENTRE, listen)
         finally:
             os._exit(1)

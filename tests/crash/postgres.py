@@ -1,4 +1,4 @@
-"""A centre on PostgreSQL whose process, or whose PostgreSQL, is killed by SIGKILL at seeded moments while boxes send.
+"""A run of a centre on PostgreSQL: its process, or its PostgreSQL, is killed by SIGKILL while two boxes send to it.
 
 `bin/test crash --postgres [--runs N]`. PostgreSQL is a real one with `fsync` on; killed means all of its
 processes at once, so that it recovers from its log. After each run every record and recording of every box has to be at
@@ -9,51 +9,47 @@ on the disk (`synchronous_commit=off`); it has to be found out.
 import asyncio
 import random
 import shutil
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from sqlalchemy import event
 from sqlalchemy.pool import Pool
-from tenacity.wait import wait_random
 
-from agent import senders, upload
 from cloudsync.layout import CentreLayout
 from cloudsync.service.centre import open_centre
 from cloudsync.settings import StoreSettings, save
 from cloudsync.store import recordings, records
-from tests.crash import shim
 from tests.crash.forked_centre import ForkedCentre
+from tests.crash.requests import Requests
+from tests.crash.verdict import Verdict
 from tests.helpers.centre_box import prepare_site
 from tests.helpers.synced_box import SyncedBox
 from tests.lab.postgres import PostgresServer
 
-ADDRESS = "127.0.98.5"
 SITES = ("tokyo-1", "osaka-1")
 RECORDS = 120
-"""Of each box: in batches of four they take about a second, in which the kills fall."""
+"""Of each box, in batches of `BATCH_RECORDS`."""
 BATCH_RECORDS = 4
+NEWEST_RECORDS = 10
+"""Small, so that records go out of their order."""
 RECORDINGS = 2
 RECORDING_BYTES = 300_000
 KILLS = (1, 3)
-FIRST_S = (0.0, 0.9)
-"""When a kill comes, after the beginning or after the last thing was up again."""
+REQUESTS = 100
+"""What both boxes ask for in a run in which nobody is killed, at least; a kill comes at one of them, or soon after."""
+LATE_S = 0.02
+"""Up to so long after: a request takes half as long."""
 DOWN_S = (0.0, 0.3)
 RUNS = 50
 SPOILT_NAME = "centre: synchronous_commit=off"
 SETTINGS = {"wal_writer_delay": "10s", "max_wal_size": "96MB", "dynamic_shared_memory_type": "mmap"}
 """What changes nothing for a commit that is waited for; no more log than memory has room for, and no segments left behind."""
-WORDS = ("lost", "doubled", "corrupt", "stuck")
-SHOWN = 5
-"""Faults named of one run."""
-SPOILT_RUNS = 20
-"""At most, until it is found out."""
 
 
 class Victim(StrEnum):
@@ -66,77 +62,33 @@ class Victim(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Kill:
-    """after_s: since all was up; down_s: until it is started again."""
+    """at_request: how many more requests begin before it, since the beginning or the last kill; late_s: after that one began;
+    down_s: until it is started again."""
 
     victim: Victim
-    after_s: float
+    at_request: int
+    late_s: float
     down_s: float
 
 
-@dataclass(slots=True)
-class Found:
-    """Faults of one run, in words, and what was killed."""
-
-    lost: list[str] = field(default_factory=list)
-    doubled: list[str] = field(default_factory=list)
-    corrupt: list[str] = field(default_factory=list)
-    stuck: list[str] = field(default_factory=list)
-
-    @property
-    def sound(self) -> bool:
-        """Whether there is no fault."""
-        return not (self.lost or self.doubled or self.corrupt or self.stuck)
-
-
 def plan(seed: int, number: int) -> tuple[Kill, ...]:
-    """What is killed in run `number`, and when."""
+    """What is killed in run `number`, and when: at moments of the sending, for a clock's would fall behind its end on a fast
+    machine."""
     chance = random.Random(f"postgres/{seed}/{number}")
     victims = tuple(Victim)
+    kills = chance.randint(*KILLS)
     return tuple(
-        Kill(chance.choice(victims), chance.uniform(*FIRST_S), chance.uniform(*DOWN_S))
-        for _ in range(chance.randint(*KILLS))
+        Kill(
+            chance.choice(victims),
+            chance.randrange(REQUESTS // kills),
+            chance.uniform(0, LATE_S),
+            chance.uniform(*DOWN_S),
+        )
+        for _ in range(kills)
     )
 
 
-def campaign(runs: int, seed: int, with_spoilt: bool) -> dict[str, Any]:
-    """The figures of `runs` runs, and of the spoilt variant's, which end with the first at fault."""
-    _hurry()
-    began_s = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="kyusai-crash-pg-", dir=shim.memory()) as folder:
-        ground = _Ground(Path(folder))
-        try:
-            found = _runs(ground, "product", runs, seed, None)
-            if with_spoilt:
-                found["spoilt"] = {SPOILT_NAME: _runs(ground, "spoilt", SPOILT_RUNS, seed, _commits_unsynced)}
-        finally:
-            ground.server.stop()
-            ground.hand.shutdown()
-    return {**found, "seed": seed, "seconds": round(time.monotonic() - began_s, 1)}
-
-
-def _runs(
-    ground: "_Ground", name: str, runs: int, seed: int, spoil: Callable[[], None] | None
-) -> dict[str, Any]:
-    killed: Counter[str] = Counter()
-    total = Counter[str](dict.fromkeys(("runs", *WORDS, "at_fault"), 0))
-    faults: list[Any] = []
-    for number in range(runs):
-        chosen = plan(seed, number)
-        found = asyncio.run(_run(ground, f"{name}-{number}", chosen, spoil))
-        total["runs"] += 1
-        killed.update(str(kill.victim) for kill in chosen)
-        words = {word: getattr(found, word) for word in WORDS}
-        total.update({word: len(told) for word, told in words.items()})
-        if not found.sound:
-            total["at_fault"] += 1
-            shown = {word: told[:SHOWN] for word, told in words.items() if told}
-            faults.append({"number": number, "plan": str(chosen), **shown})
-            if spoil is not None:
-                break
-    return {**total, "killed": dict(sorted(killed.items())), "faults": faults[:SHOWN]}
-
-
-def _commits_unsynced() -> None:
+def commits_unsynced() -> None:
     """In the centre's process: ask for what no centre asks for."""
 
     def weaken(raw: Any, _record: Any, _proxy: Any) -> None:
@@ -146,29 +98,36 @@ def _commits_unsynced() -> None:
     event.listen(Pool, "checkout", weaken)
 
 
-def _hurry() -> None:
-    """Shorter pauses and smaller batches than at a site."""
-    senders.IDLE_S = 0.02
-    senders.RECORDINGS_EVERY_S = 0.05
-    senders.REFUSED_PAUSE_S = 0.1
-    senders._spread = wait_random(0.01, 0.05)  # type: ignore[assignment]
-    upload.BATCH_RECORDS_MAX = BATCH_RECORDS
-
-
-class _Ground:
+class Ground:
     """A PostgreSQL server, and the beginning that all runs share: a centre that knows the boxes, and the boxes."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, address: str) -> None:
+        """address: where this worker's centres are."""
         self.folder = folder
+        self.address = address
         self.hand = ThreadPoolExecutor(1)
         """What kills and starts: PostgreSQL ends with the thread that started it, so that thread has to stay."""
-        self.server = self.hand.submit(
-            PostgresServer(durable=True, where=shim.memory(), **SETTINGS).start
-        ).result()
-        save_to = folder / "ground" / "centre"
-        self._settle(save_to, self.server.create_database("ground"))
-        centre = ForkedCentre(save_to, ADDRESS)
-        opened = open_centre(save_to)
+        self.server = PostgresServer(durable=True, where=str(folder), **SETTINGS)
+
+    def __enter__(self) -> Self:
+        """Start the server, make the beginning."""
+        try:
+            self.hand.submit(self.server.start).result()
+            self._begin(self.folder / "ground" / "centre")
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop the server, forget its files."""
+        self.server.stop()
+        self.hand.shutdown()
+
+    def _begin(self, data: Path) -> None:
+        self._settle(data, self.server.create_database("ground"))
+        centre = ForkedCentre(data, self.address)
+        opened = open_centre(data)
         texts = {site: prepare_site(opened, site) for site in SITES}
         opened.close()
         centre.start()
@@ -194,14 +153,16 @@ class _Ground:
         return folder
 
 
-async def _run(
-    ground: _Ground, name: str, kills: tuple[Kill, ...], spoil: Callable[[], None] | None
-) -> Found:
+async def run(
+    ground: Ground, name: str, kills: tuple[Kill, ...], spoil: Callable[[], None] | None
+) -> tuple[Verdict, list[str]]:
+    """One run by a free name; what was found, and who was killed while something was being sent."""
     folder = ground.copy(name)
-    centre = ForkedCentre(folder / "centre", ADDRESS, spoil)
+    centre = ForkedCentre(folder / "centre", ground.address, spoil)
     centre.start()
-    boxes = [SyncedBox(folder / site, centre.url, site, f"{site}-a") for site in SITES]
-    found = Found()
+    requests = Requests()
+    boxes = [SyncedBox(folder / site, centre.url, site, f"{site}-a", requests.began) for site in SITES]
+    found, killed = Verdict(), list[str]()
     audio: dict[tuple[str, str], bytes] = {}
     try:
         for box in boxes:
@@ -212,7 +173,11 @@ async def _run(
         sending = asyncio.gather(*(box.sync() for box in boxes))
         try:
             for kill in kills:
-                await asyncio.sleep(kill.after_s)
+                await requests.further(kill.at_request, or_until=sending)
+                await asyncio.sleep(kill.late_s)
+                if sending.done():
+                    break
+                killed.append(str(kill.victim))
                 await asyncio.get_running_loop().run_in_executor(
                     ground.hand, _strike, ground.server, centre, kill
                 )
@@ -224,11 +189,11 @@ async def _run(
         for box in boxes:
             await box.close()
         centre.kill()
-        ground.hand.submit(_strike, ground.server, centre, Kill(Victim.DATABASE, 0, 0)).result()
+        ground.hand.submit(_strike, ground.server, centre, Kill(Victim.DATABASE, 0, 0, 0)).result()
     _judge(folder, audio, found)
     shutil.rmtree(folder)
     ground.server.drop_database(name)
-    return found
+    return found, killed
 
 
 def _names(site: str) -> list[str]:
@@ -238,9 +203,11 @@ def _names(site: str) -> list[str]:
 def _strike(server: PostgresServer, centre: ForkedCentre, kill: Kill) -> None:
     """Kill, wait, and bring everything back."""
     if kill.victim is not Victim.DATABASE:
-        centre.kill()
+        centre.strike()  # its end is not waited for: PostgreSQL shall not finish what it had asked for
     if kill.victim is not Victim.CENTRE:
         server.slay()
+    if kill.victim is not Victim.DATABASE:
+        centre.kill()
     time.sleep(kill.down_s)
     if kill.victim is not Victim.CENTRE:
         server.start()
@@ -248,7 +215,7 @@ def _strike(server: PostgresServer, centre: ForkedCentre, kill: Kill) -> None:
         centre.start()
 
 
-def _judge(folder: Path, audio: dict[tuple[str, str], bytes], found: Found) -> None:
+def _judge(folder: Path, audio: dict[tuple[str, str], bytes], found: Verdict) -> None:
     opened = open_centre(folder / "centre")
     try:
         with opened.database.read() as connection:
@@ -270,7 +237,7 @@ def _judge(folder: Path, audio: dict[tuple[str, str], bytes], found: Found) -> N
         opened.close()
 
 
-def _audio(path: Path, data: bytes, state: str, found: Found) -> None:
+def _audio(path: Path, data: bytes, state: str, found: Verdict) -> None:
     if state != "stored" or not path.exists():
         found.lost.append(f"{path.stem}: {state}")
     elif path.read_bytes() != data:

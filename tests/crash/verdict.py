@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from tests.crash.run import Story
 
 ROWS_MAX = 10_000
+SENT_AGAIN = "records_sent_again"
+"""A box tells so of records that it sent again from its copies (`agent.sent_again`); no backup of a centre is restored here."""
 REFUSALS = (*Refusal, "recording.", "body.", "centre.")
 """How reasons begin that are the centre's words: the box still has what it refused."""
 
@@ -105,6 +107,8 @@ def _records(centre: Centre, story: "Story", verdict: Verdict, parked: Parked) -
     }
     verdict.lost += [f"call {call}" for call in sorted(workload.calls() - set(held))[parked.calls :]]
     verdict.lost += [text[:20] for text in sorted(told - set(texts))]
+    again = [str(body) for kind, body in bodies if kind == "event" and body.get("event") == SENT_AGAIN]
+    verdict.lost += again  # the box's copies mended it: the centre had lost what it had acknowledged
     verdict.doubled += [str(what)[:20] for what, count in (held + texts).items() if count > 1]
     possible = {workload.event_text(n, life) for n in range(workload.EVENTS) for life in range(20)}
     verdict.corrupt += [f"never said: {text[:40]}" for text in sorted(set(texts) - possible)]

@@ -4,7 +4,9 @@ Nothing of the product is left out: modules are loaded, plug-ins looked for, and
 routes made. A third of a run's time went into these.
 """
 
+import ctypes
 import gc
+import signal
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
@@ -18,6 +20,8 @@ from cloudsync import logs
 from cloudsync.http.api import create_app
 from cloudsync.service.centre import open_centre
 
+PR_SET_PDEATHSIG = 1
+"""linux/prctl.h"""
 LOADED_LATE = ("encodings.ascii", "encodings.idna", "fastapi.telemetry._runtime", "uvicorn.lifespan.on")
 """Modules that only a first request or a first connection would load."""
 
@@ -38,8 +42,11 @@ async def warm_up(folder: Path) -> None:
 
 
 def in_child() -> None:
-    """Call it in each forked child: it lives too short for a collection, which would copy the parent's memory."""
+    """Call it in each forked child: it lives too short for a collection, which would copy the parent's memory, ends with its
+    parent, and by SIGTERM."""
     gc.disable()
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def before_forks() -> None:

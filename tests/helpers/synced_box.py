@@ -3,10 +3,11 @@
 import asyncio
 import hashlib
 import shutil
+import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import pytest
 from tenacity.wait import wait_random
@@ -14,7 +15,7 @@ from tenacity.wait import wait_random
 from agent import recording_spool, senders
 from agent.acknowledged import Acknowledged
 from agent.cloud_client import CloudClient
-from agent.cloud_transport import Transport, pinned
+from agent.cloud_transport import Answer, Transport, pinned
 from agent.enrol import enrol
 from agent.identity import load_enrolled, load_or_make
 from agent.journal_events import Moment
@@ -41,14 +42,21 @@ STARTED_UTC = "2026-11-21T09:30:00Z"
 class SyncedBox:
     """A box's folder, opened. `close` it before its folder is copied or opened again."""
 
-    def __init__(self, folder: Path, url: str, site_id: str = SITE, box_id: str = BOX) -> None:
-        """Open the folder of an enrolled box. url: where its centre is."""
+    def __init__(
+        self,
+        folder: Path,
+        url: str,
+        site_id: str = SITE,
+        box_id: str = BOX,
+        asked: Callable[[], object] = lambda: None,
+    ) -> None:
+        """Open the folder of an enrolled box. url: where its centre is. asked: called when a request to it begins."""
         enrolled = load_enrolled(folder / "enrolment.json")
         assert enrolled is not None
         self.folder = folder
         self.site_id = site_id
         identity = load_or_make(folder / "key.pem")
-        self.cloud = CloudClient(Transport(url, pinned(enrolled.ca_pem)), box_id, identity.sign)
+        self.cloud = CloudClient(_Telling(url, pinned(enrolled.ca_pem), asked), box_id, identity.sign)
         self.opened = open_spool(folder / "spool.sqlite", NOW)
         self.spool = self.opened.spool
         self.table = RecordingTable(self.spool)
@@ -173,6 +181,19 @@ async def box_of(centre: CentreProcess, folder: Path) -> AsyncIterator[SyncedBox
         yield made
     finally:
         await made.close()
+
+
+class _Telling(Transport):
+    """Tells of each request before it begins."""
+
+    def __init__(self, url: str, context: ssl.SSLContext, asked: Callable[[], object]) -> None:
+        super().__init__(url, context)
+        self._asked = asked
+
+    async def request(self, *arguments: Any, **options: Any) -> Answer:
+        """As it is."""
+        self._asked()
+        return await super().request(*arguments, **options)
 
 
 class _Hurried:

@@ -106,7 +106,7 @@ class PostgresServer:
             os.kill(pid, signal.SIGKILL)
         self._process.wait(STOP_LIMIT_S)
         deadline_s = time.monotonic() + STOP_LIMIT_S
-        while any(Path(f"/proc/{pid}").exists() for pid in pids) and time.monotonic() < deadline_s:
+        while any(_runs(pid) for pid in pids) and time.monotonic() < deadline_s:
             time.sleep(POLL_S)
 
     def stop(self) -> None:
@@ -136,6 +136,15 @@ class PostgresServer:
 
 def _children(pid: int) -> list[int]:
     return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def _runs(pid: int) -> bool:
+    """Whether it still has memory and files; what is left of a dead one until somebody asks for its status has neither."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state not in "ZX"
 
 
 def _cpu_s(pid: int) -> float:
