@@ -51,6 +51,15 @@ async def test_stopped_child_starts_again(tmp_path: Path) -> None:
     await child.stop()
 
 
+async def test_what_a_killed_child_had_put_aside_lies_in_the_lab_s_folder(tmp_path: Path) -> None:
+    aside = "import tempfile, time; print('aside', tempfile.mkdtemp(), flush=True); time.sleep(60)"
+    child = processes.Process("hoarder", [sys.executable, "-c", aside], tmp_path)
+    await child.start()
+    await child.wait_log(r"aside /\S+\n")
+    await child.kill()
+    assert tmp_path in Path(child.log.read_text().split()[1]).parents
+
+
 def test_next_lab_stops_what_a_crashed_one_left(tmp_path: Path) -> None:
     script = (
         "import asyncio, os, sys; from pathlib import Path\n"

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections import Counter
@@ -16,6 +15,7 @@ from typing import Any
 
 from tests.crash import progress, shim
 from tests.crash.share import WORDS, Share
+from tests.lab.own_folder import OwnFolder
 
 PROGRESS_EVERY_S = 10.0
 FAULTS_SHOWN = 10
@@ -38,8 +38,8 @@ class Workers:
 def campaign(workers: Workers, variants: Sequence[str], runs: int, seed: int) -> list[dict[str, Any]]:
     """All runs of all variants, the product first; what each worker printed. What they started and made is gone afterwards."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with tempfile.TemporaryDirectory(prefix=workers.folder, dir=shim.memory()) as made:
-        folder = Path(made)
+    with OwnFolder(workers.folder, shim.memory()) as own:
+        folder = own.path
         folder.chmod(OPEN_TO_PASS)
         over = threading.Event()
         teller = threading.Thread(target=_tell_progress, args=(folder, runs, over))

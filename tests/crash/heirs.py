@@ -11,7 +11,6 @@ import os
 import shutil
 import signal
 import sys
-import tempfile
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ from cloudsync.store import audit, sqlite
 from cloudsync.store.sqlite import open_sqlite
 from tests.crash import shim, warm
 from tests.crash.plan import Fault, Moment
+from tests.lab.own_folder import OwnFolder
 
 Told = set[str] | None
 STEPS = 2
@@ -160,8 +160,8 @@ def main(spoilt: bool) -> dict[str, dict[str, object]]:
     if spoilt:
         sqlite.sync_found = journal_reader.sync_log = lambda _path: None
     warm.before_forks()
-    with tempfile.TemporaryDirectory(prefix="kyusai-heirs-", dir=shim.memory()) as ground:
-        return {heir.name: _all_points(heir, Path(ground) / heir.name, spoilt) for heir in HEIRS}
+    with OwnFolder("kyusai-heirs-", shim.memory()) as ground:
+        return {heir.name: _all_points(heir, ground.path / heir.name, spoilt) for heir in HEIRS}
 
 
 def _all_points(heir: Heir, ground: Path, first_only: bool) -> dict[str, object]:

@@ -6,16 +6,16 @@ that user and root reaches the socket's folder, so it asks for no password.
 
 import os
 import pwd
-import shutil
 import signal
 import subprocess
-import tempfile
 import time
 from pathlib import Path
 from typing import Self
 from urllib.parse import quote
 
 import psycopg
+
+from tests.lab.own_folder import OwnFolder
 
 PROGRAMS = Path("/usr/lib/postgresql/15/bin")
 USER = "postgres"
@@ -40,7 +40,8 @@ class PostgresServer:
 
     def __init__(self, *, durable: bool = False, where: str | None = None, **settings: str) -> None:
         """``durable``: with fsync, as in production. ``where``: a folder to make its own in. ``settings``: more of its own."""
-        self.folder = Path(tempfile.mkdtemp(prefix="kyusai-pg-", dir=where))
+        self._own = OwnFolder("kyusai-pg-", where)
+        self.folder = self._own.path
         self.data = self.folder / "data"
         self.log = self.folder / "server.log"
         self._settings = SETTINGS | ({} if durable else FORGETFUL) | settings
@@ -112,7 +113,7 @@ class PostgresServer:
     def stop(self) -> None:
         """Roll back what is open, end, and remove the folder."""
         self._end(signal.SIGINT)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self._own.remove()
 
     def _end(self, number: int) -> None:
         if self._process is not None and self._process.poll() is None:

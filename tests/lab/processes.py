@@ -1,5 +1,7 @@
 """Children of a lab: started with a log of their own, waited for by a state, stopped by their process id.
 
+What they put aside goes into the lab's folder (``TMPDIR``), and away with it: a killed one takes nothing away itself.
+
 Every child leads a session of its own, carries the lab's folder in its environment and is written to
 ``FOLDER/processes.jsonl`` (id, start time) before anything waits for it, so that the next lab can stop what a crashed
 one left without ever signalling a stranger that inherited the number.
@@ -99,13 +101,15 @@ class Process:
         if self.running:
             raise RuntimeError(f"{self.name} is running already")
         pipe = asyncio.subprocess.PIPE
+        scratch = self.folder / "tmp"
+        scratch.mkdir(exist_ok=True)
         with self.log.open("ab") as log:
             self.child = await asyncio.create_subprocess_exec(
                 *self.argv,
                 stdin=pipe if self._pipes else asyncio.subprocess.DEVNULL,
                 stdout=pipe if self._pipes else log,
                 stderr=log,
-                env={**os.environ, **self.env, MARK: str(self.folder)},
+                env={**os.environ, "TMPDIR": str(scratch), **self.env, MARK: str(self.folder)},
                 cwd=self.folder,  # rtpengine 10.5 may crash when it is stopped: its core goes the way of the lab's files
                 start_new_session=True,
                 limit=1 << 20,

@@ -6,12 +6,10 @@ Its one user's name and secret are made anew each time; what it holds lies in a 
 import json
 import os
 import secrets
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Self
@@ -20,6 +18,8 @@ from urllib.parse import quote
 import httpx
 from obstore.store import S3Store
 
+from tests.lab.own_folder import OwnFolder
+
 PROGRAM = Path(sys.executable).parent / "weed"
 ADDRESS = f"127.{128 + (os.getpid() >> 16)}.{os.getpid() >> 8 & 255}.{os.getpid() & 255}"
 """Of this process alone: some of the server's ports cannot be chosen. Process ids have 22 bits at most."""
@@ -27,6 +27,8 @@ REGION = "us-east-1"
 START_LIMIT_S = 60.0
 STOP_LIMIT_S = 10.0
 POLL_S = 0.05
+SOCKETS = Path("/tmp")  # noqa: S108 - its program knows no other place
+"""Where it puts a socket for each of its ports."""
 VOLUME_MB = 64
 """Small volumes: the server sets aside a few of them for each bucket."""
 
@@ -35,7 +37,8 @@ class S3Server:
     """One server with one user. ``kill`` is SIGKILL, ``start`` brings it back with what it had."""
 
     def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="kyusai-s3-"))
+        self._own = OwnFolder("kyusai-s3-")
+        self.folder = self._own.path
         self.log = self.folder / "server.log"
         self.key_id, self.secret = secrets.token_hex(8), secrets.token_hex(16)
         self._ports = _free_ports(8)
@@ -94,7 +97,7 @@ class S3Server:
                 stdout=log,
                 stderr=log,
                 cwd=self.folder,
-                env={"HOME": str(self.folder), "PATH": os.environ["PATH"]},
+                env={"HOME": str(self.folder), "TMPDIR": str(self.folder), "PATH": os.environ["PATH"]},
             )
         deadline_s = time.monotonic() + START_LIMIT_S
         while time.monotonic() < deadline_s:
@@ -131,7 +134,10 @@ class S3Server:
     def stop(self) -> None:
         """End and remove what it held."""
         self._end(signal.SIGKILL)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        for port in self._ports:
+            for socket_file in SOCKETS.glob(f"seaweedfs-*-{port}.sock"):
+                socket_file.unlink(missing_ok=True)
+        self._own.remove()
 
     def _end(self, number: int) -> None:
         if self._process is not None and self._process.poll() is None:
