@@ -11,11 +11,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
-from agent.command import FAILED, LANG, AsJson, BoxFile, box_of, told
+from agent.command import FAILED, LANG, AsJson, BoxFile, box_of, print_table, told
 from appliance.errors import KyusaiError
 from appliance.layout import Layout
 from appliance.local_change import Change, target, value_of
@@ -135,16 +132,12 @@ def list_changes(
     elif not shown:
         typer.echo(text("agent.change.none", LANG))
     else:
-        Console().print(_table(shown))
+        print_table([text(f"agent.change.{column}", LANG) for column in HISTORY], map(_cells, shown))
 
 
-def _table(changes: Sequence[Change]) -> Table:
-    table = Table(*(text(f"agent.change.{column}", LANG) for column in HISTORY))
-    for one in changes:
-        state = text(f"agent.change.is.{one.state}", LANG) + (f": {one.reason}" if one.reason else "")
-        cells = (one.made_utc, one.id, one.path, _shown(one.base), _shown(one.value), state, one.by, one.why)
-        table.add_row(*(escape(cell) for cell in cells))
-    return table
+def _cells(one: Change) -> Sequence[str]:
+    state = text(f"agent.change.is.{one.state}", LANG) + (f": {one.reason}" if one.reason else "")
+    return one.made_utc, one.id, one.path, _shown(one.base), _shown(one.value), state, one.by, one.why
 
 
 def _shown(value: Any) -> str:

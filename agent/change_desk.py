@@ -55,7 +55,7 @@ class ChangeDesk:
             age_s = round(self._now_s() - heard_s)
             raise KyusaiError(
                 "change.centre_near",
-                f"the centre can be reached (heard {age_s} s ago): make the change there",
+                f"the centre was heard {age_s} s ago: make the change there",
                 "If it cannot wait: the same command with --anyway.",
                 age=age_s,
             )

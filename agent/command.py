@@ -1,12 +1,16 @@
 """What all commands of the box share: language, options, and how errors are told."""
 
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Column, Table
 
 from appliance.box import Box, box_path, load
 from appliance.errors import KyusaiError
@@ -15,6 +19,8 @@ from appliance.problems import DocumentError
 from appliance.text import Lang, explain, language, text
 
 LANG: Lang = language(os.environ)
+PIPE_WIDTH = 240
+"""Columns where the output is no terminal: lines are not to be cut for `grep`."""
 FAILED = 1
 """Exit code: it did not work. 2 is typer's own, for a wrong command line."""
 
@@ -39,6 +45,14 @@ def told() -> Iterator[None]:
         if hint:
             typer.echo(hint, err=True)
         raise typer.Exit(FAILED) from error
+
+
+def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """A narrow terminal breaks cells over lines and cuts none off: ids are there to be copied. A pipe has room."""
+    table = Table(*(Column(heading, overflow="fold") for heading in headings))
+    for row in rows:
+        table.add_row(*(escape(cell) for cell in row))
+    Console(width=None if sys.stdout.isatty() else PIPE_WIDTH).print(table)
 
 
 def box_of(path: Path | None) -> Box:

@@ -5,7 +5,8 @@ centre's place: only `Failing.kind` is a fixed word, and fit for a label.
 """
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from agent.cloud_errors import CloudBusy, CloudConfused, CloudError, CloudRefused, CloudUntrusted
@@ -27,13 +28,16 @@ MESSAGE_CHARACTERS = 300
 
 @dataclass(frozen=True, slots=True)
 class Failing:
-    """One sort of request that fails. since_s: monotonic time of its first failure in a row; count: failures in a row."""
+    """One sort of request that fails. since_s: monotonic time of its first failure in a row; count: failures in a row.
+    key, values: to say `message` in another language."""
 
     task: str
     kind: Failure
     message: str
     since_s: float
     count: int
+    key: str = ""
+    values: Mapping[str, str] = field(default_factory=dict)
 
 
 class Contact:
@@ -52,7 +56,10 @@ class Contact:
         self.counts[task, kind] += 1
         before = self._failing.get(task)
         since_s, count = (before.since_s, before.count) if before else (now_s, 0)
-        self._failing[task] = Failing(task, kind, error.message[:MESSAGE_CHARACTERS], since_s, count + 1)
+        values = {name: str(value)[:MESSAGE_CHARACTERS] for name, value in error.values.items()}
+        self._failing[task] = Failing(
+            task, kind, error.message[:MESSAGE_CHARACTERS], since_s, count + 1, error.key, values
+        )
 
     @property
     def failing(self) -> tuple[Failing, ...]:

@@ -5,9 +5,8 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
-from agent.command import LANG, AsJson, BoxFile, box_of, own_box, told
+from agent.command import LANG, AsJson, BoxFile, box_of, own_box, print_table, told
 from appliance.box import Box
 from appliance.errors import KyusaiError
 from appliance.freeswitch import render
@@ -34,10 +33,10 @@ def show(context: typer.Context, as_json: AsJson = False, box: BoxFile = None) -
     if not found:
         typer.echo(text("agent.lock.none", LANG))
         return
-    table = Table(*(text(f"agent.lock.{column}", LANG) for column in ("name", "what")))
-    for one in found:
-        table.add_row(one.name, text(f"agent.lock.{one.what}", LANG))
-    Console().print(table)
+    print_table(
+        [text(f"agent.lock.{column}", LANG) for column in ("name", "what")],
+        [(one.name, text(f"agent.lock.{one.what}", LANG)) for one in found],
+    )
 
 
 @app.command("open", help=text("agent.help.lock_open", LANG))

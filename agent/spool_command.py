@@ -5,10 +5,8 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
-from agent.command import LANG, AsJson, BoxFile, box_of, own_box, told
+from agent.command import LANG, AsJson, BoxFile, box_of, own_box, print_table, told
 from appliance.layout import Layout
 from appliance.text import text
 
@@ -35,12 +33,10 @@ def list_parked(
     if not found:
         typer.echo(text("agent.spool.none_parked", LANG))
         return
-    table = Table(
-        *(text(f"agent.spool.{column}", LANG) for column in ("created", "sort", "kind", "id", "reason"))
+    print_table(
+        [text(f"agent.spool.{column}", LANG) for column in ("created", "sort", "kind", "id", "reason")],
+        [(one.created_utc, one.sort, one.kind, one.id, one.reason) for one in found],
     )
-    for one in found:
-        table.add_row(*(escape(cell) for cell in (one.created_utc, one.sort, one.kind, one.id, one.reason)))
-    console.print(table)
 
 
 @app.command("retry", help=text("agent.help.spool_retry", LANG))

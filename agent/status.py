@@ -118,13 +118,15 @@ class SpoolStatus:
 @dataclass(frozen=True, slots=True)
 class FailingStatus:
     """Requests to the centre that fail just now. task: what they are for; kind: of `contact.Failure`; message: the newest
-    failure; age_s: since the first of the `count` failures in a row."""
+    failure; age_s: since the first of the `count` failures in a row; key, values: to say the message in another language."""
 
     task: str
     kind: str
     message: str
     age_s: float
     count: int
+    key: str = ""
+    values: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +250,15 @@ def centre_status(contact: Contact, now_s: float, *, revoked: bool = False) -> C
     for (task, kind), count in contact.counts.items():
         failures.setdefault(task, {})[kind.value] = count
     failing = tuple(
-        FailingStatus(one.task, one.kind.value, one.message, round(now_s - one.since_s, 3), one.count)
+        FailingStatus(
+            one.task,
+            one.kind.value,
+            one.message,
+            round(now_s - one.since_s, 3),
+            one.count,
+            one.key,
+            one.values,
+        )
         for one in contact.failing
     )
     return CentreStatus(failing, failures, revoked)

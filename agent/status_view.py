@@ -9,7 +9,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from appliance.text import Lang, text
+from appliance.errors import KyusaiError
+from appliance.text import Lang, explain, text
 from cloudsync.wire import AtRest
 
 STATE_STYLES = {
@@ -181,7 +182,7 @@ def _troubles(status: Json, lang: Lang) -> list[RenderableType]:
     if status.get("disk_encryption") == AtRest.NONE:
         lines.append(text("agent.status.disk_not_encrypted", lang))
     lines += [
-        text(f"agent.status.centre_{one['kind']}", lang, age=span(one["age_s"]), message=one["message"])
+        text(f"agent.status.centre_{one['kind']}", lang, age=span(one["age_s"]), message=_failure(one, lang))
         for one in {one["kind"]: one for one in reversed(status["centre"]["failing"])}.values()
     ]
     spool = status["spool"]
@@ -210,6 +211,11 @@ def _troubles(status: Json, lang: Lang) -> list[RenderableType]:
         )
         lines += [f"  {problem}" for problem in config["problems"][:10]]
     return [Text(line, "yellow") for line in lines]
+
+
+def _failure(failing: Json, lang: Lang) -> str:
+    error = KyusaiError(failing.get("key", ""), failing["message"], **failing.get("values", {}))
+    return explain(error, lang)[0]
 
 
 def _known(value: object) -> str:

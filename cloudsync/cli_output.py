@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from appliance.errors import KyusaiError
 from appliance.problems import DocumentError, Problem
@@ -257,7 +257,8 @@ def recordings_as_json(
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    table = Table(*(said(f"centre.column.{column}") for column in columns))
+    """A narrow terminal breaks cells over lines and cuts none off: ids are there to be copied."""
+    table = Table(*(Column(said(f"centre.column.{column}"), overflow="fold") for column in columns))
     for row in rows:
         table.add_row(*(escape(cell) for cell in row))
     _console().print(table)

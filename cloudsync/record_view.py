@@ -29,8 +29,10 @@ Zones = Callable[[str], tzinfo | None]
 
 def view(rows: Sequence[Shown], lang: Lang, zones: Zones) -> RenderableType:
     """Everything: calls first, then events."""
-    calls = [one for one in rows if one.row["kind"] == "cdr" or is_correction(one.row)]
-    events = [one for one in rows if one not in calls]
+    calls: list[Shown] = []
+    events: list[Shown] = []
+    for one in rows:
+        (calls if one.row["kind"] == "cdr" or is_correction(one.row) else events).append(one)
     parts: list[RenderableType] = []
     if calls or not events:
         lines = [line for one in calls for line in _call_lines(one, lang, zones)]
