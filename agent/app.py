@@ -15,6 +15,7 @@ from typing import Any
 from agent import application_figures, clock, notify, series
 from agent.applications import Applications
 from agent.at_rest_watch import AtRestWatch
+from agent.audio_place import make_folders
 from agent.capture_sync import CaptureSync
 from agent.cdr_fields import event_id
 from agent.centre import Centre
@@ -25,12 +26,13 @@ from agent.clerk import api_of, clerk_of
 from agent.clock_steps import LOOK_S, ClockSteps
 from agent.config import ConfigKeeper
 from agent.config_store import RENDERERS, ConfigStore
-from agent.disk import DiskState, Use, allows
-from agent.disk_watch import DiskWatch, Room
+from agent.disk import Use, allows
+from agent.disk_watch import Change, DiskWatch
 from agent.evidence import Sighting
 from agent.freeswitch_watch import FreeSwitchGuard
 from agent.hang_watch import KamailioGuard
 from agent.health import Vitals
+from agent.in_memory import InMemory
 from agent.journal_tail import JournalTail
 from agent.kamailio_figures import read_figures
 from agent.kamailio_rpc import KamailioRpc, RpcError
@@ -150,7 +152,14 @@ class Agent:
             has_room=lambda: self._disk.allows(Use.NEW_RECORDING),
         )
         self._spool_status = SpoolStatus()
-        self._disk = DiskWatch(box.state_dir, self._rpc, NgClient(box.rtp.ng), log, self._disk_changed)
+        self._disk = DiskWatch(
+            box.state_dir,
+            self._layout.audio_dir,
+            self._rpc,
+            NgClient(box.rtp.ng),
+            log,
+            self._disk_changed,
+        )
         self._at_rest = AtRestWatch(self._layout, log)
 
     def stop(self) -> None:
@@ -159,8 +168,7 @@ class Agent:
 
     async def run(self) -> None:
         """Run until stopped. Raises `KyusaiError` or `OSError` when the agent cannot begin at all."""
-        for folder in self._layout.folders():
-            folder.mkdir(parents=True, exist_ok=True)
+        make_folders(self._box)
         self._spooled = await asyncio.to_thread(open_spool, self._layout.spool, clock.now())
         self._tell_of_spool(self._spooled)
         servers = [await self._serve_status(), await self._serve_metrics()]
@@ -221,6 +229,9 @@ class Agent:
                 "clerk",
                 lambda: self._clerk.run(self._box.freeswitch.address, self._box.freeswitch.clerk_port),
             )
+        in_memory = InMemory(self._layout, self._spool(), clock.now, self._log)
+        await asyncio.to_thread(in_memory.look_back)
+        start("in_memory", lambda: self._keep_in_memory(in_memory))
         for name, work in self._centre.tasks(self._spool(), self._kamailio_alive).items():
             start(name, work)
 
@@ -280,6 +291,10 @@ class Agent:
             if await asyncio.to_thread(reports.tell):
                 self._centre.nudge()
             await asyncio.sleep(CHANGES_S)
+
+    async def _keep_in_memory(self, in_memory: InMemory) -> None:
+        enrolled = (await self._centre.enrolled()).enrolment
+        await in_memory.run((enrolled.site_id, enrolled.box_id))
 
     async def _keep_voicemail(self) -> None:
         """Tells the centre of messages that were left, and FreeSWITCH of boxes that are full."""
@@ -363,13 +378,13 @@ class Agent:
         body = {"upstream": link.upstream_id, "before": before.value, "reason": link.reason}
         self._tell(name, link.upstream_id, Priority.REST, body)
 
-    def _disk_changed(self, before: DiskState, after: DiskState, room: Room) -> None:
+    def _disk_changed(self, told: Change) -> None:
         """Says so before anything stops; of the lowest priority is only what nobody has to act on."""
-        figures = {"free_bytes": room.free_bytes, "disk_bytes": room.total_bytes}
-        self._log.warning("disk_changed", before=before.value, after=after.value, **figures)
-        name = "recording_resumed" if allows(after, Use.NEW_RECORDING) else "recording_stopped"
-        body = {"reason": "disk", "before": before.value, "state": after.value, **figures}
-        self._tell(name, "disk", Priority.CDR, body)
+        place, before, after = told.place.value, told.before.value, told.after.value
+        figures = {"free_bytes": told.room.free_bytes, "disk_bytes": told.room.total_bytes}
+        self._log.warning("disk_changed", place=place, before=before, after=after, **figures)
+        name = "recording_resumed" if allows(told.after, Use.NEW_RECORDING) else "recording_stopped"
+        self._tell(name, place, Priority.CDR, {"reason": place, "before": before, "state": after, **figures})
 
     def _tell(
         self, name: str, about: str, priority: int, body: dict[str, Any], kind: RecordKind = RecordKind.EVENT
@@ -499,6 +514,8 @@ class Agent:
             disk_bytes=self._disk.room.total_bytes,
             disk_state=self._disk.state.value,
             disk_encryption=self._at_rest.kind,
+            audio_encryption=self._at_rest.audio,
+            audio_state=self._disk.audio_state.value,
             recording_allowed=self._disk.allows(Use.NEW_RECORDING),
         )
 

@@ -25,6 +25,10 @@ WEAKEST_FIRST = (AtRest.NONE, AtRest.UNKNOWN, AtRest.FSCRYPT, AtRest.DM_CRYPT, A
 """A box is as good as its weakest folder."""
 
 
+PROTECTED = frozenset({AtRest.FSCRYPT, AtRest.DM_CRYPT, AtRest.MEMORY})
+"""Where what is written is of no use to whoever takes the disk. In doubt it is."""
+
+
 @dataclass(frozen=True, slots=True)
 class Device:
     """A block device. dm_uuid: of a device-mapper device, "" for others. below: what it is made of (LVM, RAID, partitions)."""

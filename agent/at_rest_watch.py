@@ -36,19 +36,23 @@ _OCTAL = re.compile(r"\\([0-7]{3})")
 
 
 class AtRestWatch:
-    """Looks now and then. kind: what was found last, "" before the first look."""
+    """Looks now and then. kind: what was found last, "" before the first look. audio: the same of where audio lies."""
 
     def __init__(self, layout: Layout, log: Logger) -> None:
         self._layout = layout
         self._log = log
         self.kind = ""
+        self.audio = ""
 
     async def look(self) -> None:
         """Look once. Says so when a disk is not encrypted that was, or that was not looked at before."""
         found = await asyncio.to_thread(look, self._layout)
+        audio = await asyncio.to_thread(look_at, self._layout.audio_dir) or AtRest.UNKNOWN
         if found is AtRest.NONE and self.kind != found:
             self._log.warning("disk_not_encrypted", folder=str(self._layout.state_dir))
-        self.kind = found.value
+        if audio is AtRest.NONE and self.audio != audio:
+            self._log.warning("audio_in_the_clear", folder=str(self._layout.audio_dir))
+        self.kind, self.audio = found.value, audio.value
 
     async def run(self) -> None:
         """Look again for ever."""
@@ -63,11 +67,7 @@ def look(layout: Layout) -> AtRest:
     Prompts are none of it: every caller hears them."""
     own = [folder for folder in layout.folders() if folder.is_relative_to(layout.state_dir)]
     own.remove(layout.prompts_dir)
-    return weakest(
-        found
-        for folder in (*own, layout.voicemail_dir, layout.rooms_dir)
-        if (found := look_at(folder)) is not None
-    )
+    return weakest(found for folder in own if (found := look_at(folder)) is not None)
 
 
 def look_at(folder: Path) -> AtRest | None:

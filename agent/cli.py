@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from agent import (
+    audio_command,
     call_command,
     change_command,
     config_command,
@@ -35,6 +36,7 @@ app.command(name="calls", help=text("agent.help.calls", LANG))(call_command.call
 app.add_typer(spool_command.app, name="spool")
 app.add_typer(voicemail_command.app, name="voicemail")
 app.add_typer(lock_command.app, name="lock")
+app.add_typer(audio_command.app, name="audio")
 app.add_typer(receipt_command.app, name="receipt")
 
 

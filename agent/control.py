@@ -12,6 +12,7 @@ from gevent.event import Event as Flag
 from gevent.threadpool import ThreadPool
 
 from agent import notify
+from agent.audio_place import make_folders
 from agent.logs import Logger
 from agent.recording_switch import RecordingSwitch, What
 from appliance.box import Box
@@ -76,8 +77,7 @@ def serve(box: Box, log: Logger) -> None:
             'Write [freeswitch] address = "127.0.0.1", or leave kyusai-control.service off.',
         )
     layout, settings = Layout.of(box), box.freeswitch
-    for folder in layout.folders():
-        folder.mkdir(parents=True, exist_ok=True)
+    make_folders(box)
     clock = SystemClock()
     journal = MediaJournal(layout.media_journal, clock)
     controller = Controller(journal, clock)

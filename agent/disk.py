@@ -52,6 +52,9 @@ GIVES_WAY: dict[DiskState, frozenset[Use]] = {
 }
 """What is no longer written in each state. Call records stand in no row: they are refused by the disk alone."""
 
+OF_AUDIO = frozenset({Use.NEW_RECORDING, Use.RUNNING_RECORDING})
+"""What lies in memory on a box that keeps its audio there: a full memory stops nothing else."""
+
 
 def allows(state: DiskState, use: Use) -> bool:
     """Whether `use` may still take room."""

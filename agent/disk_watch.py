@@ -1,5 +1,5 @@
-"""ADAPTER. Watches the file system of `state_dir` and carries out what `disk` decides: tells Kamailio to record no new
-calls, tells rtpengine to end the captures under way, and reports each change.
+"""ADAPTER. Watches the file system of `state_dir`, and the one in memory where a box keeps its audio there, and carries out what
+`disk` decides: tells Kamailio to record no new calls, tells rtpengine to end the captures under way, and reports each change.
 
 What Kamailio is told expires by itself (`recording_order.TTL_S`): a dead agent never keeps a site unrecorded.
 """
@@ -8,9 +8,10 @@ import asyncio
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
-from agent.disk import LOOK_S, DiskState, Use, allows, next_state
+from agent.disk import LOOK_S, OF_AUDIO, DiskState, Use, allows, next_state
 from agent.kamailio_rpc import KamailioRpc, RpcError, RpcRefused
 from agent.logs import Logger
 from appliance.kamailio.recording_order import BY_AGENT, OFF, TABLE
@@ -25,8 +26,9 @@ STOP_AGAIN_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """The file system now, in bytes as an unprivileged process may use them."""
+    """A file system now: which one, and bytes as an unprivileged process may use them."""
 
+    device: int = 0
     free_bytes: int = 0
     total_bytes: int = 0
 
@@ -34,54 +36,88 @@ class Room:
 def measure(path: Path) -> Room:
     """The room where `path` lies. Raises OSError."""
     found = os.statvfs(path)
-    return Room(found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize)
+    return Room(path.stat().st_dev, found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize)
 
 
-Changed = Callable[[DiskState, DiskState, Room], object]
-"""Told of a change: before, after, room. It is told before anything has stopped, while there is room to write it down."""
+class Place(StrEnum):
+    """What is watched. MEMORY: the file system of audio, where that is another than the disk's."""
+
+    DISK = "disk"
+    MEMORY = "memory"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A state that changed."""
+
+    place: Place
+    before: DiskState
+    after: DiskState
+    room: Room
+
+
+Changed = Callable[[Change], object]
+"""Told before anything has stopped, while there is room to write it down."""
 
 
 class DiskWatch:
-    """State of one disk. `run` for ever."""
+    """State of a box's disk, and of the memory that its audio lies in. `run` for ever.
 
-    def __init__(self, path: Path, rpc: KamailioRpc, ng: NgClient, log: Logger, changed: Changed) -> None:
+    path: `state_dir`. audio: where audio lies in the clear. audio_state: as `state`, of the memory; AMPLE where audio is on the
+    disk: that is the disk's business then.
+    """
+
+    def __init__(
+        self, path: Path, audio: Path, rpc: KamailioRpc, ng: NgClient, log: Logger, changed: Changed
+    ) -> None:
         self._path = path
+        self._audio = audio
         self._rpc = rpc
         self._ng = ng
         self._log = log
         self._changed = changed
         self._stop_at_s = 0.0
-        self.state = DiskState.AMPLE
+        self._no_told = False
+        self.state = self.audio_state = DiskState.AMPLE
         self.room = Room()
 
     def allows(self, use: Use) -> bool:
         """Whether something may still take room."""
-        return allows(self.state, use)
+        return allows(self.state, use) and (use not in OF_AUDIO or allows(self.audio_state, use))
 
     async def run(self) -> None:
         """Look and act every `LOOK_S`. A failed look raises OSError and is tried again by the supervisor."""
         while True:
-            self.room = await asyncio.to_thread(measure, self._path)
-            before = self.state
-            after = next_state(before, self.room.free_bytes, self.room.total_bytes)
-            if after is not before:
-                self._changed(before, after, self.room)
-                self.state = after
-            await self._publish(before)
+            self.room, memory = await asyncio.to_thread(self._measure)
+            self.state = self._judge(Place.DISK, self.state, self.room)
+            self.audio_state = self._judge(Place.MEMORY, self.audio_state, memory)
+            await self._publish()
             await self._end_captures()
             await asyncio.sleep(LOOK_S)
 
-    async def _publish(self, before: DiskState) -> None:
+    def _measure(self) -> tuple[Room, Room | None]:
+        disk, audio = measure(self._path), measure(self._audio)
+        return disk, audio if audio.device != disk.device else None
+
+    def _judge(self, place: Place, before: DiskState, room: Room | None) -> DiskState:
+        after = next_state(before, room.free_bytes, room.total_bytes) if room else DiskState.AMPLE
+        if after is not before:
+            self._changed(Change(place, before, after, room or Room()))
+        return after
+
+    async def _publish(self) -> None:
+        no = not self.allows(Use.NEW_RECORDING)
         try:
-            if not self.allows(Use.NEW_RECORDING):
+            if no:
                 await self._rpc.call("htable.sets", TABLE, BY_AGENT, OFF)
-            elif not allows(before, Use.NEW_RECORDING):
+            elif self._no_told:
                 await self._rpc.call("htable.delete", TABLE, BY_AGENT)
         except RpcRefused as error:
-            if not self.allows(Use.NEW_RECORDING):  # what has expired already cannot be deleted
+            if no:  # what has expired already cannot be deleted
                 self._log.warning("disk_not_published", about=error.key, reason=error.message)
         except RpcError as error:  # Kamailio away: a no expires by itself
             self._log.warning("disk_not_published", about=error.key, reason=error.message)
+        self._no_told = no
 
     async def _end_captures(self) -> None:
         now_s = asyncio.get_running_loop().time()

@@ -8,6 +8,7 @@ import signal
 from threading import Event
 
 from agent import notify, recording_spool
+from agent.audio_place import make_folders
 from agent.logs import Logger
 from appliance.box import Box
 from appliance.layout import Layout
@@ -45,8 +46,7 @@ def hand_over(recording: Recording) -> None:
 def serve(box: Box, log: Logger) -> None:
     """Convert until SIGTERM or SIGINT. Raises OSError when the folders cannot be made."""
     layout = Layout.of(box)
-    for folder in layout.folders():
-        folder.mkdir(parents=True, exist_ok=True)
+    make_folders(box)
     stop = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

@@ -425,7 +425,23 @@ METRICS: tuple[tuple[Spec, Read], ...] = (
         ],
     ),
     (
-        Spec("recording_allowed", "gauge", "1 while the disk has room for new recordings."),
+        Spec(
+            "audio_encryption",
+            "gauge",
+            "1 for what protects audio in the clear when the disk is taken, else 0.",
+            ("kind",),
+        ),
+        lambda status: [
+            ((kind.value,), float(status.audio_encryption == kind) if status.audio_encryption else None)
+            for kind in AtRest
+        ],
+    ),
+    (
+        Spec("audio_memory_state", "gauge", "1 for the state of the memory that audio lies in.", ("state",)),
+        lambda status: [((state.value,), float(status.audio_state == state)) for state in DiskState],
+    ),
+    (
+        Spec("recording_allowed", "gauge", "1 while there is room for new recordings."),
         lambda status: _one(status.recording_allowed),
     ),
 )

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from agent import certificate
+from agent.audio_place import make_folders
 from agent.config_store import write_durably
 from appliance.box import Box
 from appliance.errors import KyusaiError
@@ -49,8 +50,7 @@ def render(box: Box) -> tuple[Path, ...]:
     layout = Layout.of(box)
     _check_certificate(box)
     try:
-        for folder in layout.folders():
-            folder.mkdir(parents=True, exist_ok=True)
+        make_folders(box)
         kamailio.write(box, layout)
         freeswitch.write(box, layout)
         if box.sip.lan_tls_port and not box.sip.tls_certificate:

@@ -179,7 +179,8 @@ class TaskStatus:
 class Status:
     """All of a box. survival_mode: no upstream is UP or SUSPECT, so the box stands on its own. recording_allowed: the
     disk has room for new recordings (whether there are any is the site's policy). disk_encryption: of `AtRest`, "" until it was
-    looked at. schedules: what somebody set by hand."""
+    looked at; audio_encryption: the same of the place where audio lies in the clear. audio_state: of `DiskState`, of the memory
+    that audio lies in, if it does. schedules: what somebody set by hand."""
 
     box: str
     site: str
@@ -200,6 +201,8 @@ class Status:
     disk_bytes: int = 0
     disk_state: str = DiskState.AMPLE.value
     disk_encryption: str = ""
+    audio_encryption: str = ""
+    audio_state: str = DiskState.AMPLE.value
     recording_allowed: bool = True
     format: int = FORMAT
 

@@ -9,6 +9,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from agent.disk import DiskState
 from appliance.errors import KyusaiError
 from appliance.text import Lang, explain, text
 from cloudsync.wire import AtRest
@@ -115,9 +116,12 @@ def _figures(status: Json, lang: Lang) -> RenderableType:
 
 
 def _encryption(status: Json, lang: Lang) -> tuple[tuple[str, str], ...]:
-    """What protects the disk: `yes (LUKS)`; no row until it was looked at."""
-    kind = status.get("disk_encryption")
-    return (("disk_encryption", text(f"agent.status.encrypted_{kind}", lang)),) if kind else ()
+    """What protects the disk, and audio in the clear: `the disk (LUKS)`; no rows until it was looked at."""
+    return tuple(
+        (name, text(f"agent.status.{shown}_{kind}", lang))
+        for name, shown in (("disk_encryption", "encrypted"), ("audio_encryption", "audio"))
+        if (kind := status.get(name))
+    )
 
 
 def _schedules(status: Json) -> str:
@@ -177,8 +181,13 @@ def _troubles(status: Json, lang: Lang) -> list[RenderableType]:
     ]
     if status["centre"].get("revoked"):
         lines.append(text("agent.status.revoked", lang))
-    if not status["recording_allowed"]:
-        lines.append(text(f"agent.status.disk_{status['disk_state']}", lang))
+    lines += [
+        text(f"agent.status.{place}_{state}", lang)
+        for place in ("disk", "audio")
+        if (state := status.get(f"{place}_state", DiskState.AMPLE)) != DiskState.AMPLE
+    ]
+    if status.get("audio_encryption") == AtRest.NONE:
+        lines.append(text("agent.status.audio_in_the_clear", lang))
     if status.get("disk_encryption") == AtRest.NONE:
         lines.append(text("agent.status.disk_not_encrypted", lang))
     lines += [

@@ -26,6 +26,7 @@ from cloudsync.wire import VOICEMAIL_EVENT, Priority, RecordKind
 
 LOOK_S = 2.0
 CURSOR = "voicemail"
+GONE_EVENT = "voicemail_gone"
 
 AGAIN_LOOKS = 15
 """FreeSWITCH is told again every half minute: it may have been started anew."""
@@ -68,18 +69,24 @@ class VoicemailWatch:
         self._set: dict[str, str] = {}
         self._looks = 0
         self._doubted: frozenset[str] = frozenset()
+        self._missing: frozenset[str] = frozenset()
         self._stray: dict[Path, int] = {}
 
     async def look(self, room: bool, order: Order, delete: Delete) -> int:
         """Once; gives how many events are new. Raises SpoolError, sqlite3.Error, OSError."""
         found = await asyncio.to_thread(messages, self._folder)
+        sizes = await asyncio.to_thread(_sizes, found)
         whole, cut = await asyncio.to_thread(self._sorted, found)
         new = await asyncio.to_thread(self._tell, whole)
         new += await self._take_out(cut, delete)
+        new += await self._take_out_gone(
+            [one for one, size in zip(found, sizes, strict=True) if size is None], delete
+        )
         if self._looks % STRAY_LOOKS == 0:
             new += await asyncio.to_thread(self._sweep, {one.path for one in found})
-        sizes = await asyncio.to_thread(_sizes, found)
-        now = voicemail_limits.wanted(sizes, room)
+        now = voicemail_limits.wanted(
+            [(one.box, size or 0) for one, size in zip(found, sizes, strict=True)], room
+        )
         again = self._looks % AGAIN_LOOKS == 0
         self._looks += 1
         try:
@@ -114,6 +121,28 @@ class VoicemailWatch:
                 await asyncio.to_thread(self._tell_cut, "disk", one.path, one.seconds * 1000, held)
                 told += 1
         return told
+
+    async def _take_out_gone(self, missing: Sequence[Message], delete: Delete) -> int:
+        """What was told of and has no file any more leaves its box: it was in memory when the power went. In two looks, since an
+        owner who deletes a message lets its file go first. Gives how many were told of."""
+        told_of = [one for one in missing if one.id in (self._told or set())]
+        gone = [one for one in told_of if one.id in self._missing]
+        self._missing = frozenset(one.id for one in told_of)
+        told = 0
+        for one in gone:
+            try:
+                await delete(one)
+            except KyusaiError:
+                return told  # it is not there: the next look finds the message again
+            await asyncio.to_thread(self._tell_gone, one)
+            told += 1
+        return told
+
+    def _tell_gone(self, one: Message) -> None:
+        at = self._now()
+        id_ = event_id(*self._ids, GONE_EVENT, one.id, at.boot_id, str(at.mono_ms))
+        told = {**body(one), "event": "voicemail_gone"}
+        self._spool.append([NewRecord(id_, RecordKind.EVENT, Priority.CDR, at.wall_ms, at.boot_id, told)])
 
     def _sweep(self, stored: Set[Path]) -> int:
         """Remove files that are in no box, and have not changed since the last time; gives how many."""
@@ -164,13 +193,16 @@ class VoicemailWatch:
         )
 
 
-def _sizes(found: Sequence[Message]) -> list[tuple[str, int]]:
-    sizes = []
+def _sizes(found: Sequence[Message]) -> list[int | None]:
+    """Bytes of each message's file; None for one that is not there."""
+    sizes: list[int | None] = []
     for one in found:
         try:
-            sizes.append((one.box, one.path.stat().st_size))
+            sizes.append(one.path.stat().st_size)
+        except FileNotFoundError:
+            sizes.append(None)
         except OSError:
-            sizes.append((one.box, 0))
+            sizes.append(0)
     return sizes
 
 

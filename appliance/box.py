@@ -10,14 +10,26 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from appliance import addresses
-from appliance.box_model import AGENT_LISTEN, NG_LISTEN, Agent, Box, Centre, FreeSwitch, Rtp, Sip
+from appliance.box_model import AGENT_LISTEN, NG_LISTEN, Agent, Audio, Box, Centre, FreeSwitch, Rtp, Sip
 from appliance.box_rules import BOX_TEMPLATES
 from appliance.errors import KyusaiError
 from appliance.problems import DocumentError, Problem, Problems, shown
 from appliance.reader import REQUIRED, Document, Table
 from appliance.words import ABSOLUTE_PATH, ID, ID_MAX_CHARS
 
-__all__ = ["Agent", "Box", "BoxInvalid", "Centre", "FreeSwitch", "Rtp", "Sip", "box_path", "load", "parse"]
+__all__ = [
+    "Agent",
+    "Audio",
+    "Box",
+    "BoxInvalid",
+    "Centre",
+    "FreeSwitch",
+    "Rtp",
+    "Sip",
+    "box_path",
+    "load",
+    "parse",
+]
 
 BOX_PATH = Path("/etc/kyusai/box.toml")
 """Where the settings lie unless `BOX_VARIABLE` says otherwise."""
@@ -91,6 +103,7 @@ def _read(root: Table) -> Box:
     run_dir = own.text("run_dir", "/run/kyusai", most=PATH_MAX_CHARS, form=ABSOLUTE_PATH)
     if len(run_dir.encode()) > RUN_DIR_MAX_BYTES:
         own.problem("run_dir", "box.run_dir_long", length=len(run_dir.encode()), most=RUN_DIR_MAX_BYTES)
+    audio = Audio(own.choice("audio", Audio.AUTO.value, [one.value for one in Audio]))
     own.finish()
     centre = _centre(root.table("centre", required=False))
     sip = _sip(root.table("sip"))
@@ -100,7 +113,7 @@ def _read(root: Table) -> Box:
     agent_table.finish()
     freeswitch = _freeswitch(root.table("freeswitch", required=False), rtp)
     root.finish()
-    return Box(box_id, Path(state_dir), Path(run_dir), centre, sip, rtp, agent, freeswitch)
+    return Box(box_id, Path(state_dir), Path(run_dir), centre, sip, rtp, agent, freeswitch, audio)
 
 
 def _centre(table: Table) -> Centre:

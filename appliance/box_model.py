@@ -1,6 +1,7 @@
 """What box.toml says, as values. Owns no behaviour."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 NG_LISTEN = "127.0.0.1:2223"
@@ -74,6 +75,14 @@ class FreeSwitch:
     rtp_max: int = 29999
 
 
+class Audio(StrEnum):
+    """Where a box keeps what people say, as it is heard. AUTO: on the disk if that is known to be encrypted, else in memory."""
+
+    AUTO = "auto"
+    MEMORY = "memory"
+    DISK = "disk"
+
+
 @dataclass(frozen=True, slots=True)
 class Box:
     """The settings of one box. id: unique in the site. state_dir, run_dir: absolute folders."""
@@ -86,3 +95,4 @@ class Box:
     rtp: Rtp
     agent: Agent
     freeswitch: FreeSwitch = FreeSwitch()
+    audio: Audio = Audio.AUTO

@@ -125,9 +125,19 @@ class Layout:
         return self.state_dir / "acknowledged.sqlite"
 
     @property
+    def audio_dir(self) -> Path:
+        """What people say, as it is heard: a folder on an encrypted disk, else a link into memory (`agent.audio_place`)."""
+        return self.state_dir / "audio"
+
+    @property
+    def memory_audio_dir(self) -> Path:
+        """Where that link points: a tmpfs, gone with the power."""
+        return self.run_dir / "audio"
+
+    @property
     def capture_dir(self) -> Path:
         """rtpengine's recording folder."""
-        return self.state_dir / "capture"
+        return self.audio_dir / "capture"
 
     @property
     def pcaps_dir(self) -> Path:
@@ -226,12 +236,12 @@ class Layout:
     @property
     def voicemail_dir(self) -> Path:
         """Messages and greetings, FreeSWITCH's; a folder for each box."""
-        return self.freeswitch_dir / "voicemail"
+        return self.audio_dir / "voicemail"
 
     @property
     def rooms_dir(self) -> Path:
         """Recordings of conference rooms as FreeSWITCH writes them; encrypted and gone soon after their end."""
-        return self.freeswitch_dir / "rooms"
+        return self.audio_dir / "rooms"
 
     @property
     def prompts_dir(self) -> Path:
@@ -273,10 +283,13 @@ class Layout:
             self.identity_dir,
             self.config_dir,
             self.versions_dir,
+            self.audio_dir,
             self.capture_dir,
             self.pcaps_dir,
             self.metadata_dir,
             self.capture_tmp_dir,
+            self.voicemail_dir,
+            self.rooms_dir,
             self.recordings_dir,
             self.tls_dir,
             self.kamailio_dir,

@@ -21,6 +21,10 @@ from appliance.media.mix import Mixed, mix, stereo_blocks
 BLOCK_S = 10
 """Audio is encoded in pieces of this length, to keep memory flat."""
 
+BEING_MADE = "being-made"
+"""The encrypted file before it has its name, beside the others: plain audio may be on another file system, in memory. There
+is one converter, so one that was killed leaves no more than this, and the next takes its place."""
+
 FORMAT = "ogg/opus"
 """An hour of stereo speech takes about 10 MB; libsndfile encodes it many times faster than it was spoken."""
 
@@ -97,7 +101,7 @@ def sealed(
     format: str = FORMAT,  # noqa: A002 - the wire's name
 ) -> Recording:
     """Encrypts a plain audio file, in a folder that only the converter reads, to `out_dir/<recording_id>.age`, durably."""
-    cipher = plain.with_name("cipher.age")
+    cipher = out_dir / BEING_MADE
     pyrage.encrypt_file(str(plain), str(cipher), keys)
     recording = Recording(
         recording_id,

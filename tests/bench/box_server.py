@@ -15,6 +15,7 @@ SETTINGS = """\
 id = "bench"
 state_dir = "{folder}/state"
 run_dir = "{folder}/run"
+audio = "disk"
 [sip]
 lan = "{address}"
 lan_tls_port = 0

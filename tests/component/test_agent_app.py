@@ -91,6 +91,7 @@ class Stage:
 id = "tokyo-1-a"
 state_dir = "{folder}/state"
 run_dir = "{folder}/run"
+audio = "disk"
 [sip]
 lan = "{HOST}"
 [agent]

@@ -127,6 +127,7 @@ def test_a_folder_that_leads_to_another_disk_counts_as_that_one(tmp_path: Path) 
     layout.state_dir.mkdir()
     here = look(layout)
     assert here is look_at(layout.state_dir)
+    layout.audio_dir.mkdir()
     layout.capture_dir.symlink_to("/proc")
     assert look(layout) is (AtRest.NONE if here is AtRest.NONE else AtRest.UNKNOWN)
 

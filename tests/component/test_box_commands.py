@@ -21,6 +21,7 @@ SETTINGS = """
 id = "tokyo-1-a"
 state_dir = "{folder}/state"
 run_dir = "{folder}/run"
+audio = "disk"
 [sip]
 lan = "127.0.0.1"
 wan = "127.0.0.2"

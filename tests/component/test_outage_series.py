@@ -103,7 +103,7 @@ async def test_figures_of_an_outage_stand_at_the_centre_afterwards_without_a_hol
         site = document(upstreams=[upstream(uri=upstream_uri, network="lan")])
         configuration.publish(opened, json.dumps(site), "admin:test")
     box_file.write_text(
-        f'[box]\nid = "tokyo-1-a"\nstate_dir = "{tmp_path}/state"\nrun_dir = "{run_dir}"\n'
+        f'[box]\nid = "tokyo-1-a"\nstate_dir = "{tmp_path}/state"\nrun_dir = "{run_dir}"\naudio = "disk"\n'
         f'[centre]\nurl = "{centre.url}"\n[sip]\nlan = "{HOST}"\n[agent]\nlisten = "{HOST}:{free_port()}"\n'
     )
     layout = Layout.of(load(box_file))

@@ -24,6 +24,7 @@ BOX = """[box]
 id = "tokyo-1-a"
 state_dir = "{folder}/state"
 run_dir = "{folder}/run"
+audio = "disk"
 [sip]
 lan = "127.0.0.1"
 """

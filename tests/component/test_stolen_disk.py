@@ -159,7 +159,7 @@ def test_who_mounts_an_encrypted_folder_needs_the_key(sealed: Stolen, tmp_path: 
         layout = Layout(disk / "kyusai", tmp_path / "run")
         names = {path.name for path in layout.state_dir.iterdir()}
         assert names
-        assert not {"spool.sqlite", "freeswitch", "capture"} & names
+        assert not {"spool.sqlite", "freeswitch", "audio"} & names
         with pytest.raises(OSError, match="Required key not available"):
             os.open(layout.state_dir / "x", os.O_CREAT | os.O_WRONLY)
     with mounted(sealed.image, tmp_path / "disk") as disk:
@@ -206,6 +206,7 @@ def test_a_folder_beside_the_encrypted_one_gives_the_box_away(tmp_path: Path, ke
             assert look(layout) is AtRest.FSCRYPT
             layout.prompts_dir.symlink_to(disk / "beside")
             assert look(layout) is AtRest.FSCRYPT, "prompts are no secret"
+            layout.audio_dir.mkdir()
             layout.capture_dir.symlink_to(disk / "beside")
             assert look(layout) is AtRest.NONE
     except Missing as error:

@@ -15,6 +15,9 @@ UNITS = ROOT / "appliance" / "systemd"
 CENTRE = ROOT / "cloudsync" / "systemd"
 SERVICES = sorted(path.name for path in UNITS.glob("*.service"))
 ALL_SERVICES = [*SERVICES, "kyusai-centre.service"]
+MEMORY = "run-kyusai-audio.mount"
+SMALLEST_MIB = 2048
+"""Of the machines that a box with media applications runs on."""
 ANALYZE = shutil.which("systemd-analyze")
 
 needs_systemd = pytest.mark.skipif(ANALYZE is None, reason="no systemd-analyze on this machine")
@@ -41,7 +44,7 @@ def installed(tmp_path: Path) -> Path:
 
 
 @needs_systemd
-@pytest.mark.parametrize("name", ALL_SERVICES)
+@pytest.mark.parametrize("name", [*ALL_SERVICES, MEMORY])
 def test_systemd_accepts_every_unit_without_a_word(installed: Path, name: str) -> None:
     done = subprocess.run(
         [str(ANALYZE), "verify", "--man=no", "--recursive-errors=no", str(installed / name)],
@@ -166,12 +169,33 @@ def test_freeswitch_is_ended_before_the_calls_that_do_not_need_it() -> None:
 def test_freeswitch_s_limits_hold_every_leg_that_it_takes() -> None:
     """By `bin/bench ivr` and `render`: 0.6 MiB a leg at the most, 180 MiB of its own; a thread, four sockets and a file a leg."""
     service, legs = read("kyusai-freeswitch.service")["Service"], settings_xml.SESSIONS_MAX
-    assert int(service["MemoryHigh"].removesuffix("M")) > 180 + 0.6 * legs
+    size = dict(word.partition("=")[::2] for word in read(MEMORY)["Mount"]["Options"].split(","))["size"]
+    own_mib, messages_mib = 180 + 0.6 * legs, percent(size) * SMALLEST_MIB
+    assert percent(service["MemoryHigh"]) * SMALLEST_MIB > own_mib + messages_mib, "messages in memory count"
+    assert percent(service["MemoryMax"]) > percent(service["MemoryHigh"])
     assert int(service["TasksMax"]) > 2 * legs + 100
     assert int(service["LimitNOFILE"]) > 10 * legs
     assert (service["RestrictRealtime"], "-np" in service["ExecStart"].split()) == ("yes", True), (
         "no program but the relay may take a core for itself"
     )
+
+
+def percent(text: str) -> float:
+    """A share of the machine's memory."""
+    assert text.endswith("%")
+    return int(text[:-1]) / 100
+
+
+def test_what_people_say_has_memory_of_its_own_that_nobody_else_enters() -> None:
+    """Whether it is used is decided when the box starts (`agent.audio_place`); the services start without it too."""
+    unit, layout = read(MEMORY), Layout(Path("/var/lib/kyusai"), Path("/run/kyusai"))
+    mount = unit["Mount"]
+    assert (mount["Type"], mount["Where"]) == ("tmpfs", str(layout.memory_audio_dir))
+    assert {"mode=0700", "uid=kyusai", "nosuid", "nodev", "noexec"} <= set(mount["Options"].split(","))
+    for name in SERVICES:
+        words = read(name)["Unit"]
+        wanted = name != "kyusai-kamailio.service"
+        assert (words.get("Wants") == MEMORY, MEMORY in words["After"].split()) == (wanted, wanted)
 
 
 def test_freeswitch_is_started_as_the_box_s_own_command_says() -> None:

@@ -104,3 +104,25 @@ async def test_a_file_in_no_box_goes_when_it_has_not_changed_for_two_looks_an_ho
     await watch.look(True, never, boxes.delete)
     assert told(spool) == [("voicemail", "vm-a", ""), ("recording_not_stored", "vm-dead", "interrupted")]
     assert sorted(boxes.audio.rglob("*.wav")) == [kept, growing]
+
+
+async def test_a_message_that_went_with_the_power_leaves_its_box_and_is_told_once(
+    spool: Spool, tmp_path: Path
+) -> None:
+    boxes = Boxes(tmp_path)
+    kept, lost = boxes.message("a", 3, 3.0), boxes.message("b", 3, 3.0)
+
+    def watch() -> VoicemailWatch:
+        return VoicemailWatch(boxes.db, boxes.audio, spool, ("tokyo-1", "tokyo-1-a"), lambda: NOW)
+
+    await watch().look(True, never, boxes.delete)
+    lost.unlink()
+    after = watch()
+    await after.look(True, never, boxes.delete)
+    assert len(told(spool)) == 2, "its owner may be deleting it"
+    for _ in range(3):
+        await after.look(True, never, boxes.delete)
+    assert told(spool)[2:] == [("voicemail_gone", "vm-b", "")]
+    assert spool.waiting(99)[-1].body["box"] == "202"
+    with closing(sqlite3.connect(boxes.db / FILE)) as database:
+        assert database.execute("SELECT file_path FROM voicemail_msgs").fetchall() == [(str(kept),)]

@@ -24,6 +24,7 @@ SETTINGS = """\
 id = "bare"
 state_dir = "{folder}/state"
 run_dir = "{folder}/run"
+audio = "disk"
 [centre]
 url = "https://127.0.0.1:8443"
 [sip]

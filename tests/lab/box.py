@@ -12,6 +12,7 @@ from typing import Any
 from agent import certificate
 from appliance import box as box_settings
 from appliance import site, snapshot
+from appliance.box import Audio
 from appliance.kamailio import render as kamailio_render
 from appliance.layout import Layout
 from tests.lab.addresses import CENTRE_PORT, Addresses
@@ -21,6 +22,7 @@ from tests.lab.link import Ports
 from tests.lab.processes import WAIT_S, Process, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - a tmpfs on every Linux
 REBOOT = ROOT / "tests" / "lab" / "reboot"
 BOX_ID = "tokyo-1-a"
 NG_PORT, METRICS_PORT = 2223, 9469
@@ -32,6 +34,7 @@ SETTINGS = """\
 id = "{id}"
 state_dir = "{state}"
 run_dir = "{run}"
+audio = "{audio}"
 [centre]
 url = "https://{a.centre_seen_by_box}:{centre_port}"
 [sip]
@@ -89,20 +92,32 @@ class Box:
     """One box. Its programs: ``rtpengine``, ``kamailio``, ``agent``, ``media`` (see ``programs``)."""
 
     def __init__(
-        self, addresses: Addresses, folder: Path, ports: Ports | None = None, *, freeswitch: bool = False
+        self,
+        addresses: Addresses,
+        folder: Path,
+        ports: Ports | None = None,
+        *,
+        freeswitch: bool = False,
+        audio: Audio = Audio.DISK,
     ) -> None:
-        """Writes box.toml. Nothing is started or rendered yet."""
+        """Writes box.toml. Nothing is started or rendered yet. audio: on a machine whose disk is in the clear, as most are that
+        run tests, AUTO puts it into memory; the run folder is on a tmpfs then, as it is on a box."""
         a, ports = addresses, ports or Ports()
         self.addresses = a
         self.folder = folder
         self.toml = folder / "box.toml"
         tls = (folder / "sip.pem", folder / "sip.key")
         certificate.ensure(*tls, (a.box_lan,))
+        run = folder / "box" / "run"
+        if audio is not Audio.DISK:
+            run = SHARED_MEMORY / f"kyusai-lab-{folder.name}"
+            shutil.rmtree(run, ignore_errors=True)  # of a lab that crashed
         text = SETTINGS.format(
             a=a,
             id=BOX_ID,
             state=folder / "box" / "state",
-            run=folder / "box" / "run",
+            run=run,
+            audio=audio,
             centre_port=CENTRE_PORT,
             port_min=ports.box_rtp.start,
             port_max=ports.box_rtp.stop - 1,
@@ -189,6 +204,11 @@ class Box:
                     await process.wait(self.layout.agent_socket.exists, "its status socket", 15)
                 elif name == "control":
                     await process.wait(self.layout.control_socket.exists, "its socket", 15)
+
+    def remove(self) -> None:
+        """Remove what lies outside the lab's folder."""
+        if self.layout.run_dir.is_relative_to(SHARED_MEMORY):
+            shutil.rmtree(self.layout.run_dir, ignore_errors=True)
 
     async def kill(self, name: str) -> None:
         """SIGKILL one program with all that belongs to it."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from appliance import site
+from appliance.box import Audio
 from tests.lab import tones
 from tests.lab.addresses import SIP_PORT, claim
 from tests.lab.box import Box, kyusai
@@ -49,6 +50,7 @@ class Parts:
     media: bool = False
     freeswitch: bool = False
     control: bool = False
+    audio: Audio = Audio.DISK
     register: bool = True
     """register the phones at the start"""
 
@@ -73,7 +75,7 @@ class Lab:
         a, parts = self.addresses, self.parts
         self.link = Link(a, self.folder, self.ports)
         self.cloud = Cloud(a, self.folder, self.ports)
-        self.box = Box(a, self.folder, self.ports, freeswitch=parts.freeswitch)
+        self.box = Box(a, self.folder, self.ports, freeswitch=parts.freeswitch, audio=parts.audio)
         self.centre = Centre(a, self.folder)
         self.gateway = Gateway("gw1", a.gateway, self.folder, tones.assigned(GATEWAY_TONE))
         self.carrier = Gateway("carrier", a.carrier, self.folder, tones.assigned(CARRIER_TONE))
@@ -100,6 +102,7 @@ class Lab:
             await asyncio.gather(*(part.stop() for part in group), return_exceptions=True)
         if self.keep is not None:
             shutil.copytree(self.folder, self.keep, dirs_exist_ok=True, ignore=_sockets, symlinks=True)
+        self.box.remove()
         self._claim.release()
 
     async def publish(self, **changes: Any) -> int:
