@@ -15,6 +15,7 @@ from appliance.errors import KyusaiError
 from appliance.problems import DocumentError, Problem
 from appliance.text import catalogue, explain, language, text
 from cloudsync import record_view
+from cloudsync.wire import AtRest
 
 if TYPE_CHECKING:
     from cloudsync.series import Point
@@ -113,9 +114,11 @@ def _box(box: "BoxView") -> str:
 
 
 def _disk(box: "BoxView") -> str:
-    """`, disk not encrypted`; nothing for one that is, or that did not tell."""
+    """`, disk not encrypted`, and whether audio is on it; nothing for one that is encrypted, or that did not tell."""
     if not box.exposed or not box.disk_encryption:
         return ""
+    if box.audio_encryption in (AtRest.NONE, AtRest.UNKNOWN):
+        return said(f"centre.disk.{box.disk_encryption}") + said("centre.disk.audio")
     return said(f"centre.disk.{box.disk_encryption}")
 
 

@@ -85,6 +85,11 @@ class _StoreCollector(Collector):
         encryption = gauge(
             "box_disk_encryption", "1 for what protects the files on the box's disk.", ("site", "box", "kind")
         )
+        audio = gauge(
+            "box_audio_encryption",
+            "1 for what protects audio in the clear on the box.",
+            ("site", "box", "kind"),
+        )
         online = gauge("box_online", "1 while heartbeats come.", ("site", "box"))
         for site in list_sites(self._centre):
             received.add_metric((site.id,), site.records)
@@ -98,6 +103,8 @@ class _StoreCollector(Collector):
                 online.add_metric((site.id, box.id), box.state == "online")
                 if box.disk_encryption and box.state != "revoked":
                     encryption.add_metric((site.id, box.id, box.disk_encryption), 1)
+                if box.audio_encryption and box.state != "revoked":
+                    audio.add_metric((site.id, box.id, box.audio_encryption), 1)
                 if box.config_version is not None:
                     applied.add_metric((site.id, box.id), box.config_version)
                 if box.last_seen_utc is not None:
@@ -118,5 +125,6 @@ class _StoreCollector(Collector):
             seen,
             online,
             encryption,
+            audio,
             jobs,
         )

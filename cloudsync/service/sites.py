@@ -22,7 +22,8 @@ class BoxView:
     """A box as shown to people. `state`: online, silent, new or revoked. config_problems: what it found wrong with
     the version that it told of last. running_version … standing_since_utc: see `cloudsync.drift`. cloned_utc: since when
     two boxes speak in its name; seen_at: addresses, the newest first, each with the start of its boot id. disk_encryption: of
-    `AtRest`, as its last heartbeat said; "" when it said nothing (an older release, or none yet)."""
+    `AtRest`, as its last heartbeat said; "" when it said nothing (an older release, or none yet). audio_encryption: the same of
+    where it keeps what people say before that is encrypted."""
 
     id: str
     state: str
@@ -37,6 +38,7 @@ class BoxView:
     cloned_utc: str | None = None
     seen_at: tuple[str, ...] = ()
     disk_encryption: str = ""
+    audio_encryption: str = ""
 
     @property
     def exposed(self) -> bool:
@@ -172,7 +174,8 @@ def _view(box: boxes.Box, silent_before: float, wanted: Wanted) -> BoxView:
         standing_since_utc=stands.since_utc,
         cloned_utc=box.cloned_utc,
         seen_at=tuple(f"{one['address']} ({one['boot']})" for one in json.loads(box.seen_at or "[]")),
-        disk_encryption=_disk_encryption(last),
+        disk_encryption=_kind(last, "disk_encryption"),
+        audio_encryption=_kind(last, "audio_encryption"),
     )
 
 
@@ -182,9 +185,9 @@ def _last_told(box: boxes.Box) -> dict[str, Json]:
     return telemetry if isinstance(telemetry, dict) else {}
 
 
-def _disk_encryption(told: dict[str, Json]) -> str:
+def _kind(told: dict[str, Json], name: str) -> str:
     """A word of `AtRest`, or "" for nothing. A word that this centre does not know claims nothing here."""
-    kind = told.get("disk_encryption", "")
+    kind = told.get(name, "")
     return kind if isinstance(kind, str) and kind in _KINDS else AtRest.UNKNOWN.value
 
 

@@ -53,6 +53,22 @@ def data(tmp_path: Path) -> Iterator[Path]:
     yield tmp_path / "data"
 
 
+def test_a_box_that_keeps_audio_on_a_disk_in_the_clear_is_named(data: Path) -> None:
+    with opened(data) as centre:
+        told = {"disk_encryption": "none", "audio_encryption": "none"}
+        telemetry.heartbeat(centre, BoxIdentity("clear", "box-clear"), told, "192.0.2.1")
+        told = {"disk_encryption": "dm_crypt", "audio_encryption": "memory"}
+        telemetry.heartbeat(centre, BoxIdentity("luks", "box-luks"), told, "192.0.2.1")
+        text = generate_latest(CentreMetrics(centre).registry).decode()
+    for site, kind in (("clear", "none"), ("luks", "memory")):
+        sample = f'kyusai_centre_box_audio_encryption{{box="box-{site}",kind="{kind}",site="{site}"}} 1.0'
+        assert sample in text
+    table = CliRunner().invoke(app, ["sites", "--data", str(data)], env={"COLUMNS": "300"}).stdout
+    named = [line for line in table.splitlines() if "audio on it" in line]
+    assert len(named) == 1
+    assert "box-clear" in named[0]
+
+
 def fill(centre: Centre, site: str, kind: Any) -> None:
     add_site(centre, site, "", "acme", (), "admin:test")
     with centre.database.write() as connection:
