@@ -32,7 +32,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """What the centre holds. current, before: "" for none."""
+    """What the centre holds. current, before: "" for none. age_s: below 0 it was handed out by a clock that was ahead."""
 
     current: str = ""
     before: str = ""
@@ -44,7 +44,7 @@ def judge(held: Lease, shown: str) -> Verdict:
     if not held.current:
         return Verdict.RENEW
     if shown == held.current:
-        return Verdict.RENEW if held.age_s >= RENEW_S else Verdict.KEEP
+        return Verdict.KEEP if 0 <= held.age_s < RENEW_S else Verdict.RENEW
     known = shown == held.before or number_of(shown) > number_of(held.current)
     return Verdict.RENEW if known else Verdict.FORKED
 

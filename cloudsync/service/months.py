@@ -1,13 +1,15 @@
 """Retention of records by month of arrival: exported into a file that anybody can check, then dropped.
 
 A month counts by arrival, so what an outage brings late is not dropped with the month in which it happened; and a month
-that is over gets no more records, so that its export is whole.
+that is over gets no more records, so that its export is whole. It is over an hour after its end: a request of its last
+second may still be on its way into the store, and another machine of this centre may have a clock that is late.
 """
 
 import gzip
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from appliance.errors import KyusaiError
@@ -16,7 +18,10 @@ from cloudsync.refusals import NotFound
 from cloudsync.service.centre import Centre
 from cloudsync.store import audit, months
 from cloudsync.store.months import Month
-from cloudsync.wire import canonical_json
+from cloudsync.wire import canonical_json, format_utc
+
+OVER_AFTER = timedelta(hours=1)
+"""The end of a month, by the clock of whoever asks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +101,11 @@ def _require_over(centre: Centre, month: str) -> Month:
             "`kyusai centre months` lists them.",
             month=month,
         )
-    if month >= centre.now_utc()[:7]:
+    if month >= format_utc(centre.clock() - OVER_AFTER)[:7]:
         raise KyusaiError(
-            "month.not_over", f"{month} is not over", "More records will arrive in it; wait.", month=month
+            "month.not_over",
+            f"{month} is not over",
+            "More records will arrive in it; wait until an hour after its end (UTC).",
+            month=month,
         )
     return known

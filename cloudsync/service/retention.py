@@ -31,6 +31,10 @@ SITE = "site"
 """The subject of the look: one for each site."""
 LOOK_S = 3600.0
 """Classes count in days."""
+LEAP_S = 86_400.0
+"""A look that is so late comes after a leap of the clock, or after the centre was off for so long: nobody can tell."""
+WAIT_S = 12 * 3600.0
+"""Then nothing is deleted before the clock has gone on for so long: a wrong one is set within minutes, deletion is for good."""
 AT_ONCE = 200
 """Deleted in one transaction; more wait for the next look, which follows at once."""
 CLASS_BYTES_MAX = 32
@@ -66,6 +70,9 @@ def let_look(connection: Connection, centre: Centre, site_id: str) -> None:
 def look(centre: Centre, job: Job) -> None:
     """Delete what has run out at a site, then wait for the next look. Blocks."""
     now = centre.clock()
+    if now.timestamp() - job.due_s > LEAP_S:
+        _wait(centre, job)
+        return
     with centre.database.write() as connection:
         gone = 0
         for retention, days in _days(connection, job.site_id).items():
@@ -75,7 +82,24 @@ def look(centre: Centre, job: Job) -> None:
             for known in store.run_out(connection, job.site_id, retention, until_utc, AT_ONCE - gone):
                 gone += _delete(connection, centre, known, days)
         pause_s = 0.0 if gone >= AT_ONCE else LOOK_S
-        jobs.renew(connection, KIND, job.site_id, SITE, now.timestamp() + pause_s)
+        jobs.renew(connection, KIND, job.site_id, SITE, now.timestamp(), pause_s)
+
+
+def _wait(centre: Centre, job: Job) -> None:
+    """Look again when the clock has shown that it is right. Set back meanwhile, it finds the look far ahead: due at once."""
+    with centre.database.write() as connection:
+        now_s = centre.clock().timestamp()
+        late_h = round((now_s - job.due_s) / 3600)
+        audit.add(
+            connection,
+            centre.now_utc(),
+            "centre",
+            "retention.wait",
+            job.site_id,
+            late_h=late_h,
+            wait_h=WAIT_S / 3600,
+        )
+        jobs.renew(connection, KIND, job.site_id, SITE, now_s, WAIT_S)
 
 
 def _delete(connection: Connection, centre: Centre, known: Recording, days: int) -> bool:

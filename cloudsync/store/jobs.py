@@ -22,12 +22,15 @@ from cloudsync.store.tables import job
 from cloudsync.store.upsert import insert_for
 
 ERROR_CHARACTERS = 300
+FAR_S = 86_400.0
+"""Nothing is put off, and nobody holds anything, for so long: what says so was written by a clock that was ahead then, and would
+wait for years. The longest pause is half of it."""
 S = TypeVar("S", Update, Delete)
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A piece of work, claimed by one worker until a moment (seconds since 1970)."""
+    """A piece of work, claimed by one worker until a moment. due_s: when it was due (seconds since 1970)."""
 
     serial: int
     kind: str
@@ -35,6 +38,7 @@ class Job:
     subject: str
     attempts: int
     worker: str
+    due_s: float
 
 
 def add(connection: Connection, kind: str, site_id: str, subjects: Iterable[str], now_s: float) -> int:
@@ -96,7 +100,7 @@ def claim(connection: Connection, worker: str, now_s: float, until_s: float) -> 
         .where(job.c.serial == row.serial)
         .values(claimed_by=worker, claimed_until_s=until_s, attempts=row.attempts + 1)
     )
-    return Job(row.serial, row.kind, row.site_id, row.subject, row.attempts + 1, worker)
+    return Job(row.serial, row.kind, row.site_id, row.subject, row.attempts + 1, worker, row.due_s)
 
 
 def done(connection: Connection, finished: Job) -> None:
@@ -124,7 +128,12 @@ def waiting(connection: Connection) -> dict[str, int]:
 
 
 def _free(now_s: float) -> tuple[ColumnElement[bool], ...]:
-    return job.c.due_s <= now_s, or_(job.c.claimed_until_s.is_(None), job.c.claimed_until_s <= now_s)
+    far_s = now_s + FAR_S
+    until_s = job.c.claimed_until_s
+    return (
+        or_(job.c.due_s <= now_s, job.c.due_s > far_s),
+        or_(until_s.is_(None), until_s <= now_s, until_s > far_s),
+    )
 
 
 def _mine(statement: S, held: Job) -> S:

@@ -134,3 +134,29 @@ def test_recordings_that_went_wrong_are_found_by_a_running_server(tmp_path: Path
             time.sleep(0.05)
         assert (waits(centre), wrong(centre)) == ({}, ["rec-1", "rec-2"])
     server.stop()
+
+
+@pytest.mark.parametrize("left", ["put off", "held by a dead one"])
+def test_work_that_a_clock_ten_years_ahead_put_off_is_done_when_the_clock_is_right_again(
+    centre: Centre, monkeypatch: pytest.MonkeyPatch, left: str
+) -> None:
+    seen: list[str] = []
+    ahead = later(centre, 3650 * 86_400)
+
+    def fail(_centre: Centre, _job: jobs.Job) -> None:
+        raise OSError("not now")
+
+    monkeypatch.setitem(work.HANDLERS, "once", fail)
+    now_s = ahead.clock().timestamp()
+    with centre.database.write() as connection:
+        jobs.add(connection, "once", "s", ["x"], now_s - 1)
+    if left == "put off":
+        assert work.step(ahead, "w")
+    else:
+        with centre.database.write() as connection:
+            assert jobs.claim(connection, "dead", now_s, now_s + work.CLAIM_S) is not None
+    assert not work.step(ahead, "w")
+    monkeypatch.setitem(work.HANDLERS, "once", lambda _centre, job: seen.append(job.subject))
+    assert work.step(centre, "w")
+    assert seen == ["x"]
+    assert not work.step(centre, "w")

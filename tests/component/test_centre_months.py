@@ -36,7 +36,7 @@ def centre(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Centre]:
         records = fill(october, 300, 0)
         november = at(found, "2026-11-01T00:00:00")
         send(november, chain(100, begin=301, prev_hash=records[-1].hash))
-        yield november
+        yield at(found, "2026-11-01T01:00:00")
 
 
 def test_month_is_exported_whole_and_dropped_and_its_records_stay_known(
@@ -70,7 +70,7 @@ def test_month_is_exported_whole_and_dropped_and_its_records_stay_known(
     found = {
         one.month: (one.records, one.exported_records, one.dropped_utc) for one in months.list_months(centre)
     }
-    assert found == {"2026-11": (100, None, None), "2026-10": (0, 300, "2026-11-01T00:00:00.000Z")}
+    assert found == {"2026-11": (100, None, None), "2026-10": (0, 300, "2026-11-01T01:00:00.000Z")}
 
 
 def test_receipt_speaks_for_records_of_an_exported_month_too(centre: Centre, tmp_path: Path) -> None:
@@ -95,6 +95,22 @@ def test_receipt_speaks_for_records_of_an_exported_month_too(centre: Centre, tmp
     assert verify(month, rest), "one was altered"
     month.write_bytes(month.read_bytes()[:-9])
     assert verify(month, rest), "it is cut off"
+
+
+def test_month_s_last_records_come_while_the_next_has_begun_elsewhere_and_are_not_dropped(
+    centre: Centre, tmp_path: Path
+) -> None:
+    early = at(centre, "2026-11-01T00:59:59")
+    for drop_it in (
+        lambda: months.export(early, "2026-10", tmp_path / "x", "t"),
+        lambda: months.drop(early, "2026-10", "t", unexported=True),
+    ):
+        with pytest.raises(KyusaiError) as caught:
+            drop_it()
+        assert caught.value.key == "month.not_over"
+    late = at(centre, "2026-10-31T23:59:59")  # another machine, an hour behind
+    send(late, chain(1, begin=401, prev_hash=chain(400)[-1].hash))
+    assert months.export(centre, "2026-10", tmp_path / "x", "t").records == 301
 
 
 def test_month_that_is_not_over_or_not_exported_stays(centre: Centre, tmp_path: Path) -> None:

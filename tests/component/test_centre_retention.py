@@ -68,7 +68,12 @@ class Box:
         configuration.publish(self.centre, json.dumps(document(recording=recording)), "admin:test")
 
     def after(self, days: float) -> None:
-        """The centre's work at that many days from the beginning."""
+        """The centre's work at that many days from the beginning, at work since the day before at least."""
+        self.leap(max(days - 1.0, self.days))
+        self.leap(days)
+
+    def leap(self, days: float) -> None:
+        """The same after nothing: the clock leapt, or the centre was off."""
         self.days = days
         while work.step(self.centre, "test"):
             pass
@@ -364,3 +369,37 @@ def test_move_that_meets_a_deletion_leaves_nothing_of_it_at_the_new_place(
     place = tmp_path / "moved"
     moving.move(box.centre, StoreSettings("", str(place)), "admin:test")
     assert [path.name for path in (place / "recordings" / "tokyo-1").iterdir()] == ["rec-kept.age"]
+
+
+def test_clock_that_is_years_ahead_for_an_hour_deletes_nothing_and_the_look_goes_on_when_it_is_right(
+    box: Box,
+) -> None:
+    box.publish(short=30)
+    box.put(FIRST)
+    box.call("short", STEM)
+    for day in range(6):
+        box.leap(day)
+    for hours in range(3):
+        box.leap(3650 + hours / 24)
+    assert box.states(FIRST) == [HERE]
+    assert len(box.audited("retention.wait")) == 1, "told once for a site"
+    box.leap(6)  # set right
+    assert box.states(FIRST) == [HERE]
+    for day in range(7, 30):
+        box.leap(day)
+    assert box.states(FIRST) == [HERE]
+    box.leap(30.01)
+    assert box.states(FIRST) == [GONE]
+    assert len(box.audited("retention.wait")) == 1
+
+
+def test_centre_that_was_off_for_weeks_deletes_what_has_run_out_after_half_a_day(box: Box) -> None:
+    box.publish(short=30)
+    box.put(FIRST)
+    box.call("short", STEM)
+    box.after(1)
+    box.leap(60)
+    box.leap(60.49)
+    assert box.states(FIRST) == [HERE]
+    box.leap(60.51)
+    assert box.states(FIRST) == [GONE]

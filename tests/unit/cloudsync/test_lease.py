@@ -20,6 +20,7 @@ def numbered(number: int) -> str:
         pytest.param(Lease(), "", Verdict.RENEW, id="the first heartbeat"),
         pytest.param(Lease("b", "a", RENEW_S - 1), "b", Verdict.KEEP, id="young"),
         pytest.param(Lease("b", "a", RENEW_S), "b", Verdict.RENEW, id="old"),
+        pytest.param(Lease("b", "a", -9e7), "b", Verdict.RENEW, id="handed out by a clock that was ahead"),
         pytest.param(Lease("b", "a", 5), "a", Verdict.RENEW, id="the answer was lost"),
         pytest.param(Lease("a", "", 5), "", Verdict.RENEW, id="the first answer was lost"),
         pytest.param(Lease("c", "b", 5), "a", Verdict.FORKED, id="somebody else renewed"),
