@@ -20,7 +20,7 @@ from agent.cloud_errors import CloudError
 from agent.cloud_transport import Transport, pinned
 from agent.config import ConfigKeeper
 from agent.config_check import Trust
-from agent.contact import Contact
+from agent.contact import HELD, Contact
 from agent.earlier_keys import load_earlier
 from agent.heartbeat import Heartbeat
 from agent.identity import Enrolled, Signer, load_enrolled, load_or_make, save_enrolled
@@ -58,8 +58,6 @@ from appliance.layout import Layout
 from appliance.site_model import COPIES_KEPT, RECORDS_KEPT, Keeping
 from cloudsync.wire import ConfigKey
 
-PULLING = "config"
-"""The task that pulls site documents, and what `CloudClient` calls its requests."""
 ENROLMENT_LOOK_S = 2.0
 """A box that is not enrolled looks this often whether somebody has run `kyusai enrol`."""
 
@@ -165,7 +163,7 @@ class Centre:
         table = RecordingTable(spool)
         self._table = table
         return {
-            PULLING: self._keep_config,
+            HELD: self._keep_config,
             "heartbeat": self._keep_heartbeat,
             "journal": lambda: self._keep_journal(spool, kamailio_alive),
             "records": lambda: self._keep_records(spool),
@@ -319,9 +317,9 @@ class Centre:
         return report
 
     def _observe(self, task: str, error: CloudError | None) -> None:
-        self.contact.note(task, error, self._now_s())
-        if error is None and any(failing.task == PULLING for failing in self.contact.failing):
+        if error is None and any(failing.task == HELD for failing in self.contact.failing):
             self._pull.nudge.set()  # the centre is back: somebody may have published meanwhile
+        self.contact.note(task, error, self._now_s())
 
     async def _keep_config(self) -> None:
         client = await self.client()
@@ -330,7 +328,7 @@ class Centre:
         async def pull() -> None:
             await self._config.pull(client, _trust(await self.enrolled()), self._learn)
 
-        await run_config(pull, self._pull, self._report(PULLING))
+        await run_config(pull, self._pull, self._report(HELD))
 
     async def _learn_newer(self, key_id: str) -> None:
         """Learn of a new signing key before anything comes that it signed."""

@@ -22,6 +22,8 @@ class Failure(StrEnum):
     REFUSED = "refused"
 
 
+HELD = "config"
+"""The requests that the centre holds: a good one is not answered for most of a minute."""
 MESSAGE_CHARACTERS = 300
 """Kept of a failure's words."""
 
@@ -48,9 +50,11 @@ class Contact:
         self._failing: dict[str, Failing] = {}
 
     def note(self, task: str, error: CloudError | None, now_s: float) -> None:
-        """A request of `task` has succeeded (None) or failed."""
+        """A request of `task` has succeeded (None) or failed. One that got through shows that a held one has a centre again."""
         if error is None:
             self._failing.pop(task, None)
+            if HELD in self._failing and self._failing[HELD].kind is Failure.UNREACHABLE:
+                del self._failing[HELD]
             return
         kind = kind_of(error)
         self.counts[task, kind] += 1

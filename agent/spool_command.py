@@ -9,8 +9,11 @@ from rich.console import Console
 from agent.command import LANG, AsJson, BoxFile, box_of, own_box, print_table, told
 from appliance.layout import Layout
 from appliance.text import text
+from cloudsync.wire import Refusal
 
 LIMIT = 100
+EXPLAINED = frozenset(Refusal)
+"""Reasons that are the centre's words; all others are sentences."""
 
 app = typer.Typer(no_args_is_help=True, help=text("agent.help.spool", LANG))
 
@@ -37,6 +40,8 @@ def list_parked(
         [text(f"agent.spool.{column}", LANG) for column in ("created", "sort", "kind", "id", "reason")],
         [(one.created_utc, one.sort, one.kind, one.id, one.reason) for one in found],
     )
+    for reason in sorted({one.reason for one in found} & EXPLAINED):
+        typer.echo(f"{reason}: {text(f'agent.spool.why.{reason}', LANG)}")
 
 
 @app.command("retry", help=text("agent.help.spool_retry", LANG))

@@ -110,7 +110,8 @@ def _box(box: "BoxView") -> str:
         problems.insert(
             0, "  " + said("centre.standing.cloned", since=box.cloned_utc, at=", ".join(box.seen_at))
         )
-    return "\n".join([f"{box.id} {box.state}{_standing(box)}{_disk(box)}", *problems])
+    state = said(f"centre.box.{box.state}")
+    return "\n".join([f"{box.id} {state}{_standing(box)}{_disk(box)}", *problems])
 
 
 def _disk(box: "BoxView") -> str:
@@ -128,7 +129,7 @@ def _standing(box: "BoxView") -> str:
         return ""
     running = f" v{box.running_version}" if box.running_version else ""
     if box.standing == "applied":
-        return f"{running} applied"
+        return said("centre.standing.applied", running=running)
     key = f"centre.standing.{box.standing}"
     return said(key, running=running or " -", wanted=box.wanted_version, since=box.standing_since_utc)
 
@@ -163,9 +164,13 @@ def print_series(points: Iterable["Point"]) -> None:
 def print_refused(rows: Iterable[dict[str, Any]]) -> None:
     """The table of `kyusai records --refused`."""
     print_table(
-        ("start", "site", "id", "reason", "times"),
-        [(r["last_utc"], r["site_id"], r["id"], r["reason"], str(r["times"])) for r in rows],
+        ("start", "site", "id", "reason", "times", "since_then"),
+        [(r["last_utc"], r["site_id"], r["id"], r["reason"], str(r["times"]), _since_then(r)) for r in rows],
     )
+
+
+def _since_then(refused: dict[str, Any]) -> str:
+    return said("centre.refused.here" if refused["here"] else "centre.refused.parked")
 
 
 def print_recordings(rows: Iterable["Recording"], until_utc: Mapping[tuple[str, str], str]) -> None:

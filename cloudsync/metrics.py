@@ -76,7 +76,9 @@ class _StoreCollector(Collector):
         received = gauge("site_records", "Records that the centre holds.", ("site",))
         missing = gauge("site_records_missing", "Records known to exist that have not come.", ("site",))
         given_up = gauge("site_records_given_up", "Records that a box gave up before they came.", ("site",))
-        refused = gauge("site_records_refused", "Different records that were refused.", ("site",))
+        refused = gauge(
+            "site_records_refused", "Different records that were refused and have not come since.", ("site",)
+        )
         recordings = gauge("site_recordings", "Recordings stored.", ("site",))
         version = gauge("site_config_version", "Newest configuration published.", ("site",))
         changes = gauge("site_local_changes", "Changes made at boxes that wait for a decision.", ("site",))

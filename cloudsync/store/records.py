@@ -19,7 +19,7 @@ from cloudsync.merge import Held, Link, Sound
 from cloudsync.store.tables import ledger as ledger_table
 from cloudsync.store.tables import record, record_time, refused_record, sequence
 from cloudsync.store.upsert import insert_for
-from cloudsync.wire import GENESIS_HASH
+from cloudsync.wire import GENESIS_HASH, Refusal
 
 REFUSED_ID_CHARACTERS = 128
 """Longest id of a refused record that is kept: it may be anything, it was refused."""
@@ -320,8 +320,17 @@ def _whole(*more: ColumnElement[Any]) -> Select[Any]:
 
 
 def refused(connection: Connection, *, site_id: str = "", limit: int) -> list[dict[str, object]]:
-    """Refused records as dictionaries, newest first."""
-    query = select(refused_record).order_by(refused_record.c.last_utc.desc()).limit(limit)
+    """Refused records as dictionaries, newest first; `here`: whether it was taken since, under another number or sent again."""
+    query = select(refused_record, taken_since().label("here"))
+    query = query.order_by(refused_record.c.last_utc.desc()).limit(limit)
     if site_id:
         query = query.where(refused_record.c.site_id == site_id)
     return [dict(row._mapping) for row in connection.execute(query)]
+
+
+def taken_since() -> ColumnElement[bool]:
+    """Whether a refused record has come all the same. In a conflict the one that is here is another."""
+    there = exists().where(
+        ledger_table.c.site_id == refused_record.c.site_id, ledger_table.c.id == refused_record.c.id
+    )
+    return and_(refused_record.c.reason != Refusal.CONFLICT.value, there)

@@ -177,7 +177,8 @@ def test_records_and_recordings_are_listed_and_opened(data: Path, tmp_path: Path
     assert json.loads(kyusai("records", "--json", "--number", "299", data=data).stdout) == []
     assert json.loads(kyusai("records", "--json", "--since", "2026-11-22", data=data).stdout) == []
     refused = json.loads(kyusai("records", "--refused", "--json", data=data).stdout)
-    assert [(row["id"], row["reason"]) for row in refused] == [("odd", "malformed")]
+    assert [(row["id"], row["reason"], row["here"]) for row in refused] == [("odd", "malformed", False)]
+    assert "未受領" in kyusai("records", "--refused", data=data, KYUSAI_LANG="ja").stdout
     recordings = json.loads(kyusai("recordings", "--json", data=data).stdout)
     assert [(row["id"], row["state"], row["receipt"]["id"]) for row in recordings] == [
         ("rec-1", "stored", "rec-1"),

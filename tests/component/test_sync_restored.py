@@ -13,7 +13,7 @@ import pytest
 from agent import spool_desk
 from cloudsync.service.backup import backup, restore
 from cloudsync.service.centre import Centre
-from cloudsync.store import recordings
+from cloudsync.store import overview, recordings
 from cloudsync.store import records as store
 from tests.helpers.centre_box import CentreProcess
 from tests.helpers.synced_box import SITE, SyncedBox, box_of, hurry, running_centre
@@ -43,6 +43,15 @@ def held(opened: Centre, kind: str = "") -> tuple[Counter[str], int]:
         return Counter(str(row["id"]) for row in rows), store.ledger(connection, SITE).missing
 
 
+def refused(centre: CentreProcess) -> tuple[int, dict[str, bool]]:
+    """How many refused records the centre still misses, and each that it ever refused: whether it has it by now."""
+    with centre.store() as opened, opened.database.read() as connection:
+        rows = store.refused(connection, site_id=SITE, limit=99)
+        return overview.refused_counts(connection).get(SITE, 0), {
+            str(row["id"]): bool(row["here"]) for row in rows
+        }
+
+
 async def test_old_spool_doubles_nothing_is_told_and_sends_all_once_its_numbers_are_new(
     centre: CentreProcess, box: SyncedBox, tmp_path: Path
 ) -> None:
@@ -58,9 +67,11 @@ async def test_old_spool_doubles_nothing_is_told_and_sends_all_once_its_numbers_
         restored.add("g", "h", "i")
         await restored.sync()
         assert restored.parked() == [("g", "seq_conflict"), ("h", "seq_conflict"), ("i", "broken_chain")]
+        assert refused(centre) == (3, {"g": False, "h": False, "i": False})
         spool_desk.retry(image / "spool.sqlite", renumber=True)
         await restored.sync()
         assert restored.parked() == []
+        assert refused(centre) == (0, {"g": True, "h": True, "i": True})
     finally:
         await restored.close()
     with centre.store() as opened:

@@ -48,6 +48,17 @@ def test_every_error_has_a_kind_of_its_own() -> None:
     assert [kind_of(error) for error in errors] == list(Failure)
 
 
+def test_a_poll_that_is_held_again_is_no_centre_out_of_reach() -> None:
+    contact = Contact()
+    contact.note("config", unreachable("u", "gone"), 10.0)
+    contact.note("recordings", unreachable("u", "gone"), 11.0)
+    contact.note("heartbeat", None, 12.0)
+    assert [one.task for one in contact.failing] == ["recordings"], "those are answered at once, or fail"
+    contact.note("config", confused("u", "HTML"), 13.0)
+    contact.note("heartbeat", None, 14.0)
+    assert [one.task for one in contact.failing] == ["recordings", "config"]
+
+
 @pytest.mark.parametrize(
     ("lang", "words"),
     [
