@@ -394,7 +394,7 @@ def recordings(
             if site:
                 require_site(sites.find(connection, site), site)
             rows = store.newest(connection, site_id=site, limit=limit)
-            until_utc = retention.kept_until(connection, rows)
+            until_utc = retention.kept_until(connection, rows, opened.now_utc())
         if as_json:
             out.print_json(out.recordings_as_json(rows, until_utc))
         else:

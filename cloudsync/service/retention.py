@@ -21,7 +21,7 @@ from cloudsync.store import audit, configs, jobs, recordings
 from cloudsync.store import retention as store
 from cloudsync.store.jobs import Job
 from cloudsync.store.recordings import DELETED, Recording
-from cloudsync.wire import is_recording_id
+from cloudsync.wire import format_utc, is_recording_id
 
 KIND = "recording.retention"
 """Work: look for what has run out at a site."""
@@ -79,7 +79,9 @@ def look(centre: Centre, job: Job) -> None:
             until_utc = rules.stored_until_utc(now, days)
             if until_utc is None:
                 continue
-            for known in store.run_out(connection, job.site_id, retention, until_utc, AT_ONCE - gone):
+            for known in store.run_out(
+                connection, job.site_id, retention, until_utc, format_utc(now), AT_ONCE - gone
+            ):
                 gone += _delete(connection, centre, known, days)
         pause_s = 0.0 if gone >= AT_ONCE else LOOK_S
         jobs.renew(connection, KIND, job.site_id, SITE, now.timestamp(), pause_s)
@@ -163,7 +165,7 @@ def gone(known: Recording) -> KyusaiError:
     )
 
 
-def kept_until(connection: Connection, rows: Iterable[Recording]) -> dict[tuple[str, str], str]:
+def kept_until(connection: Connection, rows: Iterable[Recording], now_utc: str) -> dict[tuple[str, str], str]:
     """(site, id) -> when it may be deleted, of those for which that is known; what is held is left out."""
     days: dict[str, dict[str, int]] = {}
     result = {}
@@ -172,7 +174,9 @@ def kept_until(connection: Connection, rows: Iterable[Recording]) -> dict[tuple[
             continue
         if row.site_id not in days:
             days[row.site_id] = _days(connection, row.site_id)
-        until_utc = rules.kept_until_utc(row.retention, row.stored_utc, days[row.site_id])
+        until_utc = rules.kept_until_utc(
+            row.retention, rules.begins_utc(row.stored_utc, row.started_utc, now_utc), days[row.site_id]
+        )
         if until_utc is not None:
             result[row.site_id, row.id] = until_utc
     return result

@@ -1,6 +1,6 @@
 """Statements on retention classes of recordings: what records of calls told, what has run out, holds, deletion."""
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, or_, select, update
 
 from cloudsync.store.recording_times import NAME_END
 from cloudsync.store.recordings import DELETED, Recording
@@ -38,9 +38,10 @@ def class_of(connection: Connection, site_id: str, recording_id: str) -> str | N
 
 
 def run_out(
-    connection: Connection, site_id: str, retention: str, stored_until_utc: str, limit: int
+    connection: Connection, site_id: str, retention: str, stored_until_utc: str, now_utc: str, limit: int
 ) -> list[Recording]:
-    """Recordings of a class that were stored at that time or before and are not held, the oldest first."""
+    """Recordings of a class that were stored at that time or before and are not held, the oldest first. See
+    `cloudsync.retention.begins_utc`."""
     query = (
         select(recording)
         .where(
@@ -48,6 +49,7 @@ def run_out(
             recording.c.retention == retention,
             recording.c.state == RecordingState.STORED,
             recording.c.stored_utc <= stored_until_utc,
+            or_(recording.c.started_utc <= stored_until_utc, recording.c.started_utc > now_utc),
             recording.c.held_utc.is_(None),
         )
         .order_by(recording.c.stored_utc, recording.c.id)

@@ -122,7 +122,7 @@ def test_recording_goes_when_its_class_has_run_out_and_not_a_moment_before(box: 
     box.after(29.99)
     assert box.states(FIRST, SECOND, OTHER, "rec-without") == [HERE] * 4
     with box.centre.database.read() as connection:
-        until = retention.kept_until(connection, recordings.newest(connection, limit=9))
+        until = retention.kept_until(connection, recordings.newest(connection, limit=9), box.centre.now_utc())
     assert until["tokyo-1", FIRST] == until["tokyo-1", SECOND] == "2026-12-21T09:00:00.000Z"
     assert ("tokyo-1", "rec-without") not in until
     box.after(30.1)
@@ -402,4 +402,19 @@ def test_centre_that_was_off_for_weeks_deletes_what_has_run_out_after_half_a_day
     box.leap(60.49)
     assert box.states(FIRST) == [HERE]
     box.leap(60.51)
+    assert box.states(FIRST) == [GONE]
+
+
+def test_recording_stored_while_the_centre_s_clock_was_years_behind_is_kept_as_long_as_any(box: Box) -> None:
+    box.publish(short=30)
+    box.leap(-3650)  # an empty clock battery, until the clock is set
+    box.put(FIRST)  # its box knew the time
+    box.call("short", STEM)
+    for day in range(1, 30):
+        box.leap(day)
+    assert box.states(FIRST) == [HERE]
+    with box.centre.database.read() as connection:
+        until = retention.kept_until(connection, [box.row(FIRST)], box.centre.now_utc())
+    assert until["tokyo-1", FIRST] == "2026-12-21T00:00:00.000Z"
+    box.leap(30)
     assert box.states(FIRST) == [GONE]

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from cloudsync.retention import days_of, kept_until_utc, stored_until_utc
+from cloudsync.retention import begins_utc, days_of, kept_until_utc, stored_until_utc
 
 NOW = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
 DAYS = {"short": 30}
@@ -46,3 +46,18 @@ def test_without_class_days_or_storing_there_is_no_end(retention: str | None, st
 def test_more_days_than_there_were_delete_nothing() -> None:
     assert stored_until_utc(NOW, 10_000_000) is None
     assert kept_until_utc("x", "9999-12-01T00:00:00.000Z", {"x": 36_500}) is None
+
+
+@pytest.mark.parametrize(
+    ("stored_utc", "started_utc", "begins"),
+    [
+        pytest.param("2026-10-22", "2026-10-21", "2026-10-22", id="as it should be"),
+        pytest.param("2016-10-22", "2026-10-21", "2026-10-21", id="the centre's clock was behind"),
+        pytest.param("2026-10-22", "2099-10-21", "2026-10-22", id="the box's clock is ahead"),
+        pytest.param(None, "2026-10-21", None, id="not stored yet"),
+    ],
+)
+def test_days_count_from_the_storing_unless_that_came_before_the_beginning(
+    stored_utc: str | None, started_utc: str, begins: str | None
+) -> None:
+    assert begins_utc(stored_utc, started_utc, "2026-11-21") == begins
