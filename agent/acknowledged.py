@@ -135,8 +135,14 @@ class Acknowledged:
                 else:
                     self._close()
                 # never SpoolDamaged, for which the agent would open the spool anew: that one is well
-                message = f"the copies of acknowledged records {self._path} cannot be used: {error}"
-                raise SpoolUnusable("spool.unusable", message, path=self._path, detail=str(error)) from error
+                raise self._unusable(error) from error
+            except OSError as error:
+                self._close()
+                raise self._unusable(error) from error
+
+    def _unusable(self, error: Exception) -> SpoolUnusable:
+        message = f"the copies of acknowledged records {self._path} cannot be used: {error}"
+        return SpoolUnusable("spool.unusable", message, path=self._path, detail=str(error))
 
     def _close(self) -> None:
         with suppress(sqlite3.Error):

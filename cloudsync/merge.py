@@ -51,6 +51,16 @@ class Held(NamedTuple):
     hash: str
 
 
+def given_up_link(seq: int, prev_hash: str, digest: str) -> Held:
+    """What the ledger has of a record that its box gave up: a place, and no content."""
+    return Held(seq, f"given-up-{seq}", prev_hash, digest)
+
+
+def is_given_up(link: Link) -> bool:
+    """Whether it is one of those."""
+    return link.id == f"given-up-{link.seq}"
+
+
 class Sound(NamedTuple):
     """A record that can be read and whose own hash fits. `body`: canonical JSON, the text that was hashed."""
 
@@ -183,8 +193,10 @@ def judge(record: Link, known: Known) -> RecordResult:
             return RecordResult(record.id, ItemStatus.DUPLICATE)
         return RecordResult(record.id, ItemStatus.REFUSED, Refusal.CONFLICT)
     there = known.by_seq.get(record.seq)
-    if there is not None and there.hash == record.hash:  # its box gave it up, and it comes after all
-        return RecordResult(record.id, ItemStatus.DUPLICATE)
+    if (
+        there is not None and there.hash == record.hash
+    ):  # one of them was given up: a record that comes after all is taken
+        return RecordResult(record.id, ItemStatus.DUPLICATE if is_given_up(record) else ItemStatus.STORED)
     if there is not None:
         return RecordResult(record.id, ItemStatus.REFUSED, Refusal.SEQ_CONFLICT)
     if not _chain_fits(record, known):

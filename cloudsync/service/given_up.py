@@ -6,7 +6,7 @@ import json
 
 from sqlalchemy import Connection
 
-from cloudsync.merge import Held, Sound, merge
+from cloudsync.merge import Sound, given_up_link, merge
 from cloudsync.service.access import BoxIdentity
 from cloudsync.store import audit, records
 from cloudsync.wire import EVENT_GIVEN_UP, WireError, given_up_runs
@@ -22,9 +22,7 @@ def notice(connection: Connection, who: BoxIdentity, item: Sound, now_utc: str) 
         runs = given_up_runs(json.loads(item.body))
     except WireError:
         runs = []
-    told = [
-        Held(seq, f"given-up-{seq}", *link) for run in runs for seq, *link in run.links() if seq < item.seq
-    ]
+    told = [given_up_link(seq, *link) for run in runs for seq, *link in run.links() if seq < item.seq]
     judged = merge(told, records.held(connection, who.site_id, told))
     records.add_given_up(connection, who.site_id, judged.to_store)
     audit.add(

@@ -81,7 +81,10 @@ def _counted(connection: Connection, site_id: str, items: Items, look: Look) -> 
     merged = None if known is None else merge.merge(items, known)
     if merged is None or (look is records.near and merged.refused):
         return None
-    records.advance(connection, site_id, before, merged.to_store)
+    places = {item.seq for item in known or () if merge.is_given_up(item)}
+    back = [item.seq for item in merged.to_store if item.seq in places]
+    records.take_back(connection, site_id, back)
+    records.advance(connection, site_id, before, merged.to_store, len(back))
     return merged
 
 

@@ -12,7 +12,7 @@ from operator import itemgetter
 from typing import Any
 
 import psycopg
-from sqlalchemy import ColumnElement, Connection, Select, and_, exists, select, text, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, delete, exists, select, text, update
 from sqlalchemy.exc import OperationalError
 
 from cloudsync.merge import Held, Link, Sound
@@ -195,12 +195,23 @@ def _copy(
     return True
 
 
-def advance(connection: Connection, site_id: str, before: Ledger, records: Sequence[Link]) -> None:
-    """Count what was added to the ledger as it was `before`."""
+def take_back(connection: Connection, site_id: str, seqs: Collection[int]) -> None:
+    """Free the places of records that were given up and come after all."""
+    if seqs:
+        same = ledger_table.c.site_id == site_id, ledger_table.c.seq.in_(seqs), ledger_table.c.month == ""
+        connection.execute(delete(ledger_table).where(*same))
+
+
+def advance(
+    connection: Connection, site_id: str, before: Ledger, records: Sequence[Link], back: int = 0
+) -> None:
+    """Count what was added to the ledger as it was `before`. back: how many of them had been given up."""
     if not records:
         return
     last = max(records, key=lambda item: item.seq)
     values: dict[str, object] = {"received": before.received + len(records)}
+    if back:
+        values["given_up"] = before.given_up - back
     if last.seq > before.last_seq:
         values |= {"last_seq": last.seq, "last_hash": last.hash}
     connection.execute(update(sequence).where(sequence.c.site_id == site_id).values(values))

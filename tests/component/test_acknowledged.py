@@ -137,6 +137,18 @@ def test_a_shell_that_holds_the_file_costs_the_copy_and_not_the_file(
     assert [record.seq for record in found(copies, (1, 99))] == list(range(1, 11))
 
 
+def test_place_where_no_file_can_be_made_costs_the_copies_and_ends_no_task(
+    tmp_path: Path, limit: Limit
+) -> None:
+    copies = Acknowledged(tmp_path / "gone" / "acknowledged.sqlite", limit)
+    for ask in (lambda: copies.keep(records(1, 2)), lambda: found(copies, (1, 2)), copies.last, copies.mark):
+        with pytest.raises(SpoolUnusable):
+            ask()
+    (tmp_path / "gone").mkdir()
+    copies.keep(records(1, 2))
+    assert found(copies, (1, 2)) == records(1, 2)
+
+
 def test_age_is_counted_while_the_agent_runs_and_not_by_a_clock(copies: Acknowledged, tmp_path: Path) -> None:
     opened = open_spool(tmp_path / "spool.sqlite", Moment("boot", 1, 1))
     week = Keeping(days=7, mebibytes=64)

@@ -212,7 +212,7 @@ def _record(row: dict[str, object]) -> Record:
     return Record(body=json.loads(str(row["body"])), **{name: row[name] for name in names})  # type: ignore[arg-type]
 
 
-def test_what_was_given_up_and_comes_all_the_same_is_held_once(centre: Centre, spool: Spool) -> None:
+def test_what_was_given_up_and_comes_all_the_same_is_kept_once(centre: Centre, spool: Spool) -> None:
     who = BoxIdentity(SITE, BOX)
     fill(spool)
     before = spool.waiting(100_000)
@@ -225,9 +225,23 @@ def test_what_was_given_up_and_comes_all_the_same_is_held_once(centre: Centre, s
         take_body(centre, who, encode_batch(SITE, BOX, some), coding="gzip")
     receipt = ledger.receipt(centre, SITE)
     assert (receipt.complete, receipt.given_up) == (True, len(gone) - 40)
-    again = take_body(centre, who, encode_batch(SITE, BOX, [*late, *early]), coding="gzip")
+    body = encode_batch(SITE, BOX, [*late, *early])  # an old backup of the box has them still
+    words = [result.status for result in take_body(centre, who, body, coding="gzip").results]
+    assert words == ["stored"] * 40 + ["duplicate"] * 40
+    receipt = ledger.receipt(centre, SITE)
+    assert (receipt.complete, receipt.given_up, receipt.count) == (True, len(gone) - 80, len(after) + 80)
+    with centre.database.read() as connection:
+        rows = store.newest(connection, site_id=SITE, limit=100_000)
+    held = {str(row["id"]) for row in rows}
+    assert {record.id for record in (*late, *early)} <= held and len(rows) == len(after) + 80
+    again = take_body(centre, who, body, coding="gzip")
     assert {result.status for result in again.results} == {"duplicate"}
-    assert ledger.receipt(centre, SITE).given_up == len(gone) - 40
+    told = next(record for record in after if '"records_given_up"' in record.text)
+    assert (
+        take_body(centre, who, encode_batch(SITE, BOX, [told]), coding="gzip").results[0].status
+        == "duplicate"
+    )
+    assert ledger.receipt(centre, SITE).given_up == len(gone) - 80
 
 
 def test_word_of_what_was_given_up_that_does_not_fit_the_chain_explains_nothing(centre: Centre) -> None:
