@@ -36,35 +36,30 @@ FIRST_LOOK_S = 300.0
 """So long after its offer an upload is looked at."""
 SOON_S = 120.0
 """So long after the piece at its end: the others are there by then, and its box has asked for the receipt."""
+LET_GO_MAX = 10
+"""With one offer, so that none takes long."""
 OPEN_UPLOADS_MAX = 1000
-"""Offered and not complete, per site. A box uploads a few at a time; this bounds the folder."""
+"""Offered and not complete, per site. A box uploads a few at a time; this bounds the folder. Those whose box gave them up, or
+burnt down, stay open: for one more than so many, the one that was offered first is let go of."""
 
 
 def offer(centre: Centre, who: BoxIdentity, new: RecordingOffer) -> tuple[Recording, bool]:
     """Begin or resume an upload; the recording as it stands, and whether it is new.
 
     The same audio under the same id goes on where it was; encrypted anew (other `cipher_sha256`) it starts over;
-    once stored it is only confirmed. Raises Refused `recording.conflict`, `recording.too_many`.
+    once stored it is only confirmed. Raises Refused `recording.conflict`.
     """
+    _make_room(centre, who, new)
     now_utc = centre.now_utc()
     with centre.database.write() as connection:
         known = recordings.find(connection, who.site_id, new.id, lock=True)
-        if known is None:
-            if recordings.receiving_count(connection, who.site_id) >= OPEN_UPLOADS_MAX:
-                raise Refused(
-                    429,
-                    "recording.too_many",
-                    f"{OPEN_UPLOADS_MAX} uploads of this site are open",
-                    "Finish some of them first.",
-                    headers={"Retry-After": "60"},
-                )
-        elif known.receipt is not None:
+        if known is not None and known.receipt is not None:
             if known.sha256 == new.sha256:
                 return known, False
             audit.add(
                 connection, now_utc, f"box:{who.box_id}", "recording.conflict", new.id, site=who.site_id
             )
-        elif (known.sha256, known.cipher_sha256, known.bytes) == (new.sha256, new.cipher_sha256, new.bytes):
+        elif known is not None and _same_upload(known, new):
             return known, False
         if known is None or known.receipt is None:
             told = retention.class_of(connection, who.site_id, new.id) or new.retention or None
@@ -90,6 +85,36 @@ def offer(centre: Centre, who: BoxIdentity, new: RecordingOffer) -> tuple[Record
         "The box keeps its copy; look at both before deleting either.",
         id=new.id,
     )
+
+
+def _same_upload(known: Recording, new: RecordingOffer) -> bool:
+    return (known.sha256, known.cipher_sha256, known.bytes) == (new.sha256, new.cipher_sha256, new.bytes)
+
+
+def _make_room(centre: Centre, who: BoxIdentity, new: RecordingOffer) -> None:
+    """Let go of the uploads that were offered first, while there are too many for a new one. Whose box still has it is offered
+    again, and starts over."""
+    with centre.database.read() as connection:
+        if recordings.find(connection, who.site_id, new.id) is not None:
+            return
+        most = max(recordings.receiving_count(connection, who.site_id) - OPEN_UPLOADS_MAX + 1, 0)
+        oldest = recordings.open_longest(connection, who.site_id, min(most, LET_GO_MAX))
+    for known in oldest:
+        if settled(centre, known):
+            continue
+        centre.blobs.drop_part(known.site_id, known.id)
+        with centre.database.write() as connection:
+            if recordings.forget_open(connection, known):
+                jobs.forget(connection, SETTLE, known.site_id, known.id)
+                audit.add(
+                    connection,
+                    centre.now_utc(),
+                    "centre",
+                    "recording.upload_dropped",
+                    known.id,
+                    site=known.site_id,
+                    offered_utc=known.offered_utc,
+                )
 
 
 def find(centre: Centre, who: BoxIdentity, recording_id: str) -> Recording:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import Connection, Update, func, select, update
+from sqlalchemy import Connection, Update, delete, func, select, update
 
 from cloudsync.store.tables import recording
 from cloudsync.store.upsert import insert_for
@@ -113,6 +113,28 @@ def receiving_count(connection: Connection, site_id: str) -> int:
         recording.c.site_id == site_id, recording.c.state == RecordingState.RECEIVING
     )
     return connection.execute(query).scalar_one()
+
+
+def open_longest(connection: Connection, site_id: str, most: int) -> list[Recording]:
+    """Uploads of the site that are open, those that were offered first."""
+    if not most:
+        return []
+    query = select(recording).where(
+        recording.c.site_id == site_id, recording.c.state == RecordingState.RECEIVING
+    )
+    rows = connection.execute(query.order_by(recording.c.offered_utc, recording.c.id).limit(most))
+    return [Recording(**row._mapping) for row in rows]
+
+
+def forget_open(connection: Connection, upload: Recording) -> bool:
+    """Forget exactly this upload; False when it is not open any more."""
+    where = (
+        recording.c.site_id == upload.site_id,
+        recording.c.id == upload.id,
+        recording.c.cipher_sha256 == upload.cipher_sha256,
+        recording.c.state == RecordingState.RECEIVING,
+    )
+    return connection.execute(delete(recording).where(*where)).rowcount == 1
 
 
 def receiving_ones(connection: Connection) -> list[Recording]:
