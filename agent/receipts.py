@@ -163,7 +163,8 @@ class Receipts:
             return
         self.standing = Standing(receipt, against(receipt, chain))
         data = json.dumps(as_json(receipt), ensure_ascii=False, indent=1).encode()
-        await asyncio.to_thread(write_private, self._path, data)
+        with suppress(OSError):  # no room: the one before stays, and records do not wait for it
+            await asyncio.to_thread(write_private, self._path, data)
         if self._received is not None:
             with suppress(CloudError):
                 await self._received(receipt, chain)

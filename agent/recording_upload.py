@@ -6,8 +6,10 @@ was cut off goes on with the pieces that are missing. A centre of an older relea
 """
 
 import asyncio
+import errno
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from agent import recording_spool
@@ -40,6 +42,8 @@ _UNFIT_STATUS = (400, 413, 422)
 """The recording itself displeases the centre."""
 _AGAIN = (ErrorKey.PIECE_DAMAGED, ErrorKey.OTHER_UPLOAD)
 """Said of one piece: the next attempt begins with a new offer."""
+_PASSING = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR)
+"""Not the file's fault."""
 _UNKNOWN_STATUS = 404
 """The centre was never offered this recording."""
 
@@ -51,6 +55,13 @@ class Counters:
     parked: int = 0
     recordings_stored: int = 0
     recording_bytes: int = 0
+
+
+class _Unreadable(Exception):
+    """The disk does not give back what is in the file. Parked, so that it holds up nobody; a person may try it again."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(f"the file cannot be read: {error.strerror}")
 
 
 class _NotStored(CloudConfused):
@@ -130,6 +141,9 @@ class RecordingSender:
                 else:
                     await self._in_pieces(recording, stands.pieces)
                 await self._receipt(offer)
+        except _Unreadable as error:
+            await self._park(offer.id, str(error))
+            return
         except CloudRefused as error:
             await self._refused(recording, error)
             return
@@ -158,7 +172,7 @@ class RecordingSender:
         left = deque(missing(held, size_bytes, self._piece_bytes))
         progress = _Progress(held_bytes(held, size_bytes))
 
-        failed: list[CloudError] = []
+        failed: list[CloudError | _Unreadable] = []
 
         async def lane() -> None:
             while left and not failed:
@@ -166,7 +180,7 @@ class RecordingSender:
                     if left and not failed:
                         try:
                             await self._piece(recording, left.popleft(), progress)
-                        except CloudError as error:
+                        except (CloudError, _Unreadable) as error:
                             failed.append(error)
 
         await asyncio.gather(*(lane() for _ in range(min(len(left), self._connections))))
@@ -244,7 +258,11 @@ class RecordingSender:
         """The hash came out wrong over there: is it the disk here, or was it the way?"""
         id_ = recording.offer.id
         self._corrupt[id_] = self._corrupt.get(id_, 0) + 1
-        here = await asyncio.to_thread(recording_spool.cipher_sha256, recording.path)
+        try:
+            here = await asyncio.to_thread(_own_sha256, recording)
+        except _Unreadable as error:
+            await self._park(id_, str(error))
+            return
         if here != recording.offer.cipher_sha256:
             await self._park(id_, "damaged on the box's disk")
         elif self._corrupt[id_] >= CORRUPT_TRIES_MAX:
@@ -277,6 +295,21 @@ def _problem(recording: Recording) -> str:
 
 
 def _read(recording: Recording, offset: int, count: int) -> bytes:
-    with recording.path.open("rb") as audio:
+    with _reading(), recording.path.open("rb") as audio:
         audio.seek(offset)
         return audio.read(count)
+
+
+def _own_sha256(recording: Recording) -> str:
+    with _reading():
+        return recording_spool.cipher_sha256(recording.path)
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _PASSING:
+            raise
+        raise _Unreadable(error) from error

@@ -140,6 +140,24 @@ async def test_old_backup_of_the_centre_gets_what_it_lost_from_the_copies_at_the
     assert box.sent_again.count == sum(one["count"] for one in told) >= 2
 
 
+async def test_old_backup_of_the_centre_gets_what_it_lost_though_the_box_has_no_room_for_a_receipt(
+    centre: CentreProcess, box: SyncedBox, tmp_path: Path
+) -> None:
+    box.add("a")
+    await box.sync()
+    with centre.store() as opened:
+        backup(opened, tmp_path / "backup")
+    box.add("b")
+    await box.sync()
+    _restore(centre, tmp_path)
+    (box.folder / "file").touch()
+    box.receipts._path = box.folder / "file" / "receipt.json"  # no file can be made there
+    box.add("c")
+    await box.sync(until=lambda: box.receipts.standing.problem == "" and _speaks_for_all(box))
+    with centre.store() as opened:
+        assert held(opened, kind="cdr") == (Counter("abc"), 0)
+
+
 async def test_old_backup_of_the_centre_takes_what_comes_names_the_gap_and_tells_a_box_without_copies(
     centre: CentreProcess, box: SyncedBox, tmp_path: Path
 ) -> None:

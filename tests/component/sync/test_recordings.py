@@ -1,11 +1,14 @@
 """Recordings go to the real centre and are deleted here only when it has proved that it holds them."""
 
 import contextlib
+import errno
 import hashlib
+import os
+from typing import Any
 
 import pytest
 
-from agent import recording_spool
+from agent import recording_spool, recording_upload
 from agent.cloud_errors import CloudConfused
 from agent.recording_classes import CLASS_PREFIX
 from agent.recording_table import RecordingTable
@@ -88,6 +91,34 @@ async def test_recording_without_its_file_is_parked_and_holds_up_nobody(centre: 
     while await sender.upload():
         pass
     assert [name for name, _ in table.parked()] == [f"rec-a-{box.id}"]
+    assert stored_bytes(centre, f"rec-b-{box.id}") == [data]
+
+
+@pytest.mark.parametrize("when", ["while it is sent", "while its hash is looked at"])
+async def test_recording_on_a_spoilt_sector_is_parked_and_holds_up_nobody(
+    centre: Centre, box: Box, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    record_audio(box, f"rec-a-{box.id}", 5000)
+    data = record_audio(box, f"rec-b-{box.id}", 5000)
+    table, sender = RecordingTable(box.spool), box.recordings()
+    take_in(table, box.folder / "recordings")
+    spoilt = box.folder / "recordings" / f"rec-a-{box.id}.age"
+    if when != "while it is sent":
+        spoilt.write_bytes(bytes(5000))
+    place = "_read" if when == "while it is sent" else "_own_sha256"
+    way: Any = getattr(recording_upload, place)
+
+    def read(recording: recording_spool.Recording, *arguments: Any) -> Any:
+        with recording_upload._reading():
+            if recording.path == spoilt:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return way(recording, *arguments)
+
+    monkeypatch.setattr(recording_upload, place, read)
+    while await sender.upload():
+        pass
+    assert table.parked() == [(f"rec-a-{box.id}", "the file cannot be read: Input/output error")]
+    assert spoilt.exists()
     assert stored_bytes(centre, f"rec-b-{box.id}") == [data]
 
 
