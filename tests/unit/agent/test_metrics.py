@@ -9,6 +9,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
 
+from agent.disk import DiskState
 from agent.evidence import Sighting
 from agent.link import Event, Link
 from agent.metrics import BUILD, METRICS, PREFIX, exposition
@@ -78,10 +79,11 @@ def test_what_is_not_known_has_no_sample() -> None:
     assert found["kyusai_kamailio_up", ()] == 0
 
 
-def test_what_protects_the_disk_is_one_of_its_kinds_and_nothing_before_it_was_looked_at() -> None:
-    name = "kyusai_disk_encryption"
+@pytest.mark.parametrize("field", ["disk_encryption", "audio_encryption"])
+def test_what_protects_the_disk_is_one_of_its_kinds_and_nothing_before_it_was_looked_at(field: str) -> None:
+    name = f"kyusai_{field}"
     assert not [key for key in samples(status()) if key[0] == name]
-    found = samples(replace(status(), disk_encryption="none"))
+    found = samples(replace(status(), **{field: "none"}))
     assert {dict(labels)["kind"]: value for (key, labels), value in found.items() if key == name} == {
         "none": 1,
         "unknown": 0,
@@ -152,3 +154,27 @@ def test_the_status_of_a_recovering_link_says_what_is_left() -> None:
 )
 def test_durations_are_short(seconds: float | None, text: str) -> None:
     assert span(seconds) == text
+
+
+@pytest.mark.parametrize("lang", ["en", "ja"])
+@pytest.mark.parametrize("kind", ["", *AtRest])
+def test_the_status_says_where_audio_lies_and_warns_of_a_disk_in_the_clear(kind: str, lang: Lang) -> None:
+    console = Console(width=200, record=True, file=io.StringIO())
+    console.print(view(replace(status(), audio_encryption=str(kind)).as_json(), lang))
+    shown = console.export_text()
+    assert (text("agent.status.audio_encryption", lang) in shown) == bool(kind)
+    assert not kind or text(f"agent.status.audio_{kind}", lang) in shown
+    assert (text("agent.status.audio_in_the_clear", lang)[:20] in shown) == (kind == "none")
+
+
+@pytest.mark.parametrize("lang", ["en", "ja"])
+@pytest.mark.parametrize("place", ["disk", "audio"])
+@pytest.mark.parametrize("state", list(DiskState))
+def test_the_status_says_what_fills(state: DiskState, place: str, lang: Lang) -> None:
+    console = Console(width=200, record=True, file=io.StringIO())
+    console.print(view(replace(status(), **{f"{place}_state": state.value}).as_json(), lang))
+    shown = console.export_text()
+    for where in ("disk", "audio"):
+        for one in (DiskState.LOW, DiskState.FULL):
+            told = text(f"agent.status.{where}_{one}", lang)[:26]
+            assert (told in shown) == ((where, one) == (place, state))

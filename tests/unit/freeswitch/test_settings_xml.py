@@ -17,7 +17,7 @@ SETTINGS = Settings(
     password="p-w_1",  # noqa: S106 - made up
     site="/var/lib/kyusai/config/current/freeswitch",
     prompts="/var/lib/kyusai/prompts",
-    voicemail="/var/lib/kyusai/freeswitch/voicemail",
+    voicemail="/var/lib/kyusai/audio/voicemail",
 )
 
 
