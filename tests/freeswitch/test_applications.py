@@ -146,7 +146,7 @@ async def test_a_called_person_hears_who_it_is_and_accepts_refuses_or_sends_to_v
     outside, met = await screened(lab, before + 3)
     await met.dtmf("3")
     await met.wait("closed", 10)
-    folder = lab.box.layout.freeswitch_dir / "voicemail"
+    folder = lab.box.layout.voicemail_dir
     await wait_until(lambda: list(folder.rglob("msg_*.wav")), "a message begins", 30)
     await outside.hangup()
 

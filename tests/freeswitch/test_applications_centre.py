@@ -148,7 +148,7 @@ async def test_a_message_reaches_the_centre_and_a_mail_tells_of_it(lab: Lab, inb
     assert (mail["To"], "201" in str(mail["Subject"])) == ("sato@example.com", True)
     events = [one["body"] for one in await lab.centre.records("event") if one["body"]["event"] == "voicemail"]
     assert [(one["box"], one["caller"]) for one in events] == [("202", "201")]
-    assert any(lab.box.layout.freeswitch_dir.rglob("msg_*.wav")), "the owner's copy stays"
+    assert any(lab.box.layout.voicemail_dir.rglob("msg_*.wav")), "the owner's copy stays"
 
 
 async def _taken(lab: Lab) -> bool:
@@ -159,7 +159,7 @@ async def _taken(lab: Lab) -> bool:
 
 
 def _seconds(lab: Lab) -> float:
-    sizes = [path.stat().st_size for path in lab.box.layout.freeswitch_dir.rglob("msg_*.wav")]
+    sizes = [path.stat().st_size for path in lab.box.layout.voicemail_dir.rglob("msg_*.wav")]
     return max(sizes, default=0) / 2 / 8_000
 
 

@@ -188,7 +188,7 @@ async def test_a_message_is_left_lights_the_lamp_is_heard_and_deleted(
     await lamp.wait_body("Messages-Waiting: no")
     call = await site.phones["204"].call(f"{CODES['voicemail_leave']}{OWNER}", LONG_S)
     await call.wait_hears(640, timeout_s=LONG_S)
-    folder = box.layout.freeswitch_dir / "voicemail"
+    folder = box.layout.voicemail_dir
 
     def left() -> bool:
         return any(path.stat().st_size > MESSAGE_BYTES for path in folder.rglob("msg_*.wav"))

@@ -286,7 +286,7 @@ async def test_message_lamp_lights_when_somebody_speaks_and_goes_out_when_the_me
 async def leave_message(lab: Lab, caller: str, box: str) -> None:
     """Some seconds of the caller's tone."""
     assert lab.box.freeswitch is not None
-    folder = lab.box.layout.freeswitch_dir / "voicemail"
+    folder = lab.box.layout.voicemail_dir
     before = len(list(folder.rglob("msg_*.wav")))
     call = await lab.phones[caller].call(f"{CODES['voicemail_leave']}{box}")
     await wait_until(lambda: len(list(folder.rglob("msg_*.wav"))) > before, "the message begins", 30)

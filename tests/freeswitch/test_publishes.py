@@ -173,7 +173,7 @@ async def test_five_versions_within_ten_seconds_cut_nobody_off_and_nobody_hears_
     lasted_s = QUIET_S + time.monotonic() - began
     await wait_until(lambda: message_s(lab) >= lasted_s - 2, "the whole message is kept", 10)
     path = max(
-        (lab.box.layout.freeswitch_dir / "voicemail").rglob("msg_*.wav"),
+        lab.box.layout.voicemail_dir.rglob("msg_*.wav"),
         key=lambda one: one.stat().st_mtime_ns,
     )
     samples, rate_hz = soundfile.read(path)
@@ -181,7 +181,7 @@ async def test_five_versions_within_ten_seconds_cut_nobody_off_and_nobody_hears_
 
 
 def message_s(lab: Lab) -> float:
-    found = (lab.box.layout.freeswitch_dir / "voicemail").rglob("msg_*.wav")
+    found = lab.box.layout.voicemail_dir.rglob("msg_*.wav")
     return max((soundfile.info(one).duration for one in found), default=0.0)
 
 

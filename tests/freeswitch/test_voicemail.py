@@ -56,7 +56,7 @@ async def lab() -> AsyncIterator[Lab]:
 
 
 def messages(lab: Lab) -> list[str]:
-    folder = lab.box.layout.freeswitch_dir / "voicemail"
+    folder = lab.box.layout.voicemail_dir
     return sorted(path.name for path in folder.rglob("msg_*.wav"))
 
 
@@ -88,7 +88,7 @@ async def test_a_call_that_nobody_answers_leaves_a_message_that_the_owner_hears_
 
 def recorded_s(lab: Lab, name: str = "msg_*.wav") -> float:
     """Of the newest file of that name, by its size and the rate in its header."""
-    folder = lab.box.layout.freeswitch_dir / "voicemail"
+    folder = lab.box.layout.voicemail_dir
     found = max(folder.rglob(name), key=lambda path: path.stat().st_mtime_ns, default=None)
     return _length_s(found) if found is not None else 0.0
 
