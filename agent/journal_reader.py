@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.journal_events import JournalEvent, Kind, Moment
+from agent.journal_numbers import fitting, in_a_row
 from appliance.errors import KyusaiError
 from appliance.sqlite_sync import sync_log
 
@@ -123,8 +124,12 @@ def _is_ours(db: sqlite3.Connection, cursor: Cursor) -> bool:
         return True
     if not cursor.boot_id:
         return bool(_last_seq(db) >= cursor.seq)
-    row = db.execute("SELECT boot_id, mono_ms FROM event WHERE seq = ?", (cursor.seq,)).fetchone()
-    return row is not None and tuple(row) == (cursor.boot_id, cursor.mono_ms)
+    for column in ("seq", "+seq"):  # by the tree; by looking through, where a number in the tree is spoilt
+        query = f"SELECT boot_id, mono_ms FROM event WHERE {column} = ?"  # noqa: S608 - one of the two above
+        row = db.execute(query, (cursor.seq,)).fetchone()
+        if row is not None:
+            return tuple(row) == (cursor.boot_id, cursor.mono_ms)
+    return False
 
 
 def _last_seq(db: sqlite3.Connection) -> int:
@@ -137,9 +142,37 @@ def _rows(db: sqlite3.Connection, after: int, limit: int) -> tuple[list[Row], li
     try:
         query = f"SELECT {_COLUMNS} FROM event WHERE seq > ? ORDER BY seq LIMIT ?"  # noqa: S608
         rows = db.execute(query, (after, limit)).fetchall()
+        if not in_a_row([row[0] for row in rows], after, _last_given(db)):
+            return _rows_by_place(db, after, limit)
     except sqlite3.DatabaseError:
         return _rows_one_by_one(db, after, limit)
     return rows, [], int(rows[-1][0]) if rows else after
+
+
+def _rows_by_place(db: sqlite3.Connection, after: int, limit: int) -> tuple[list[Row], list[Damage], int]:
+    """The next rows as they lie in the table. One whose number does not fit its place is damaged: believed, a number far ahead
+    would pass over all that comes until then."""
+    numbers = [row[0] for row in db.execute("SELECT seq FROM event")]
+    sound = fitting(numbers, _last_given(db))
+    rows, damaged, end = list[Row](), list[Damage](), after
+    for number, row in enumerate(db.execute(f"SELECT {_COLUMNS} FROM event")):  # noqa: S608
+        if number in sound and row[0] > after:
+            rows.append(row)
+            end = row[0]
+        elif number not in sound and end > after:
+            end += 1
+            damaged.append(Damage(end, f"number {row[0]} is out of place"))
+        if len(rows) + len(damaged) >= limit:
+            break
+    return rows, damaged, end
+
+
+def _last_given(db: sqlite3.Connection) -> int | None:
+    """The last number that the writer gave; None where that cannot be read."""
+    try:
+        return _last_seq(db) or None
+    except sqlite3.DatabaseError:
+        return None
 
 
 def _rows_one_by_one(db: sqlite3.Connection, after: int, limit: int) -> tuple[list[Row], list[Damage], int]:

@@ -239,6 +239,75 @@ def test_damaged_page_costs_its_rows_alone(journal: Journal, spool: Spool) -> No
     assert "journal_damaged" in told(spool, "event")
 
 
+@pytest.mark.parametrize("read_before", [0, 1, 2], ids=("unread", "half read", "all read"))
+def test_flipped_bit_in_a_row_s_number_costs_at_most_that_call_and_none_that_follows(
+    journal: Journal, tmp_path: Path, read_before: int
+) -> None:
+    journal.calls(20, "a")
+    early = tmp_path / "early.sqlite"
+    _closed_copy(journal, early)
+    journal.calls(20, "b")
+    whole = tmp_path / "whole.sqlite"
+    _closed_copy(journal, whole)
+    names = {f"{prefix}{n}" for prefix in "ab" for n in range(20)}
+    for place, bit in [
+        (place, bit) for place in _numbers_at(whole.read_bytes())[::6] for bit in (0, 3, 6, 7)
+    ]:
+        folder = tmp_path / f"{place}-{bit}"
+        folder.mkdir()
+        path, opened = folder / "journal.sqlite", open_spool(folder / "spool.sqlite", NOW)
+        opened.spool.rechain(1, "0" * 64)
+        try:
+            for known in (early, whole)[:read_before]:
+                path.write_bytes(known.read_bytes())
+                CallRecords(opened.spool, path, "tokyo-1", "box-a").read(NOW)
+            data = bytearray(whole.read_bytes())
+            data[place] ^= 1 << bit
+            path.write_bytes(data)
+            agent = CallRecords(opened.spool, path, "tokyo-1", "box-a")
+            agent.read(NOW)
+            goes_on = _write_one_more(path)
+            agent.read(NOW)
+            assert agent.read(NOW) == 0, "and it is calm then"
+            found = told(opened.spool)
+        finally:
+            opened.close()
+        assert len(found) == len(set(found)), (place, bit)
+        assert ("new" in found or not goes_on) and len(names - set(found)) <= 1, (place, bit, found)
+
+
+def _write_one_more(path: Path) -> bool:
+    """False where the damage shows to Kamailio too, which sets the journal aside and begins another."""
+    try:
+        with closing(sqlite3.connect(path)) as db, db:
+            for event, more in (("start", {"call_id": "new"}), ("answer", {}), ("end", {"code": 200})):
+                db.execute(INSERT, ("new", event, 9_000, WALL_MS, "boot-a", json.dumps(more)))
+    except sqlite3.DatabaseError:
+        return False
+    return True
+
+
+def _closed_copy(journal: Journal, path: Path) -> None:
+    """All of it in one file."""
+    with closing(sqlite3.connect(path)) as copy:
+        journal.db.backup(copy)
+        copy.execute("PRAGMA journal_mode = DELETE")
+
+
+def _numbers_at(data: bytes) -> list[int]:
+    """Where the numbers of the table's rows stand: in each cell of a leaf behind the length of what it holds."""
+    places = []
+    page_bytes = int.from_bytes(data[16:18])
+    for page in range(page_bytes, len(data), page_bytes):
+        cells = int.from_bytes(data[page + 3 : page + 5]) if data[page] == 13 else 0
+        for cell in range(cells):
+            at = page + int.from_bytes(data[page + 8 + 2 * cell : page + 10 + 2 * cell])
+            while data[at] & 0x80:
+                at += 1
+            places.append(at + 1)
+    return places
+
+
 def test_file_that_is_no_journal_is_a_typed_error(tmp_path: Path) -> None:
     path = tmp_path / "journal.sqlite"
     path.write_bytes(b"rubbish" * 1000)
