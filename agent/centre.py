@@ -114,10 +114,10 @@ class Centre:
         return self.enrolment
 
     async def client(self) -> CloudClient:
-        """The connection to the centre; waits for enrolment."""
+        """The connection to the centre, one for all tasks; waits for enrolment."""
         enrolled = await self.enrolled()
-        if self._client is None:
-            await asyncio.to_thread(load_or_make, self._layout.key)
+        await asyncio.to_thread(load_or_make, self._layout.key)
+        if self._client is None:  # tasks begin together: from here on nothing waits
             transport = Transport(self._box.centre.url or enrolled.url, pinned(enrolled.ca_pem))
             self._client = self._client_over(transport, enrolled)
         return self._client

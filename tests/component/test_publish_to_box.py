@@ -140,6 +140,10 @@ async def test_version_published_in_an_outage_is_in_use_as_soon_as_anything_reac
     supervisor = Supervisor(lambda name, error, _wait_s: failed.append((name, error)))
     try:
         await keeper.resume()
+        first, second = await asyncio.gather(centre.client(), centre.client())
+        assert first is second, (
+            "tasks that begin together share connections, token, and whether the box is shut out"
+        )
         supervisor.start("config", centre._keep_config)
         supervisor.start("heartbeat", centre._keep_heartbeat)
         await asyncio.to_thread(publish)
