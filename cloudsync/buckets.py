@@ -279,6 +279,14 @@ def open_bucket(url: str) -> Bucket:
     )
 
 
+class BucketAwayError(OSError):
+    """The store could not be reached, or said no."""
+
+
+_FOR_PROGRAMMERS = "\n\nDebug source"
+"""What follows in an error of the client fills a screen."""
+
+
 class _WrongBytesError(Exception):
     """The pieces have another hash than was offered."""
 
@@ -308,7 +316,8 @@ def _errors() -> Iterator[None]:
     try:
         yield
     except BaseError as error:
-        raise OSError(errno.EIO, f"the store of the recordings: {error}"[:500]) from error
+        told = str(error).partition(_FOR_PROGRAMMERS)[0]
+        raise BucketAwayError(errno.EIO, f"the store of the recordings: {told}"[:500]) from error
 
 
 def _whole(site_id: str, blob_id: str, sha256: str) -> str:

@@ -85,18 +85,28 @@ def _reported() -> Iterator[None]:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(1) from None
     except OSError as error:
-        detail = error.strerror or str(error)
-        path = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else "kyusai"
-        out.print_error(
-            KyusaiError(
-                "centre.os_error",
-                f"{path}: {detail}",
-                "Check the path, its owner and the disk; an address must be one of this machine's and free.",
-                path=path,
-                detail=detail,
-            )
-        )
+        out.print_error(_system_fault(error))
         raise typer.Exit(1) from None
+
+
+def _system_fault(error: OSError) -> KyusaiError:
+    """What the system, or the store of the recordings, has refused; with the hint that fits."""
+    detail = error.strerror or str(error)
+    if type(error).__name__ == "BucketAwayError":  # its module needs the centre's packages
+        return KyusaiError(
+            "centre.bucket_away",
+            detail,
+            "Check that the S3 server runs, the bucket exists, and AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are set here.",
+            detail=detail,
+        )
+    path = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else "kyusai"
+    return KyusaiError(
+        "centre.os_error",
+        f"{path}: {detail}",
+        "Check the path, its owner and the disk.",
+        path=path,
+        detail=detail,
+    )
 
 
 @contextlib.contextmanager
