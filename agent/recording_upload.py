@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from agent import recording_spool
 from agent.cloud_client import UNPACED, CloudClient
-from agent.cloud_errors import CloudConfused, CloudError, CloudRefused, confused
+from agent.cloud_errors import CloudBusy, CloudConfused, CloudError, CloudRefused, confused
 from agent.identity import signed_by
 from agent.pieces import Span, held_bytes, missing
 from agent.recording_spool import Recording
@@ -36,6 +36,8 @@ CONNECTIONS = 8
 congestion control (CUBIC) one connection fills 12 % of the line, four 45 %, eight 75 %; with BBR four and eight fill it."""
 NOTE_EVERY_S = 2.0
 """How often the spool notes, for people, how far an upload is: each note is a synced write."""
+LATER_MAX = 100
+"""Recordings passed over at most: where the centre answers none as it should, their order is of no matter."""
 CORRUPT_TRIES_MAX = 3
 """Whole uploads whose hash came out wrong at the centre before the recording is parked for a person."""
 _UNFIT_STATUS = (400, 413, 422)
@@ -100,6 +102,8 @@ class RecordingSender:
         self._free = asyncio.Semaphore(connections)
         self._busy: set[str] = set()
         self._corrupt: dict[str, int] = {}
+        self._later: set[str] = set()
+        """Ids that the centre answered of late, and not as it should: those behind them do not wait for what is wrong there."""
         self.counters = Counters()
 
     @property
@@ -112,16 +116,30 @@ class RecordingSender:
 
         Raises CloudError (the recording stays) and SpoolError.
         """
-        waiting = await asyncio.to_thread(self._table.waiting, 1, but=tuple(self._busy))
-        if not waiting or waiting[0].offer.id in self._busy:
+        recording = await self._next()
+        if recording is None or recording.offer.id in self._busy:
             return False
-        recording = waiting[0]
-        self._busy.add(recording.offer.id)
+        id_ = recording.offer.id
+        self._busy.add(id_)
         try:
             await self._upload(recording)
+        except (CloudBusy, CloudConfused, CloudRefused):
+            self._later.add(id_)
+            raise
         finally:
-            self._busy.discard(recording.offer.id)
+            self._busy.discard(id_)
+        self._later.discard(id_)
         return True
+
+    async def _next(self) -> Recording | None:
+        """The oldest that waits; those that failed at the centre when all others have had their turn. After a cut of the line the
+        same one goes on: otherwise many would be half there."""
+        for later in (tuple(self._later)[:LATER_MAX], ()):
+            waiting = await asyncio.to_thread(self._table.waiting, 1, but=(*self._busy, *later))
+            if waiting:
+                return waiting[0]
+            self._later.clear()
+        return None
 
     async def _upload(self, listed: Recording) -> None:
         recording = await asyncio.to_thread(recording_spool.as_handed_over, listed)

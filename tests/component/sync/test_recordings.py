@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from agent import recording_spool, recording_upload
-from agent.cloud_errors import CloudConfused
+from agent.cloud_errors import CloudBusy, CloudConfused, CloudUnreachable, busy, unreachable
 from agent.recording_classes import CLASS_PREFIX
 from agent.recording_table import RecordingTable
 from agent.recording_upload import RecordingSender
@@ -17,6 +17,8 @@ from agent.senders import take_in
 from agent.spool_files import open_spool
 from cloudsync.wire import (
     ConfigKey,
+    RecordingOffer,
+    UploadStands,
     to_base64,
 )
 from tests.helpers.broken_line import (
@@ -92,6 +94,51 @@ async def test_recording_without_its_file_is_parked_and_holds_up_nobody(centre: 
         pass
     assert [name for name, _ in table.parked()] == [f"rec-a-{box.id}"]
     assert stored_bytes(centre, f"rec-b-{box.id}") == [data]
+
+
+async def test_recording_that_the_centre_cannot_take_holds_up_no_other_and_is_tried_again(
+    centre: Centre, box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"rec-{letter}-{box.id}" for letter in "abc"]
+    data = {name: record_audio(box, name, 5000) for name in names}
+    table, sender = RecordingTable(box.spool), box.recordings()
+    take_in(table, box.folder / "recordings")
+    offer, tried = box.cloud.offer, list[str]()
+
+    async def fail(one: RecordingOffer) -> UploadStands:
+        tried.append(one.id)
+        if one.id == names[0] and tried.count(one.id) < 3:
+            raise busy(box.cloud.url, 500, 0.0)
+        return await offer(one)
+
+    monkeypatch.setattr(box.cloud, "offer", fail)
+    for _ in range(20):
+        with contextlib.suppress(CloudBusy):
+            if not await sender.upload():
+                break
+    assert tried == [names[0], names[1], names[2], names[0], names[0]]
+    assert {name: stored_bytes(centre, name) for name in names} == {name: [data[name]] for name in names}
+
+
+async def test_line_that_is_cut_goes_on_with_the_same_recording(
+    centre: Centre, box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"rec-{letter}-{box.id}" for letter in "ab"]
+    for name in names:
+        record_audio(box, name, 5000)
+    table, sender = RecordingTable(box.spool), box.recordings()
+    take_in(table, box.folder / "recordings")
+    tried = list[str]()
+
+    async def fail(one: RecordingOffer) -> UploadStands:
+        tried.append(one.id)
+        raise unreachable(box.cloud.url, "cut")
+
+    monkeypatch.setattr(box.cloud, "offer", fail)
+    for _ in range(2):
+        with pytest.raises(CloudUnreachable):
+            await sender.upload()
+    assert tried == [names[0]] * 2
 
 
 @pytest.mark.parametrize("when", ["while it is sent", "while its hash is looked at"])
