@@ -64,7 +64,7 @@ def _start(workers: Workers, share: Share) -> "subprocess.Popen[bytes]":
     """A worker that is told to end when this process does, however it does."""
     return subprocess.Popen(
         ["setpriv", "--pdeathsig", "TERM", sys.executable, "-m", workers.module, *share.words()],
-        env={**os.environ, **workers.environment},
+        env={**os.environ, "TMPDIR": str(share.folder), **workers.environment},
         stdout=subprocess.PIPE,
     )
 
@@ -83,10 +83,13 @@ def _send_away(processes: "Sequence[subprocess.Popen[bytes]]") -> None:
 
 def _tell_progress(folder: Path, runs: int, over: threading.Event) -> None:
     """How far it is, on standard error, until `over`."""
-    began_s = time.monotonic()
+    began_s, set_up = time.monotonic(), False
     while not over.wait(PROGRESS_EVERY_S):
         tally = b"".join(path.read_bytes() for path in folder.glob(f"{progress.TALLY}*"))
-        print(progress.line(tally, runs, time.monotonic() - began_s), file=sys.stderr, flush=True)
+        now_s = time.monotonic()
+        if tally and not set_up:  # until then the workers made their ground, which tells nothing of the runs
+            began_s, set_up = now_s - PROGRESS_EVERY_S, True
+        print(progress.line(tally, runs, now_s - began_s), file=sys.stderr, flush=True)
 
 
 def total(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
