@@ -100,9 +100,10 @@ def _make_room(centre: Centre, who: BoxIdentity, new: RecordingOffer) -> None:
         most = max(recordings.receiving_count(connection, who.site_id) - OPEN_UPLOADS_MAX + 1, 0)
         oldest = recordings.open_longest(connection, who.site_id, min(most, LET_GO_MAX))
     for known in oldest:
-        if settled(centre, known):
-            continue
-        centre.blobs.drop_part(known.site_id, known.id)
+        with contextlib.suppress(OSError):  # one that the disk does not give back goes all the same
+            if settled(centre, known):
+                continue
+            centre.blobs.drop_part(known.site_id, known.id)
         with centre.database.write() as connection:
             if recordings.forget_open(connection, known):
                 jobs.forget(connection, SETTLE, known.site_id, known.id)

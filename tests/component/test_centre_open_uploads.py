@@ -84,3 +84,17 @@ def test_site_with_too_many_open_uploads_goes_on_and_loses_nothing_that_its_box_
     dropped = [row["subject"] for row in rows if row["action"] == "recording.upload_dropped"]
     assert dropped == ["rec-2", "rec-0"]
     assert waiting == {rules.SETTLE: 2}
+
+
+def test_upload_that_the_disk_does_not_give_back_is_let_go_of_like_any(
+    centre: Centre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rules, "OPEN_UPLOADS_MAX", 1)
+    put(centre, offer(centre, 0), 0, 0, SIZE)
+
+    def fail(_centre: Centre, _known: recordings.Recording) -> bool:
+        raise OSError("Input/output error")
+
+    monkeypatch.setattr(rules, "settled", fail)
+    offer(centre, 1)
+    assert states(centre) == {"rec-1": "receiving"}
