@@ -8,6 +8,7 @@ forgotten, wherever a process dies.
 
 import json
 from collections.abc import Iterable
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
@@ -35,6 +36,8 @@ LEAP_S = 86_400.0
 """A look that is so late comes after a leap of the clock, or after the centre was off for so long: nobody can tell."""
 WAIT_S = 12 * 3600.0
 """Then nothing is deleted before the clock has gone on for so long: a wrong one is set within minutes, deletion is for good."""
+WAITS = "retention.wait"
+LATELY_ROWS = 100
 AT_ONCE = 200
 """Deleted in one transaction; more wait for the next look, which follows at once."""
 CLASS_BYTES_MAX = 32
@@ -89,19 +92,23 @@ def look(centre: Centre, job: Job) -> None:
 
 def _wait(centre: Centre, job: Job) -> None:
     """Look again when the clock has shown that it is right. Set back meanwhile, it finds the look far ahead: due at once."""
+    now = centre.clock()
+    late_h = round((now.timestamp() - job.due_s) / 3600)
     with centre.database.write() as connection:
-        now_s = centre.clock().timestamp()
-        late_h = round((now_s - job.due_s) / 3600)
-        audit.add(
-            connection,
-            centre.now_utc(),
-            "centre",
-            "retention.wait",
-            job.site_id,
-            late_h=late_h,
-            wait_h=WAIT_S / 3600,
-        )
-        jobs.renew(connection, KIND, job.site_id, SITE, now_s, WAIT_S)
+        if not _told_lately(connection, job.site_id, now):
+            detail = {"late_h": late_h, "wait_h": WAIT_S / 3600}
+            audit.add(connection, format_utc(now), "centre", WAITS, job.site_id, **detail)
+        jobs.renew(connection, KIND, job.site_id, SITE, now.timestamp(), WAIT_S)
+
+
+def _told_lately(connection: Connection, site_id: str, now: datetime) -> bool:
+    """Two machines whose clocks are days apart find each other's looks late all the time."""
+    since_utc = format_utc(now - timedelta(seconds=LEAP_S))
+    return any(
+        (row["action"], row["subject"]) == (WAITS, site_id)
+        and since_utc < str(row["at_utc"]) <= format_utc(now)
+        for row in audit.newest(connection, LATELY_ROWS)
+    )
 
 
 def _delete(connection: Connection, centre: Centre, known: Recording, days: int) -> bool:

@@ -393,6 +393,18 @@ def test_clock_that_is_years_ahead_for_an_hour_deletes_nothing_and_the_look_goes
     assert len(box.audited("retention.wait")) == 1
 
 
+def test_two_machines_with_clocks_days_apart_delete_nothing_and_do_not_fill_the_audit_trail(box: Box) -> None:
+    box.publish(short=30)
+    box.put(FIRST)
+    box.call("short", STEM)
+    box.leap(0)
+    for n in range(20):
+        box.leap(40 + n / 10_000)
+        box.leap(n / 10_000)
+    assert box.states(FIRST) == [HERE]
+    assert len(box.audited("retention.wait")) == 1
+
+
 def test_centre_that_was_off_for_weeks_deletes_what_has_run_out_after_half_a_day(box: Box) -> None:
     box.publish(short=30)
     box.put(FIRST)
