@@ -7,17 +7,15 @@ agent goes on where this one stopped.
 import asyncio
 import signal
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import metadata
-from typing import Any
 
 from agent import application_figures, clock, notify, series
 from agent.applications import Applications
 from agent.at_rest_watch import AtRestWatch
 from agent.audio_place import make_folders
 from agent.capture_sync import CaptureSync
-from agent.cdr_fields import event_id
 from agent.centre import Centre
 from agent.change_desk import ChangeDesk
 from agent.change_reports import LOOK_S as CHANGES_S
@@ -26,8 +24,9 @@ from agent.clerk import api_of, clerk_of
 from agent.clock_steps import LOOK_S, ClockSteps
 from agent.config import ConfigKeeper
 from agent.config_store import RENDERERS, ConfigStore
-from agent.disk import Use, allows
-from agent.disk_watch import Change, DiskWatch
+from agent.disk import Use
+from agent.disk_watch import DiskWatch
+from agent.events import Events
 from agent.evidence import Sighting
 from agent.freeswitch_watch import FreeSwitchGuard
 from agent.hang_watch import KamailioGuard
@@ -46,7 +45,6 @@ from agent.pin_locks import PinLocks
 from agent.prompt_store import PromptStore
 from agent.publish import BEAT_S, known_state, publish
 from agent.recording_switch import RecordingSwitch
-from agent.records import NewRecord
 from agent.schedules import SchedulesByHand
 from agent.self_test import cases
 from agent.self_test_call import place
@@ -70,8 +68,6 @@ from agent.voicemail_watch import LOOK_ERRORS, VoicemailWatch
 from agent.voicemail_watch import LOOK_S as VOICEMAIL_S
 from appliance.addresses import endpoint
 from appliance.box import Box
-from appliance.freeswitch.by_hand import ByHand
-from appliance.freeswitch.pin_locks import Lock
 from appliance.layout import Layout
 from appliance.media.ng import NgClient
 from appliance.media.rtpengine import keys_address
@@ -79,7 +75,6 @@ from appliance.model import UPSTREAM_LIFE_MS, LinkState
 from appliance.site import Site
 from appliance.site_recording import PauseCodes
 from cloudsync.wire import ConfigState as Outcome
-from cloudsync.wire import Priority, RecordKind
 
 FIGURES_S = 2.0
 """Kamailio's figures are read this often: six small requests."""
@@ -123,9 +118,14 @@ class Agent:
             memory=self._layout.run_dir / "links.json",
             hold_down=hold_down,
         )
+        self._events = Events(
+            lambda: self._centre.enrolment, lambda: self._spooled.spool if self._spooled else None, log
+        )
         self._applications = Applications(box, self._layout, log)
-        self._schedules = SchedulesByHand(self._layout, api_of(box, self._layout), self._schedule_set, log)
-        self._pin_locks = PinLocks(api_of(box, self._layout), self._pin_lock)
+        self._schedules = SchedulesByHand(
+            self._layout, api_of(box, self._layout), self._events.schedule_set, log
+        )
+        self._pin_locks = PinLocks(api_of(box, self._layout), self._events.pin_lock)
         self._clerk = clerk_of(
             box, self._layout, self._rpc, self._schedules, self._classed, log, self._paused
         )
@@ -158,7 +158,7 @@ class Agent:
             self._rpc,
             NgClient(box.rtp.ng),
             log,
-            self._disk_changed,
+            self._events.disk_changed,
         )
         self._at_rest = AtRestWatch(self._layout, log)
 
@@ -218,7 +218,7 @@ class Agent:
             start("applications", self._keep_application_figures)
             start(
                 "freeswitch_guard",
-                FreeSwitchGuard(self._box, self._layout, self._log, self._freeswitch_ended).run,
+                FreeSwitchGuard(self._box, self._layout, self._log, self._events.freeswitch_ended).run,
             )
         if self._applications.wanted:
             start("prompts", self._applications.prompts.run)
@@ -281,7 +281,7 @@ class Agent:
             if every_s is None or not self._disk.allows(Use.EVENT):
                 self._log.warning("figures_left_out", about="series", waiting=self._spool_status.waiting)
                 continue
-            self._tell("series", "box", Priority.REST, series.body(self.status(), every_s), RecordKind.STAT)
+            self._events.figures(series.body(self.status(), every_s))
 
     async def _keep_changes(self) -> None:
         """Tells the centre of changes that a person made here."""
@@ -333,14 +333,7 @@ class Agent:
             now = clock.now()
             by_ms = watch.look(now)
             if by_ms:
-                name = "clock_set_ahead" if by_ms > 0 else "clock_set_back"
-                self._log.warning("clock_set", by_ms=by_ms)
-                self._tell(
-                    name,
-                    "clock",
-                    Priority.CDR,
-                    {"boot_id": now.boot_id, "by_ms": by_ms, "mono_ms": now.mono_ms},
-                )
+                self._events.clock_set(by_ms, now.boot_id, now.mono_ms)
             await asyncio.sleep(LOOK_S)
 
     async def _feed_watchdog(self) -> None:
@@ -374,68 +367,20 @@ class Agent:
         if not self._disk.allows(Use.EVENT):
             self._log.warning("event_left_out", about="disk", upstream=link.upstream_id)
             return
-        name = "link_down" if link.state is LinkState.DOWN else "link_up"
-        body = {"upstream": link.upstream_id, "before": before.value, "reason": link.reason}
-        self._tell(name, link.upstream_id, Priority.REST, body)
-
-    def _disk_changed(self, told: Change) -> None:
-        """Says so before anything stops; of the lowest priority is only what nobody has to act on."""
-        place, before, after = told.place.value, told.before.value, told.after.value
-        figures = {"free_bytes": told.room.free_bytes, "disk_bytes": told.room.total_bytes}
-        self._log.warning("disk_changed", place=place, before=before, after=after, **figures)
-        name = "recording_resumed" if allows(told.after, Use.NEW_RECORDING) else "recording_stopped"
-        self._tell(name, place, Priority.CDR, {"reason": place, "before": before, "state": after, **figures})
-
-    def _tell(
-        self, name: str, about: str, priority: int, body: dict[str, Any], kind: RecordKind = RecordKind.EVENT
-    ) -> None:
-        """An event, or another record, for the centre. Written in a thread: the disk may be slow, links must not wait."""
-        enrolled = self._centre.enrolment
-        if enrolled is None or self._spooled is None:
-            return
-        at = clock.now()
-        site_id, box_id = enrolled.enrolment.site_id, enrolled.enrolment.box_id
-        record = NewRecord(
-            event_id(site_id, box_id, name, about, at.boot_id, str(at.mono_ms), wall_ms=at.wall_ms),
-            kind,
-            priority,
-            at.wall_ms,
-            at.boot_id,
-            {"event": name, **body} if kind is RecordKind.EVENT else {**body, "mono_ms": at.mono_ms},
-        )
-        self._loop.run_in_executor(None, self._append, record)
-
-    def _append(self, record: NewRecord) -> None:
-        try:
-            self._spool().append([record])
-        except Exception as error:
-            self._log.error("event_not_written", reason=str(error))
+        self._events.link_changed(link, before)
 
     def _guard(self) -> KamailioGuard:
         sip, pid_file = self._box.sip, self._layout.kamailio_pid
-        return KamailioGuard(sip.lan, sip.lan_port, pid_file, self._rpc, self._log, self._kamailio_ended)
-
-    def _kamailio_ended(self) -> None:
-        self._tell("kamailio_ended", "kamailio", Priority.CDR, {"reason": "hung"})
-
-    def _freeswitch_ended(self) -> None:
-        self._tell("freeswitch_ended", "freeswitch", Priority.CDR, {"reason": "hung"})
-
-    def _schedule_set(self, one: ByHand) -> None:
-        self._tell("schedule_set", one.schedule, Priority.CDR, asdict(one))
-
-    def _pin_lock(self, lock: Lock, locked: bool) -> None:
-        self._tell(
-            "pin_locked" if locked else "pin_unlocked", f"{lock.what} {lock.name}", Priority.CDR, asdict(lock)
+        return KamailioGuard(
+            sip.lan, sip.lan_port, pid_file, self._rpc, self._log, self._events.kamailio_ended
         )
 
     def _paused(self, call_id: str) -> None:
         self._centre.paused(call_id)
 
     def _classed(self, call_id: str, retention: str) -> None:
-        body = {"call_id": call_id, "class": retention}
         self._centre.classed(call_id, retention)
-        self._tell("recording_class", call_id, Priority.CDR, body)
+        self._events.classed(call_id, retention)
 
     async def _activate(self, site: Site) -> None:
         await self._links.watch(site.policy.upstreams)
