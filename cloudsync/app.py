@@ -31,6 +31,8 @@ KEEP_ALIVE_S = 65
 """Boxes keep their connection between heartbeats and polls; a new TLS handshake costs more than an idle one."""
 SHUTDOWN_S = 3
 """How long a stop waits for requests. Held polls are answered at once, boxes ask again: nobody else is served meanwhile."""
+PARTING_S = 0.2
+"""How long a client may take to hang up after its last answer."""
 BACKLOG = 4096
 """Connections that wait to be taken: thousands of boxes come back in the same second after a power cut."""
 CONNECTIONS_MAX = 30_000
@@ -122,7 +124,7 @@ def serve(settings: Settings) -> None:
 
 
 class _Server(uvicorn.Server):
-    """Stops without waiting for polls that it holds itself."""
+    """Stops without waiting for polls that it holds itself, or for clients that say nothing."""
 
     def __init__(self, config: uvicorn.Config, watch: PublishWatch) -> None:
         super().__init__(config)
@@ -130,7 +132,20 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._watch.let_go()
-        await super().shutdown(sockets)
+        parting = asyncio.create_task(self._part())
+        try:
+            await super().shutdown(sockets)
+        finally:
+            parting.cancel()
+
+    async def _part(self) -> None:
+        """An idle client does not read that its TLS stream was ended: once nobody is served any more, nothing waits for it."""
+        await asyncio.sleep(PARTING_S)
+        while self.server_state.tasks:
+            await asyncio.sleep(PARTING_S)
+        for connection in list(self.server_state.connections):
+            if not connection.transport.get_write_buffer_size():  # what was answered still goes out
+                connection.transport.abort()
 
 
 async def _run(server: uvicorn.Server, centre: Centre, names: list[str]) -> None:
