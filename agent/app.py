@@ -75,6 +75,7 @@ from appliance.model import UPSTREAM_LIFE_MS, LinkState
 from appliance.site import Site
 from appliance.site_recording import PauseCodes
 from cloudsync.wire import ConfigState as Outcome
+from cloudsync.wire import reasons_json
 
 FIGURES_S = 2.0
 """Kamailio's figures are read this often: six small requests."""
@@ -471,13 +472,15 @@ class Agent:
 
     def _config_status(self, now_s: float) -> ConfigStatus:
         keeper, state = self._config, self._config.store.state
+        problems, details = reasons_json(state.problems)
         return ConfigStatus(
             version=keeper.site.version if keeper.site else 0,
             age_s=None if keeper.applied_s is None else round(now_s - keeper.applied_s, 3),
             phase=state.phase.value,
             centre_age_s=None if keeper.centre_seen_s is None else round(now_s - keeper.centre_seen_s, 3),
             refused_version=state.refused_version,
-            problems=state.problems,
+            problems=tuple(problems),
+            details=tuple(details),
             applied=keeper.counts[Outcome.APPLIED],
             refused=keeper.counts[Outcome.REFUSED],
             rolled_back=keeper.counts[Outcome.ROLLED_BACK],

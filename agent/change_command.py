@@ -16,7 +16,8 @@ from agent.command import FAILED, LANG, AsJson, BoxFile, box_of, print_table, to
 from appliance.errors import KyusaiError
 from appliance.layout import Layout
 from appliance.local_change import Change, target, value_of
-from appliance.text import text
+from appliance.text import retold, text
+from cloudsync.wire import reasons_from
 
 app = typer.Typer(no_args_is_help=True, help=text("agent.help.change", LANG))
 
@@ -192,8 +193,8 @@ def _ask(
             )
     else:
         typer.echo(text("agent.change.taken_back", LANG), err=True)
-        for reason in done["reasons"]:
-            typer.echo(f"  {reason}", err=True)
+        for one in reasons_from(done["reasons"], done.get("details")):
+            typer.echo(f"  {retold(one, LANG)}", err=True)
     if done["outcome"] != "applied":
         raise typer.Exit(FAILED)
 

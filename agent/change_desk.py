@@ -15,7 +15,7 @@ from appliance.errors import KyusaiError
 from appliance.local_change import BY_CHARACTERS_MAX, OPEN_MAX, WHY_CHARACTERS_MAX
 from appliance.overlay import Author
 from appliance.problems import DocumentError
-from cloudsync.wire import SILENT_AFTER_S, format_utc, parse_json
+from cloudsync.wire import SILENT_AFTER_S, format_utc, parse_json, reasons_json
 
 APPLIED, TAKEN_BACK = "applied", "taken_back"
 """What becomes of a change that was not refused."""
@@ -42,9 +42,11 @@ class ChangeDesk:
             fault = KyusaiError("change.failed", f"the change could not be kept: {error}", detail=str(error))
             return "507 Insufficient Storage", "application/json", _encoded(_fault(fault))
         outcome = TAKEN_BACK if changed.reasons else APPLIED
+        reasons, details = reasons_json(changed.reasons)
         told = {
             "outcome": outcome,
-            "reasons": changed.reasons,
+            "reasons": reasons,
+            "details": details,
             "changes": [one.as_json() for one in changed.changes],
         }
         return "200 OK", "application/json", _encoded(told)

@@ -40,6 +40,7 @@ from cloudsync.wire import (
     ErrorKey,
     LedgerReceipt,
     Missing,
+    Reason,
     Receipt,
     Record,
     RecordingOffer,
@@ -58,6 +59,7 @@ from cloudsync.wire import (
     missing_from,
     piece_digest,
     piece_path,
+    reasons_json,
     receipt_from,
     to_base64,
     token_signing_bytes,
@@ -162,12 +164,12 @@ class CloudClient:
             )
             return None if answer.status == 204 else self._parsed(envelope_from, json_of(answer, self.url))
 
-    async def config_status(self, version: int, state: ConfigState, problems: Sequence[Any] = ()) -> None:
+    async def config_status(self, version: int, state: ConfigState, reasons: Sequence[Reason] = ()) -> None:
         """Tell what became of a version."""
+        problems, details = reasons_json(reasons)
         with self._told("config"):
-            await self._post(
-                PATH_CONFIG_STATUS, {"version": version, "state": str(state), "problems": list(problems)}
-            )
+            told = {"version": version, "state": str(state), "problems": problems, "details": details}
+            await self._post(PATH_CONFIG_STATUS, told)
 
     async def prompt(self, sha256: str, begin: int) -> tuple[bytes, int]:
         """A piece of a prompt from a byte on, and how many bytes it has in all. The hash is not checked here."""

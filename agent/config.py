@@ -21,7 +21,7 @@ from typing import Any, Protocol
 
 from agent.config_check import ConfigRefused, Trust, examine
 from agent.config_store import NO_OVERLAY, TRIALS_MAX, Build, ConfigState, ConfigStore, Phase
-from agent.health import SAMPLE_S, HealthWatch, Verdict, Vitals
+from agent.health import SAMPLE_S, HealthWatch, Verdict, Vitals, unwell
 from agent.logs import Logger
 from agent.version_users import Calls, VersionUsers
 from appliance import overlay as overlays
@@ -29,7 +29,7 @@ from appliance.errors import KyusaiError
 from appliance.local_change import ENDED_KEPT, Change, State
 from appliance.overlay import Author, Overlay
 from appliance.site import Site
-from cloudsync.wire import LONG_POLL_MAX_S, PROBLEMS_MAX, Envelope
+from cloudsync.wire import LONG_POLL_MAX_S, PROBLEMS_MAX, Envelope, Reason
 from cloudsync.wire import ConfigState as Outcome
 
 EMPTY_POLL_MIN_S = 2.0
@@ -37,10 +37,6 @@ EMPTY_POLL_MIN_S = 2.0
 
 UNBELIEVED_PAUSE_S = 60.0
 """Pause after a document that cannot be believed: the centre will send the same again."""
-
-PROBLEM_CHARS_MAX = 500
-"""Of one problem's text, in a report."""
-
 
 RECORDING_FIELD = '_audio"'
 """In a document that names recordings, and in few others."""
@@ -53,7 +49,7 @@ class ConfigSource(Protocol):
         """The newest envelope above version `have`, waiting up to `wait_s` for one; None when there is none."""
         ...
 
-    async def config_status(self, version: int, state: Outcome, problems: Sequence[Any]) -> None:
+    async def config_status(self, version: int, state: Outcome, reasons: Sequence[Reason]) -> None:
         """Report what became of a version."""
         ...
 
@@ -85,7 +81,7 @@ class Changed:
     when it is in use."""
 
     changes: tuple[Change, ...]
-    reasons: tuple[str, ...] = ()
+    reasons: tuple[Reason, ...] = ()
 
 
 class ConfigKeeper:
@@ -125,7 +121,7 @@ class ConfigKeeper:
         self._asked_anew = False
         self._stale = asyncio.Event()
         self.applied_s: float | None = None
-        self._reasons: tuple[str, ...] = ()
+        self._reasons: tuple[Reason, ...] = ()
 
     async def resume(self) -> None:
         """Go on where the agent before this one stopped; leaves a usable version in use where there is one."""
@@ -149,7 +145,8 @@ class ConfigKeeper:
         state = replace(state, attempts=state.attempts + 1)
         await self._save(state)
         if state.attempts >= TRIALS_MAX and state.previous:
-            await self._go_back(state, (f"the agent was started {state.attempts} times during the trial",))
+            template = "the agent was started {count} times during the trial"
+            await self._go_back(state, (unwell("restarts", template, count=state.attempts),))
             return
         await self._use(state.target)
         await self._watch(state, Vitals(kamailio=True))
@@ -243,8 +240,9 @@ class ConfigKeeper:
     async def _refuse(self, envelope: Envelope, refused: ConfigRefused) -> None:
         version = envelope.version
         self.counts[Outcome.REFUSED] += 1
-        problems = _bounded(refused.problems)
-        self._log.warning("config_refused", about=refused.key, version=version, problems=problems[:20])
+        problems = refused.problems[:PROBLEMS_MAX]
+        told = tuple(map(str, problems[:20]))
+        self._log.warning("config_refused", about=refused.key, version=version, problems=told)
         state = replace(self.store.state, refused_version=version, problems=problems)
         if refused.believed:
             with suppress(OSError):  # only for `kyusai config diff`
@@ -353,14 +351,14 @@ class ConfigKeeper:
         keep |= self._users.used(builds, up)
         await asyncio.to_thread(self.store.prune, keep)
 
-    async def _go_back(self, state: ConfigState, reasons: tuple[str, ...]) -> None:
+    async def _go_back(self, state: ConfigState, reasons: tuple[Reason, ...]) -> None:
         """Take what is under trial back. Where the version before it is gone, it stays, with a report that says so."""
-        version = state.version
+        version, told = state.version, tuple(map(str, reasons))
         if not self.store.complete(*state.before):
             self._log.error(
-                "config_unhealthy", version=version, reasons=reasons, about="no version to go back to"
+                "config_unhealthy", version=version, reasons=told, about="no version to go back to"
             )
-            report = (version, Outcome.APPLIED.value, _bounded(reasons))
+            report = (version, Outcome.APPLIED.value, reasons[:PROBLEMS_MAX])
             await self._save(replace(state.idle(), newest=version, problems=reasons, report=report))
             return
         await self._save(replace(state, phase=Phase.BACK, problems=reasons))
@@ -372,10 +370,13 @@ class ConfigKeeper:
             await asyncio.to_thread(self.store.discard, state.target)
         else:
             self.counts[Outcome.ROLLED_BACK] += 1
-            self._log.error("config_rolled_back", version=version, to=state.previous, reasons=reasons)
+            self._log.error("config_rolled_back", version=version, to=state.previous, reasons=told)
             if over:
-                reasons = (*reasons, f"{over} changes made at the box lay over it")
-            report = (version, Outcome.ROLLED_BACK.value, _bounded(reasons))
+                reasons = (
+                    *reasons,
+                    unwell("changes", "{count} changes made at the box lay over it", count=over),
+                )
+            report = (version, Outcome.ROLLED_BACK.value, reasons[:PROBLEMS_MAX])
             await self._save(
                 replace(
                     state.idle(),
@@ -386,15 +387,16 @@ class ConfigKeeper:
                 )
             )
 
-    def _without_change(self, state: ConfigState, reasons: tuple[str, ...]) -> ConfigState:
+    def _without_change(self, state: ConfigState, reasons: tuple[Reason, ...]) -> ConfigState:
         """The state once a change made here was taken back; remembers what was tried, for people."""
-        self._log.error("change_taken_back", version=state.version, revision=state.revision, reasons=reasons)
+        told = tuple(map(str, reasons))
+        self._log.error("change_taken_back", version=state.version, revision=state.revision, reasons=told)
         self._reasons = reasons
         try:
             tried = self.store.overlay(*state.target).changes
         except KyusaiError:
             tried = ()
-        made = [one.now(State.TAKEN_BACK, "; ".join(reasons)) for one in tried if one.made == state.revision]
+        made = [one.now(State.TAKEN_BACK, "; ".join(told)) for one in tried if one.made == state.revision]
         return replace(state.idle(), problems=(), taken_back=(*state.taken_back, *made)[-ENDED_KEPT:])
 
     async def _use(self, build: Build, site: Site | None = None, overlay: Overlay | None = None) -> None:
@@ -433,7 +435,3 @@ class ConfigKeeper:
 
 def _new_id() -> str:
     return secrets.token_hex(4)
-
-
-def _bounded(problems: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(problem[:PROBLEM_CHARS_MAX] for problem in problems[:PROBLEMS_MAX])

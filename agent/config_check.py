@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from agent.identity import signed_by
 from appliance import site
 from appliance.errors import KyusaiError
-from cloudsync.wire import ConfigKey, Envelope, envelope_signing_bytes
+from appliance.problems import one_line
+from cloudsync.wire import ConfigKey, Envelope, Reason, envelope_signing_bytes, reason_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class Trust:
 
 class ConfigRefused(KyusaiError):
     """A document that is not taken. believed: its signature fits, so the refusal may be remembered by its version.
-    problems: one line each, all of them."""
+    problems: all of them."""
 
     def __init__(
         self,
@@ -37,12 +38,12 @@ class ConfigRefused(KyusaiError):
         hint: str = "",
         *,
         believed: bool,
-        problems: tuple[str, ...] = (),
+        problems: tuple[Reason, ...] = (),
         **values: object,
     ) -> None:
         super().__init__(key, message, hint, **values)
         self.believed = believed
-        self.problems = problems or (message,)
+        self.problems = problems or (reason_of(one_line("", message, hint), key, values),)
 
 
 def examine(envelope: Envelope, trust: Trust, newest: int) -> site.Site:
@@ -56,17 +57,18 @@ def examine(envelope: Envelope, trust: Trust, newest: int) -> site.Site:
     try:
         return site.loads(envelope.document)
     except site.SiteInvalid as invalid:
-        lines = tuple(
-            f"{one.path}: {one.message}" + (f" ({one.hint})" if one.hint else "") for one in invalid.problems
+        faults = tuple(
+            reason_of(one_line(one.path, one.message, one.hint), one.key, one.values, one.path)
+            for one in invalid.problems
         )
         raise ConfigRefused(
             "config.invalid",
-            f"version {envelope.version} has {len(lines)} faults",
+            f"version {envelope.version} has {len(faults)} faults",
             "Correct them at the centre and publish again; the running version stays in use.",
             believed=True,
-            problems=lines,
+            problems=faults,
             version=envelope.version,
-            count=len(lines),
+            count=len(faults),
         ) from None
 
 

@@ -25,7 +25,7 @@ from appliance.errors import KyusaiError
 from appliance.layout import Layout
 from appliance.local_change import Change, change_from
 from appliance.overlay import Overlay, applied, overlay_from
-from cloudsync.wire import Envelope, WireError, envelope_from
+from cloudsync.wire import Envelope, Json, Reason, WireError, envelope_from, reasons_from, reasons_json
 
 KEPT_VERSIONS = 5
 """Versions kept on disk, the one in use and the one before always among them."""
@@ -66,8 +66,8 @@ class ConfigState:
     attempts: int = 0
     newest: int = 0
     refused_version: int = 0
-    problems: tuple[str, ...] = ()
-    report: tuple[int, str, tuple[str, ...]] | None = None
+    problems: tuple[Reason, ...] = ()
+    report: tuple[int, str, tuple[Reason, ...]] | None = None
     revision: int = 0
     previous_revision: int = 0
     taken_back: tuple[Change, ...] = ()
@@ -140,7 +140,7 @@ class ConfigStore:
 
     def save(self, state: ConfigState) -> None:
         """Make the state durable."""
-        write_durably(self._state_path, json.dumps(asdict(state)).encode())
+        write_durably(self._state_path, json.dumps(_state_json(state)).encode())
         self.state = state
 
     @property
@@ -303,6 +303,14 @@ def _build(name: str) -> Build:
     return Build(int(match[1]), int(match[2] or 0)) if match else Build()
 
 
+def _state_json(state: ConfigState) -> dict[str, Json]:
+    """As it is kept: reasons as their lines, which is what an older release reads, with the details beside them."""
+    problems, details = reasons_json(state.problems)
+    report = state.report and [*state.report[:2], *reasons_json(state.report[2])]
+    plain = asdict(replace(state, problems=(), report=None))
+    return {**plain, "problems": problems, "details": details, "report": report}
+
+
 def _read_state(path: Path) -> ConfigState:
     try:
         stored = json.loads(path.read_text("utf-8"))
@@ -314,8 +322,8 @@ def _read_state(path: Path) -> ConfigState:
             attempts=int(stored["attempts"]),
             newest=int(stored["newest"]),
             refused_version=int(stored["refused_version"]),
-            problems=tuple(map(str, stored["problems"])),
-            report=(int(report[0]), str(report[1]), tuple(map(str, report[2]))) if report else None,
+            problems=reasons_from(stored["problems"], stored.get("details", ())),
+            report=(int(report[0]), str(report[1]), reasons_from(*report[2:4])) if report else None,
             revision=int(stored.get("revision", 0)),
             previous_revision=int(stored.get("previous_revision", 0)),
             taken_back=tuple(change_from(one) for one in stored.get("taken_back", ())),

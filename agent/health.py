@@ -7,7 +7,8 @@ and calls that an upstream refuses are not counted, only answers 500 that the bo
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from agent.self_test import Answers, broken
+from agent.self_test import Answers, Broken, broken
+from cloudsync.wire import Reason, reason_of
 
 WATCH_S = 10.0
 """Watched for so long after a switch, and no newer version is taken meanwhile. Workers read the new snapshot with the
@@ -60,10 +61,10 @@ class HealthWatch:
         self._began_s = began_s
         self._silent = 0
         self._broken = 0
-        self.reasons: tuple[str, ...] = ()
+        self.reasons: tuple[Reason, ...] = ()
 
     def look(self, vitals: Vitals, now_s: float) -> Verdict:
-        """Take one look into account. With UNHEALTHY, `reasons` says why (one line each)."""
+        """Take one look into account. With UNHEALTHY, `reasons` says why."""
         self._silent = 0 if vitals.kamailio else self._silent + 1
         lost = broken(self._before.self_tests, vitals.self_tests) if vitals.kamailio else []
         self._broken = self._broken + 1 if lost else 0
@@ -72,21 +73,44 @@ class HealthWatch:
             return Verdict.UNHEALTHY
         return Verdict.HEALTHY if now_s - self._began_s >= WATCH_S else Verdict.WAIT
 
-    def _complaints(self, now: Vitals, lost: list[str]) -> list[str]:
+    def _complaints(self, now: Vitals, lost: list[Broken]) -> list[Reason]:
         found = []
         if self._before.kamailio and self._silent >= SILENT_SAMPLES:
-            found.append(f"Kamailio has not answered {self._silent} times in a row since the switch")
+            found.append(
+                unwell(
+                    "kamailio",
+                    "Kamailio has not answered {count} times in a row since the switch",
+                    count=self._silent,
+                )
+            )
         errors = _grown(self._before.server_errors, now.server_errors)
         if errors > SERVER_ERRORS_MAX:
             found.append(
-                f"{errors} requests failed inside the box since the switch; at most {SERVER_ERRORS_MAX} may"
+                unwell(
+                    "errors",
+                    "{count} requests failed inside the box since the switch; at most {most} may",
+                    count=errors,
+                    most=SERVER_ERRORS_MAX,
+                )
             )
         if self._broken >= BROKEN_SAMPLES:
-            found.append("calls find no way since the switch: " + ", ".join(lost))
+            found += [
+                unwell(
+                    "call",
+                    "calls find no way since the switch: {case}: {now} instead of {before}",
+                    **one._asdict(),
+                )
+                for one in lost
+            ]
         if self._phones_lost(now):
             found.append(
-                f"{now.registered} of {self._before.registered} contacts are left since the switch; "
-                f"at least {REGISTERED_SHARE_MIN:.0%} must be"
+                unwell(
+                    "contacts",
+                    "{left} of {before} contacts are left since the switch; at least {share} must be",
+                    left=now.registered,
+                    before=self._before.registered,
+                    share=f"{REGISTERED_SHARE_MIN:.0%}",
+                )
             )
         return found
 
@@ -97,6 +121,11 @@ class HealthWatch:
             return False
         counted = self._before.registered >= REGISTERED_COUNTED_FROM
         return counted and now.registered < REGISTERED_SHARE_MIN * self._before.registered
+
+
+def unwell(name: str, template: str, **values: object) -> Reason:
+    """A reason to go back; `template` is the English text of the catalogue's `unwell.<name>`."""
+    return reason_of(template.format(**values), f"unwell.{name}", values)
 
 
 def _grown(before: int | None, now: int | None) -> int:

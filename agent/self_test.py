@@ -7,6 +7,7 @@ the switch and finds none after it condemns the version; so does an error that w
 import itertools
 import re
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from appliance.addresses import bracketed
 from appliance.kamailio.self_test import HEADER, USER
@@ -29,6 +30,14 @@ _CALL_ID = re.compile(rb"^(?:call-id|i)[ \t]*:[ \t]*([^\s]+)", re.IGNORECASE | r
 
 Answers = Mapping[str, int]
 """Code of the answer by case: `201>202`, or `emergency:119`."""
+
+
+class Broken(NamedTuple):
+    """A case that condemns the switch, and what it was answered now and before it, in words."""
+
+    case: str
+    now: str
+    before: str
 
 
 def cases(site: Site) -> dict[str, str]:
@@ -72,8 +81,8 @@ def read_answer(message: bytes) -> tuple[str, int] | None:
     return call_id[1].decode("ascii", "replace"), int(status[1])
 
 
-def broken(before: Answers, now: Answers) -> list[str]:
-    """Cases that condemn the switch, each as `201>202: 404 instead of 200`; [] when calls go as before.
+def broken(before: Answers, now: Answers) -> list[Broken]:
+    """Cases that condemn the switch; [] when calls go as before.
 
     An extension's way may be closed on purpose, so a refused call between extensions counts only when all of them are
     refused that were not before. An emergency call, an error, and silence where there was a way, count by themselves.
@@ -83,7 +92,7 @@ def broken(before: Answers, now: Answers) -> list[str]:
     all_refused = bool(inside) and inside <= worse.keys()
     errors_before = any(_is_error(code) for code in before.values())
     return [
-        f"{name}: {code or 'no answer'} instead of {before.get(name) or 'an answer'}"
+        Broken(name, str(code or "no answer"), str(before.get(name) or "an answer"))
         for name, code in sorted(now.items())
         if (name in worse and (all_refused or code == SILENT or name.startswith(EMERGENCY)))
         or (_is_error(code) and not errors_before)

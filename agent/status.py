@@ -62,7 +62,8 @@ class KamailioStatus:
 @dataclass(frozen=True, slots=True)
 class ConfigStatus:
     """The configuration in use. version 0: none. phase: of `config.Phase`. centre_age_s: since the centre last gave
-    an answer. refused_version, problems: the last document that was not taken, and why. changes, changes_set_aside: made at
+    an answer. refused_version, problems: the last document that was not taken, and why; details: the same for other
+    languages, as on the wire. changes, changes_set_aside: made at
     this box and open, in use or not."""
 
     version: int = 0
@@ -71,6 +72,7 @@ class ConfigStatus:
     centre_age_s: float | None = None
     refused_version: int = 0
     problems: tuple[str, ...] = ()
+    details: tuple[Mapping[str, Any], ...] = ()
     applied: int = 0
     refused: int = 0
     rolled_back: int = 0

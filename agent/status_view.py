@@ -11,8 +11,8 @@ from rich.text import Text
 
 from agent.disk import DiskState
 from appliance.errors import KyusaiError
-from appliance.text import Lang, explain, text
-from cloudsync.wire import AtRest
+from appliance.text import Lang, explain, retold, text
+from cloudsync.wire import AtRest, reasons_from
 
 STATE_STYLES = {
     "UP": "green",
@@ -21,6 +21,8 @@ STATE_STYLES = {
     "RECOVERING": "cyan",
     "UNKNOWN": "magenta",
 }
+PROBLEMS_SHOWN = 10
+"""Of a document that was not taken; the JSON has all of them."""
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"))
 
 Json = Mapping[str, Any]
@@ -218,7 +220,8 @@ def _troubles(status: Json, lang: Lang) -> list[RenderableType]:
         lines.append(
             text("agent.status.refused", lang, version=config["refused_version"] or config["version"])
         )
-        lines += [f"  {problem}" for problem in config["problems"][:10]]
+        reasons = reasons_from(config["problems"], config.get("details"))
+        lines += [f"  {retold(one, lang)}" for one in reasons[:PROBLEMS_SHOWN]]
     return [Text(line, "yellow") for line in lines]
 
 

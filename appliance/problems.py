@@ -46,6 +46,11 @@ class DocumentError(KyusaiError):
         )
 
 
+def one_line(path: str, message: str, hint: str = "") -> str:
+    """A fault in one line: `$.version: must be a number (Write 12.)`."""
+    return (f"{path}: " if path else "") + message + (f" ({hint})" if hint else "")
+
+
 def shown(value: object) -> str:
     """A value for a message: its repr, cut to `SHOWN_CHARS`. Printable by construction."""
     if isinstance(value, int) and value.bit_length() > SHOWN_BITS:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from appliance.errors import KyusaiError
+from appliance.problems import one_line
 
 Lang = Literal["en", "ja"]
 
@@ -37,6 +38,19 @@ class Fault(Protocol):
     def hint(self) -> str: ...
     @property
     def values(self) -> Mapping[str, object]: ...
+
+
+class Told(Protocol):
+    """What `retold` can say: what another machine has told in English. values: of the placeholders of the text of `key`."""
+
+    @property
+    def text(self) -> str: ...
+    @property
+    def key(self) -> str: ...
+    @property
+    def values(self) -> Mapping[str, str]: ...
+    @property
+    def path(self) -> str: ...
 
 
 class Catalogue:
@@ -81,6 +95,20 @@ class Catalogue:
             self._or_own(f"{fault.key}.hint", fault.hint, lang, values),
         )
 
+    def retold(self, told: Told, lang: Lang) -> str:
+        """What another machine told, in `lang` and one line: by this catalogue's own text of its key. As it came, in
+        English, and where there is no such text or one of its values did not come. Never raises."""
+        if lang == "en" or told.key not in self:
+            return told.text
+        values = {name: self._word(value, lang) for name, value in told.values.items()}
+        hint = f"{told.key}.hint"
+        try:
+            message = self.template(told.key, lang).format_map(values)
+            what_to_do = self.template(hint, lang).format_map(values) if hint in self else ""
+        except (KeyError, IndexError, ValueError, AttributeError):
+            return told.text
+        return one_line(told.path, message, what_to_do)
+
     def _word(self, value: object, lang: Lang) -> object:
         """A value that is itself one of the catalogue's words ("word." entries), in `lang`."""
         return (
@@ -120,6 +148,11 @@ def text(key: str, lang: Lang = "en", **values: object) -> str:
 def explain(fault: Fault, lang: Lang = "en") -> tuple[str, str]:
     """(message, hint) of an error or a problem in `lang`; its own English where the catalogue has none."""
     return catalogue().explain(fault, lang)
+
+
+def retold(told: Told, lang: Lang) -> str:
+    """What another machine told in English, in `lang` where the catalogue knows its key."""
+    return catalogue().retold(told, lang)
 
 
 BREAK_AFTER_CHARS = 8

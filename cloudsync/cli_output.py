@@ -13,7 +13,7 @@ from rich.table import Column, Table
 
 from appliance.errors import KyusaiError
 from appliance.problems import DocumentError, Problem
-from appliance.text import catalogue, explain, language, text
+from appliance.text import catalogue, explain, language, retold, text
 from cloudsync import record_view
 from cloudsync.wire import AtRest
 
@@ -105,7 +105,7 @@ def _records(site: "SiteView") -> str:
 
 
 def _box(box: "BoxView") -> str:
-    problems = [f"  {problem}" for problem in box.config_problems[:PROBLEMS_SHOWN]]
+    problems = [f"  {retold(one, LANG)}" for one in box.config_reasons[:PROBLEMS_SHOWN]]
     if box.cloned_utc is not None:
         problems.insert(
             0, "  " + said("centre.standing.cloned", since=box.cloned_utc, at=", ".join(box.seen_at))

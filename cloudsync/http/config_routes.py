@@ -96,6 +96,6 @@ async def config_status(request: Request) -> Response:
     who = await parts.desks.identities.ask(token_of(request))
     request.state.box_id = who.box_id
     body = await body_of(request, ConfigStatusBody)
-    problems = wire.canonical_json(body.problems)
+    problems = wire.canonical_json(wire.reasons_kept(wire.reasons_from(body.problems, body.details)))
     await parts.desks.reports.ask((who, Configured(who.box_id, body.version, body.state, problems)))
     return Response(status_code=204)

@@ -112,6 +112,10 @@ class ConfigStatusBody(_Body):
     version: Annotated[int, Field(ge=0, lt=2**31)]
     state: Annotated[str, StringConstraints(pattern="^(applied|refused|rolled_back)$")]
     problems: Annotated[list[Any], Field(max_length=wire.PROBLEMS_MAX)] = Field(default_factory=list)
+    details: Annotated[
+        list[Any],
+        Field(max_length=wire.PROBLEMS_MAX, description="of each problem {key, values, path}, or {}"),
+    ] = Field(default_factory=list)
 
 
 class RecordModel(_Body):

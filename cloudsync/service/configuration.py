@@ -12,7 +12,7 @@ from cloudsync.service.access import BoxIdentity
 from cloudsync.service.centre import Centre
 from cloudsync.service.sites import require_site
 from cloudsync.store import audit, boxes, changes, configs, sites
-from cloudsync.wire import ConfigState, Envelope, Json, canonical_json
+from cloudsync.wire import ConfigState, Envelope, Json, canonical_json, reasons_from, reasons_kept
 
 
 def publish(
@@ -75,7 +75,9 @@ def report(centre: Centre, who: BoxIdentity, version: int, state: ConfigState, p
     """Keep what became of a version on the box."""
     now_utc = centre.now_utc()
     with centre.database.write() as connection:
-        told = boxes.Configured(who.box_id, version, state, canonical_json(problems))
+        told = boxes.Configured(
+            who.box_id, version, state, canonical_json(reasons_kept(reasons_from(problems)))
+        )
         boxes.configured_all(connection, [told], now_utc)
         audit.add(connection, now_utc, f"box:{who.box_id}", f"config.{state}", who.site_id, version=version)
 

@@ -10,7 +10,7 @@ from cloudsync.drift import Standing, Told, Wanted, drift
 from cloudsync.refusals import NotFound
 from cloudsync.service.centre import Centre
 from cloudsync.store import audit, boxes, changes, overview, sites
-from cloudsync.wire import SILENT_AFTER_S, AtRest, Json, is_id, parse_utc
+from cloudsync.wire import SILENT_AFTER_S, AtRest, Json, Reason, is_id, parse_utc, reasons_from
 
 EXPOSED = frozenset({AtRest.NONE.value, AtRest.UNKNOWN.value, ""})
 """What a box may have told of its disk without its being protected for sure."""
@@ -19,11 +19,12 @@ _KINDS = frozenset({"", *(kind.value for kind in AtRest)})
 
 @dataclass(frozen=True, slots=True)
 class BoxView:
-    """A box as shown to people. `state`: online, silent, new or revoked. config_problems: what it found wrong with
-    the version that it told of last. running_version … standing_since_utc: see `cloudsync.drift`. cloned_utc: since when
-    two boxes speak in its name; seen_at: addresses, the newest first, each with the start of its boot id. disk_encryption: of
-    `AtRest`, as its last heartbeat said; "" when it said nothing (an older release, or none yet). audio_encryption: the same of
-    where it keeps what people say before that is encrypted."""
+    """A box as shown to people. `state`: online, silent, new or revoked. config_problems: what it found wrong with the
+    version that it told of last, in English; config_reasons: the same for every language. running_version …
+    standing_since_utc: see `cloudsync.drift`. cloned_utc: since when two boxes speak in its name; seen_at: addresses, the
+    newest first, each with the start of its boot id. disk_encryption: of `AtRest`, as its last heartbeat said; "" when it
+    said nothing (an older release, or none yet). audio_encryption: the same of where it keeps what people say before that is
+    encrypted."""
 
     id: str
     state: str
@@ -31,6 +32,7 @@ class BoxView:
     config_version: int | None
     config_state: str | None
     config_problems: tuple[str, ...] = ()
+    config_reasons: tuple[Reason, ...] = ()
     running_version: int | None = None
     wanted_version: int = 0
     standing: str = Standing.UNKNOWN.value
@@ -157,7 +159,7 @@ def _view(box: boxes.Box, silent_before: float, wanted: Wanted) -> BoxView:
         state = "new"
     else:
         state = "silent" if parse_utc(box.last_seen_utc).timestamp() < silent_before else "online"
-    problems = tuple(str(problem) for problem in json.loads(box.config_problems or "[]"))
+    reasons = reasons_from(json.loads(box.config_problems or "[]"))
     last = _last_told(box)
     told = Told(_running_version(last), box.config_version, box.config_state, box.config_reported_utc)
     stands = drift(wanted, told)
@@ -167,7 +169,8 @@ def _view(box: boxes.Box, silent_before: float, wanted: Wanted) -> BoxView:
         last_seen_utc=box.last_seen_utc,
         config_version=box.config_version,
         config_state=box.config_state,
-        config_problems=problems,
+        config_problems=tuple(map(str, reasons)),
+        config_reasons=reasons,
         running_version=stands.running,
         wanted_version=stands.wanted,
         standing=stands.standing.value,

@@ -142,7 +142,7 @@ def change(connection: Connection, box_id: str, values: Mapping[str, object]) ->
 
 @dataclass(frozen=True, slots=True)
 class Configured:
-    """What became of a configuration version on a box. problems: JSON."""
+    """What became of a configuration version on a box. problems: JSON, as `wire.reasons_kept`."""
 
     box_id: str
     version: int

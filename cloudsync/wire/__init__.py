@@ -3,7 +3,7 @@
 Both sides import this package, by this name, and nothing else of each other. It opens nothing, reads no clock and needs the
 standard library only. The HTTP paths are under `/v1`; `docs/centre.md` describes them. A module for each subject:
 `limits`, `words`, `values`, `signed`, `record`, `cdr`, `given_up`, `batch`, `ledger`, `missing`, `enrolment`, `document`,
-`recording`.
+`reason`, `recording`.
 
 Hash chain of records: `record_hash` covers the hash of the record before it, so a gap, a change or a swap
 shows, and whoever holds records 1..n can check them without trusting the centre.
@@ -81,6 +81,7 @@ from cloudsync.wire.limits import (
     UPLOAD_PIECE_BYTES_MAX,
 )
 from cloudsync.wire.missing import MISSING_RUNS_MAX, Missing, missing_from
+from cloudsync.wire.reason import Reason, reason_of, reasons_from, reasons_json, reasons_kept
 from cloudsync.wire.record import (
     Record,
     RecordText,
@@ -212,6 +213,7 @@ __all__ = [
     "LedgerReceipt",
     "Missing",
     "Priority",
+    "Reason",
     "Receipt",
     "Record",
     "RecordKind",
@@ -260,6 +262,10 @@ __all__ = [
     "parse_utc",
     "piece_digest",
     "piece_path",
+    "reason_of",
+    "reasons_from",
+    "reasons_json",
+    "reasons_kept",
     "receipt_from",
     "receipt_signing_bytes",
     "record_from",

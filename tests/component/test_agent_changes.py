@@ -23,6 +23,7 @@ from appliance.errors import KyusaiError
 from appliance.local_change import State
 from appliance.overlay import Author
 from appliance.site import SiteInvalid
+from cloudsync.wire import reasons_from
 from tests.helpers.config_box import ILL, TRUST, WELL, Box, sealed
 from tests.helpers.site_documents import extension
 
@@ -75,7 +76,7 @@ async def test_a_change_with_which_the_box_is_unwell_is_taken_back_and_remembere
     await box.keeper.change([(DND, True)], AUTHOR)
     box.vitals = lambda _: ILL if box.store.current() == Build(12, 2) else WELL
     done = await box.keeper.change([(ALWAYS, "202")], AUTHOR)
-    assert "failed inside the box" in done.reasons[0]
+    assert "failed inside the box" in str(done.reasons[0])
     assert box.store.current() == Build(12, 1) and box.extension()["forward_always"] == ""
     assert states(box) == [(ALWAYS, "taken_back"), (DND, "active")]
     state = box.store.state
@@ -309,6 +310,11 @@ async def test_the_desk_answers_with_what_became_of_a_change(tmp_path: Path) -> 
     assert (status, [one["key"] for one in answer["problems"]]) == ("409", ["site.forward_emergency"])
     status, answer = await ask(desk, withdraw=[])
     assert (status, answer["changes"][0]["state"]) == ("200", "withdrawn")
+    before = box.store.current()
+    box.vitals = lambda _: WELL if box.store.current() == before else ILL
+    status, answer = await ask(desk, set={DND: True})
+    (reason,) = reasons_from(answer["reasons"], answer["details"])
+    assert (status, answer["outcome"], reason.key) == ("200", "taken_back", "unwell.errors")
     for bad in ({"set": {}}, {"set": []}, {"withdraw": "all"}, {"set": {DND: True}, "why": ""}, {}):
         assert (await ask(desk, **bad))[0] == "409"
     assert (await desk.serve(b"\xff"))[0].startswith("409")

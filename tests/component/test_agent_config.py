@@ -18,7 +18,8 @@ from agent.config_store import RENDERERS, TRIALS_MAX, ConfigState, Phase
 from agent.health import Vitals
 from appliance.errors import KyusaiError
 from appliance.site import Site
-from cloudsync.wire import ConfigKey, Envelope, envelope_signing_bytes, key_id, to_base64
+from appliance.text import retold
+from cloudsync.wire import ConfigKey, Envelope, Reason, envelope_signing_bytes, key_id, to_base64
 from cloudsync.wire import ConfigState as Outcome
 from tests.helpers.config_box import ILL, RAW, TRUST, WELL, Box, sealed
 from tests.helpers.site_documents import document, extension
@@ -51,7 +52,7 @@ async def test_a_version_that_makes_the_box_ill_is_taken_back_and_not_tried_agai
     assert box.activated == [12, 13, 12]
     report = box.store.state.report
     assert report is not None and report[:2] == (13, "rolled_back")
-    assert "failed inside the box" in report[2][0]
+    assert "failed inside the box" in str(report[2][0])
     assert not await box.keeper.take(sealed(13), TRUST), "the same version again"
     assert box.store.current_version() == 12
     assert await box.keeper.take(sealed(14), TRUST), "the corrected one"
@@ -82,7 +83,7 @@ async def test_an_ill_version_stays_when_the_one_before_it_is_gone_and_the_centr
     await box.keeper.take(sealed(13), TRUST)
     assert box.store.current_version() == 13
     report = box.store.state.report
-    assert report is not None and report[1] == "applied" and "failed inside the box" in report[2][0]
+    assert report is not None and report[1] == "applied" and "failed inside the box" in str(report[2][0])
 
 
 async def test_a_faulty_document_leaves_everything_as_it_was_and_all_faults_are_told(tmp_path: Path) -> None:
@@ -95,6 +96,34 @@ async def test_a_faulty_document_leaves_everything_as_it_was_and_all_faults_are_
     assert report is not None and report[:2] == (13, "refused")
     assert len(report[2]) >= 2
     assert box.activated == [12]
+
+
+async def test_why_a_version_was_not_taken_is_known_in_every_language_after_the_agent_was_killed(
+    tmp_path: Path,
+) -> None:
+    box = await Box(tmp_path, lambda version: ILL if version == 13 else WELL).begin()
+    await box.keeper.take(sealed(12), TRUST)
+    for version, key in ((13, "unwell.errors"), (14, "field.type")):
+        changes: dict[str, Any] = {"limits": 7} if version == 14 else {}
+        await box.keeper.take(sealed(version, **changes), TRUST)
+        before, again = box.store.state, (await Box(tmp_path).begin()).store.state
+        assert again == before and again.report is not None
+        assert key in {one.key for one in again.problems} & {one.key for one in again.report[2]}
+        assert all(retold(one, "ja") != one.text for one in again.problems)
+
+
+async def test_what_an_older_agent_kept_is_read_and_it_reads_what_this_one_keeps(tmp_path: Path) -> None:
+    box = await Box(tmp_path).begin()
+    await box.keeper.take(sealed(12), TRUST)
+    await box.keeper.take(sealed(13, limits=7), TRUST)
+    path = box.layout.config_dir / "state.json"
+    stored = json.loads(path.read_text("utf-8"))
+    assert stored["problems"] == stored["report"][2] == [one.text for one in box.store.state.problems]
+    del stored["details"], stored["report"][3]
+    path.write_text(json.dumps(stored))
+    again = (await Box(tmp_path).begin()).store.state
+    assert again.problems == tuple(Reason(line) for line in stored["problems"])
+    assert again.report == (13, "refused", again.problems)
 
 
 async def test_a_full_disk_leaves_the_running_version(tmp_path: Path) -> None:
@@ -229,7 +258,7 @@ class CentreDouble:
     def __init__(self, *script: Envelope | Exception | None) -> None:
         self.script = list(script)
         self.asked: list[int] = []
-        self.reports: list[tuple[int, str, Sequence[Any]]] = []
+        self.reports: list[tuple[int, str, Sequence[Reason]]] = []
         self.away = False
 
     async def config(self, have: int, wait_s: float) -> Envelope | None:
@@ -241,10 +270,10 @@ class CentreDouble:
             raise said
         return said
 
-    async def config_status(self, version: int, state: Outcome, problems: Sequence[Any]) -> None:
+    async def config_status(self, version: int, state: Outcome, reasons: Sequence[Reason]) -> None:
         if self.away:
             raise KyusaiError("cloud.unreachable", "no connection")
-        self.reports.append((version, state.value, problems))
+        self.reports.append((version, state.value, reasons))
 
 
 async def keep(

@@ -202,7 +202,7 @@ async def test_a_recording_that_was_altered_is_refused_and_the_version_before_st
     assert box.applied == [1]
     assert box.keeper.store.state.refused_version == 2
     assert box.keeper.counts[ConfigState.REFUSED] == 1
-    assert sha256[:16] in box.keeper.store.state.problems[0]
+    assert sha256[:16] in str(box.keeper.store.state.problems[0])
     assert box.files() == {}
     await box.transport.close()
 

@@ -12,6 +12,7 @@ from agent.health import BROKEN_SAMPLES, HealthWatch, Verdict, Vitals
 from agent.self_test import cases
 from agent.self_test_call import place
 from appliance import site
+from cloudsync.wire import Reason
 from tests.helpers.registrar_box import RegistrarBox, password_of, registrar_box
 from tests.lab.addresses import SIP_PORT
 from tests.lab.processes import wait_until
@@ -32,7 +33,7 @@ async def vitals(rig: RegistrarBox) -> Vitals:
     return Vitals(True, 0, 0, len(parsed.extensions), answers)
 
 
-async def verdict(rig: RegistrarBox, before: Vitals) -> tuple[Verdict, tuple[str, ...]]:
+async def verdict(rig: RegistrarBox, before: Vitals) -> tuple[Verdict, tuple[Reason, ...]]:
     watch = HealthWatch(before, 0.0)
     said = [watch.look(await vitals(rig), float(number)) for number in range(BROKEN_SAMPLES)]
     return said[-1], watch.reasons
@@ -80,7 +81,7 @@ async def test_a_snapshot_that_breaks_the_script_is_an_error_at_once(rig: Regist
     await changed(rig, before)
     said, reasons = await verdict(rig, before)
     assert said is Verdict.UNHEALTHY
-    assert "instead of" in reasons[0]
+    assert "instead of" in str(reasons[0])
 
 
 async def test_a_valid_document_by_which_nobody_can_call_is_condemned_and_one_barred_telephone_is_not(
@@ -102,7 +103,7 @@ async def test_a_valid_document_by_which_nobody_can_call_is_condemned_and_one_ba
     await wait_until(lambda: _all_barred(rig), "every worker bars all telephones")
     said, reasons = await verdict(rig, before)
     assert said is Verdict.UNHEALTHY
-    assert "201>202" in reasons[0]
+    assert "201>202" in str(reasons[0])
 
 
 async def _well(rig: RegistrarBox) -> bool:

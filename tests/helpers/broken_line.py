@@ -61,9 +61,9 @@ class Centre:
         ]
         return subprocess.run(command, check=True, capture_output=True, text=True, timeout=120).stdout
 
-    def kyusai(self, *arguments: str) -> str:
+    def kyusai(self, *arguments: str, lang: str = "en") -> str:
         command = [sys.executable, str(ROOT / "kyusai_cli.py"), *arguments]
-        environment = {**os.environ, "KYUSAI_LANG": "en"}
+        environment = {**os.environ, "KYUSAI_LANG": lang}
         done = subprocess.run(
             command, check=True, capture_output=True, text=True, timeout=120, env=environment
         )

@@ -7,19 +7,20 @@ import random
 import sqlite3
 import time
 from contextlib import closing
+from typing import Any
 
 import pytest
 
 from agent.call_records import CallRecords
 from agent.cloud_errors import CloudError, CloudRefused
+from agent.config_check import ConfigRefused, examine
 from agent.journal_events import Moment
 from agent.recording_table import RecordingTable
 from agent.senders import Switches, run_journal, run_pick_up, run_recordings, run_records
 from agent.spool_files import open_spool
 from agent.upload import RecordSender
-from cloudsync.wire import (
-    ConfigState,
-)
+from appliance.text import retold
+from cloudsync.wire import PATH_CONFIG_STATUS, ConfigState, Reason, reason_of
 from tests.helpers.broken_line import (
     NOW,
     SCHEMA,
@@ -33,6 +34,8 @@ from tests.helpers.broken_line import (
     record_audio,
     stored_bytes,
 )
+from tests.helpers.config_box import TRUST, sealed
+from tests.helpers.site_documents import document
 
 
 async def test_records_arrive_once_each_and_leave_the_spool(centre: Centre, box: Box) -> None:
@@ -130,7 +133,55 @@ async def test_revoked_box_hears_so_and_keeps_its_records(centre: Centre, box: B
 async def test_heartbeat_and_configuration_poll_are_answered(box: Box) -> None:
     assert "server_time_utc" in await box.cloud.heartbeat({"sent_utc": "2026-11-21T09:30:00.000Z"})
     assert await box.cloud.config(have=0, wait_s=0) is None
-    await box.cloud.config_status(1, ConfigState.REFUSED, [{"path": "$", "message": "test"}])
+    await box.cloud.config_status(1, ConfigState.REFUSED, [reason_of("$: test", "", {})])
+
+
+async def sites(centre: Centre, box: Box, lang: str) -> str:
+    """The cell of the box in `kyusai sites`, its lines joined without blanks."""
+    table = await asyncio.to_thread(centre.kyusai, "sites", "--data", str(centre.data), lang=lang)
+    cells = [line.split("│")[-2].strip() for line in table.splitlines() if "│" in line]
+    of_box = "".join(cells).partition(box.id)[2].partition("box-")[0]
+    return of_box.replace(" ", "")
+
+
+def faulty() -> tuple[Reason, ...]:
+    """What a box finds in a document that no centre of today would sign."""
+    envelope = sealed(
+        9, site={**document()["site"], "name": 7}, gateways=[{"id": "gw1", "uri": "sip:b[red]"}]
+    )
+    with pytest.raises(ConfigRefused) as caught:
+        examine(envelope, TRUST, 0)
+    return caught.value.problems
+
+
+async def test_why_a_version_was_refused_is_told_to_each_reader_in_his_language(
+    centre: Centre, box: Box
+) -> None:
+    reasons = faulty()
+    await box.cloud.config_status(9, ConfigState.REFUSED, reasons)
+    shown = {lang: await sites(centre, box, lang) for lang in ("en", "ja")}
+    for one in reasons[:5]:
+        for lang in ("en", "ja"):
+            assert retold(one, lang).replace(" ", "") in shown[lang]
+        assert one.text.replace(" ", "") not in shown["ja"]
+    listed = json.loads(await asyncio.to_thread(centre.kyusai, "sites", "--json", "--data", str(centre.data)))
+    (told,) = [one for one in listed[0]["boxes"] if one["id"] == box.id]
+    assert told["config_problems"] == [one.text for one in reasons], "for programs, as ever"
+    assert told["config_reasons"][0]["key"] == reasons[0].key
+
+
+async def test_an_older_boxs_lines_are_told_as_they_came_and_a_hostile_ones_do_nothing(
+    centre: Centre, box: Box
+) -> None:
+    body: dict[str, Any] = {"version": 9, "state": "refused", "problems": ["$.a: is [red]wrong[/red]"]}
+    await box.cloud._post(PATH_CONFIG_STATUS, body)
+    assert "$.a:is[red]wrong[/red]" in await sites(centre, box, "ja")
+    values = {"value": "{0.__class__} \x1b[2J[/]", "found": "string", "expected": "number", "lang": "x"}
+    details = [{"key": "field.type", "values": values, "path": "[/]"}, {"key": 7}, *[[{}]] * 5]
+    await box.cloud._post(PATH_CONFIG_STATUS, {**body, "problems": ["a", "b", {"c": []}], "details": details})
+    shown = await sites(centre, box, "ja")
+    assert "[/]:{0.__class__}\\x1b[2J[/]の型は文字列ですが、数でなければなりません" in shown
+    assert "\x1b" not in shown and "{'c':[]}" in shown
 
 
 async def test_calls_in_the_journal_reach_the_centre_through_a_line_that_breaks(

@@ -2,7 +2,7 @@
 
 import io
 import re
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +18,7 @@ from agent.status import ConfigStatus, KamailioStatus, SpoolStatus, Status, Task
 from agent.status_view import span, view
 from appliance.model import LinkState
 from appliance.text import Lang, text
-from cloudsync.wire import AtRest
+from cloudsync.wire import AtRest, reason_of, reasons_json
 
 
 def link(state: LinkState = LinkState.UP) -> Link:
@@ -102,6 +102,26 @@ def test_the_status_says_what_protects_the_disk_and_warns_of_none(kind: str, lan
     assert (text("agent.status.disk_encryption", lang) in shown) == bool(kind)
     assert not kind or text(f"agent.status.encrypted_{kind}", lang) in shown
     assert (text("agent.status.disk_not_encrypted", lang)[:20] in shown) == (kind == "none")
+
+
+@pytest.mark.parametrize(
+    ("lang", "details", "expected"),
+    [
+        ("en", True, "[b]: told in English"),
+        ("ja", True, "$.a[0]: [b] の型は 文字列 ですが、数 でなければなりません (数 として書いてください。)"),
+        ("ja", False, "[b]: told in English"),
+    ],
+    ids=["English", "Japanese", "Japanese, of an older agent"],
+)
+def test_the_status_says_why_a_document_was_not_taken(lang: Lang, details: bool, expected: str) -> None:
+    values = {"value": "[b]", "found": "string", "expected": "number"}
+    problems, told = reasons_json([reason_of("[b]: told in English", "field.type", values, "$.a[0]")])
+    config = asdict(ConfigStatus(refused_version=13, problems=tuple(problems), details=tuple(told)))
+    if not details:
+        del config["details"]
+    console = Console(width=200, record=True, file=io.StringIO())
+    console.print(view(status().as_json() | {"config": config}, lang))
+    assert expected in console.export_text()
 
 
 def test_a_prober_that_fell_silent_shows_as_unknown() -> None:

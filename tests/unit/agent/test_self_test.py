@@ -41,7 +41,9 @@ def test_calls_that_find_no_way_three_looks_in_a_row_take_the_version_back() -> 
     watch = HealthWatch(Vitals(True, 40, 0, 3, BEFORE), 0.0)
     verdicts = [watch.look(lost, float(number)) for number in range(BROKEN_SAMPLES)]
     assert verdicts == [Verdict.WAIT] * (BROKEN_SAMPLES - 1) + [Verdict.UNHEALTHY]
-    assert watch.reasons == ("calls find no way since the switch: emergency:110: 404 instead of 200",)
+    assert tuple(map(str, watch.reasons)) == (
+        "calls find no way since the switch: emergency:110: 404 instead of 200",
+    )
 
 
 def test_one_lost_datagram_is_forgiven() -> None:

@@ -1,10 +1,12 @@
 """Texts: a user must get the right language, and an error must never be lost for want of a text."""
 
+from dataclasses import dataclass, field
+
 import pytest
 
 from appliance.errors import KyusaiError
 from appliance.problems import Problem
-from appliance.text import Catalogue, language
+from appliance.text import Catalogue, Lang, language
 
 CATALOGUE = Catalogue(
     {
@@ -64,6 +66,50 @@ def test_error_that_lacks_a_value_keeps_its_own_words() -> None:
 def test_words_inside_a_problem_are_translated() -> None:
     problem = Problem("$.version", "field.type", "must be a string", "", {"expected": "string"})
     assert CATALOGUE.explain(problem, "ja") == ("文字列 でなければなりません", "")
+
+
+@dataclass(frozen=True)
+class FromElsewhere:
+    """What another machine told."""
+
+    text: str = "box a is slow (Wait.)"
+    key: str = "box.slow"
+    values: dict[str, str] = field(default_factory=lambda: {"name": "a"})
+    path: str = ""
+
+
+@pytest.mark.parametrize(
+    ("told", "lang", "expected"),
+    [
+        pytest.param(FromElsewhere(), "ja", "ボックス a が遅い (お待ちください。)", id="known"),
+        pytest.param(
+            FromElsewhere(path="$.box"),
+            "ja",
+            "$.box: ボックス a が遅い (お待ちください。)",
+            id="with its place",
+        ),
+        pytest.param(FromElsewhere(text="as it came"), "en", "as it came", id="English is told as it came"),
+        pytest.param(FromElsewhere(key=""), "ja", "box a is slow (Wait.)", id="an older release"),
+        pytest.param(FromElsewhere(key="box.new"), "ja", "box a is slow (Wait.)", id="a newer release"),
+        pytest.param(FromElsewhere(values={}), "ja", "box a is slow (Wait.)", id="a value is missing"),
+        pytest.param(
+            FromElsewhere("must be a string", "field.type", {"expected": "string"}),
+            "ja",
+            "文字列 でなければなりません",
+            id="a word",
+        ),
+        pytest.param(
+            FromElsewhere(values={"name": "{name.__class__} {0}", "key": "x", "lang": "y", "self": "z"}),
+            "ja",
+            "ボックス {name.__class__} {0} が遅い (お待ちください。)",
+            id="hostile values are shown and no more",
+        ),
+    ],
+)
+def test_what_another_machine_told_is_said_in_the_readers_language(
+    told: FromElsewhere, lang: Lang, expected: str
+) -> None:
+    assert CATALOGUE.retold(told, lang) == expected
 
 
 def test_value_with_braces_is_shown_as_it_is() -> None:
