@@ -2,7 +2,8 @@
 
 A CDR, the journal position it came from and the call's document move in one transaction, so that after a crash at any
 point a call is either still to be read or already there, never both and never neither. Records get the next number of
-the site's sequence and the next link of its hash chain here. A record leaves only by `settle`, with the centre's word.
+the site's sequence and the next link of its hash chain here. A record leaves only by `settle`, with the centre's word, or
+in the transaction that brings the event which tells of it (`record_retain`, `spool_give_up`).
 
 One process owns the file (`spool_files.open_spool` takes the lock). Every method blocks on disk and may be called
 from any thread; each is one transaction and raises a `SpoolError` with nothing half done.
@@ -87,6 +88,8 @@ class Spool:
         self._records: int | None = (
             None  # counted once: a count of a million takes the lock for a tenth of a second
         )
+        self._counted = 0
+        """SQLite's own number of the file's state then; a commit of another connection's changes it, one of this one does not."""
         self._reserve = Reserve(path)
         self._reserve.keep()
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
@@ -207,28 +210,9 @@ class Spool:
 
     def add_records(self, db: sqlite3.Connection, records: Sequence[NewRecord]) -> list[RecordText]:
         """`append`'s records alone, within the caller's transaction."""
-        chain = chain_of(db)
-        next_seq, last_hash = chain.next_seq, chain.last_hash
-        added = []
-        for new in records:
-            record = chain_text(
-                last_hash,
-                seq=next_seq,
-                record_id=new.id,
-                kind=str(new.kind),
-                priority=new.priority,
-                created_utc=utc_text(new.created_wall_ms),
-                boot_id=new.boot_id,
-                text=canonical_json(new.body),
-            )
-            if not insert_row(db, record):
-                continue
-            next_seq, last_hash = next_seq + 1, record.hash
-            added.append(record)
+        added = number(db, records)
         if self._records is not None:
             self._records += len(added)
-        if added:
-            set_chain(db, Chain(next_seq, last_hash, chain.unsure_from))
         return added
 
     def next_seq(self, db: sqlite3.Connection) -> int:
@@ -341,8 +325,10 @@ class Spool:
     def depth(self) -> Depth:
         """How much is waiting, for status and metrics."""
         with self.reading() as db:
-            if self._records is None:
+            (version,) = db.execute("PRAGMA data_version").fetchone()
+            if self._records is None or version != self._counted:  # a person's command changed the file
                 (self._records,) = db.execute("SELECT count(*) FROM record").fetchone()
+                self._counted = version
             total = self._records
             (parked,) = db.execute("SELECT count(*) FROM record WHERE state = ?", (PARKED,)).fetchone()
             oldest = db.execute(
@@ -368,6 +354,31 @@ class Spool:
         """All call documents (JSON) by call."""
         with self.reading() as db:
             return dict(db.execute("SELECT call, doc FROM open_call").fetchall())
+
+
+def number(db: sqlite3.Connection, records: Sequence[NewRecord]) -> list[RecordText]:
+    """Give records the next numbers and write them, within the caller's transaction; gives those that are new."""
+    chain = chain_of(db)
+    next_seq, last_hash = chain.next_seq, chain.last_hash
+    added = []
+    for new in records:
+        record = chain_text(
+            last_hash,
+            seq=next_seq,
+            record_id=new.id,
+            kind=str(new.kind),
+            priority=new.priority,
+            created_utc=utc_text(new.created_wall_ms),
+            boot_id=new.boot_id,
+            text=canonical_json(new.body),
+        )
+        if not insert_row(db, record):
+            continue
+        next_seq, last_hash = next_seq + 1, record.hash
+        added.append(record)
+    if added:
+        set_chain(db, Chain(next_seq, last_hash, chain.unsure_from))
+    return added
 
 
 def insert_row(db: sqlite3.Connection, record: RecordText) -> bool:

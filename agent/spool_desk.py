@@ -1,7 +1,7 @@
 """A person's look into the spool, beside the agent or without it: what is parked and why, and letting it try again.
 
 Works on the file as a second user of it: SQLite keeps the two apart, each change is one transaction, and the agent looks
-again within a second. Nothing is ever deleted here.
+again within a second. Nothing is ever deleted here; `spool_give_up` does that.
 """
 
 import sqlite3
@@ -13,7 +13,7 @@ from pathlib import Path
 from agent import rechain
 from agent.spool import BUSY_MS, DAMAGED_REASON, Spool
 from agent.spool_chain import chain_of, set_chain
-from agent.spool_errors import Unsound, spool_error
+from agent.spool_errors import Unsound, lossy_text, spool_error
 from agent.spool_files import damage_in_log
 from appliance.errors import KyusaiError
 
@@ -48,7 +48,9 @@ def reasons(spool: Spool) -> dict[str, int]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[sqlite3.Connection]:
+def opened(path: Path) -> Iterator[sqlite3.Connection]:
+    """The spool's file for one command; what is not committed in the end is undone. Raises KyusaiError `spool.none`,
+    SpoolError."""
     if not path.exists():
         raise KyusaiError(
             "spool.none",
@@ -62,6 +64,7 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection]:
         db = sqlite3.connect(path, isolation_level=None, timeout=BUSY_MS / 1000)
         try:
             db.execute("PRAGMA synchronous = FULL")
+            db.text_factory = lossy_text
             yield db
         finally:
             db.close()
@@ -71,7 +74,7 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection]:
 
 def parked(path: Path, limit: int) -> list[Parked]:
     """What is parked in the spool at `path`, oldest first. Raises KyusaiError `spool.none`, SpoolError."""
-    with _opened(path) as db:
+    with opened(path) as db:
         return [Parked(*row) for row in db.execute(_PARKED, (limit,))]
 
 
@@ -82,7 +85,7 @@ def retry(path: Path, ids: Sequence[str] = (), *, renumber: bool = False) -> int
     renumber: everything in the spool gets new numbers, behind the last that the centre holds. For a box whose disk was
     restored from a backup, or cloned, and that therefore gave numbers away twice. Raises as `parked` does.
     """
-    with _opened(path) as db:
+    with opened(path) as db:
         db.execute("BEGIN IMMEDIATE")
         named = f"AND id IN ({', '.join('?' * len(ids))})" if ids else ""
         records = (

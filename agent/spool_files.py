@@ -121,17 +121,29 @@ def _log(path: Path) -> spool_wal.Log:
 def damage_in_log(path: Path) -> str:
     """What is wrong with the log that a dead agent left: whoever opened the spool now would have SQLite end it there. "" for
     nothing, and while an agent is at work. Blocks; never raises."""
+    log = _left_log(path)
+    return log.problem if log is not None and log.found is spool_wal.Found.DAMAGED else ""
+
+
+def unsure_log(path: Path) -> str:
+    """Why the next number in the spool is in doubt until the agent has opened it: the log that a dead one left is not whole. ""
+    where it is, and while an agent is at work. Blocks; never raises."""
+    log = _left_log(path)
+    return log.problem if log is not None and log.found is not spool_wal.Found.WHOLE else ""
+
+
+def _left_log(path: Path) -> spool_wal.Log | None:
+    """The log that a dead agent left; None while one is at work."""
     try:
         lock = _take_lock(path)
     except (SpoolLocked, OSError):
-        return ""
+        return None
     try:
-        log = _log(path)
+        return _log(path)
     except OSError:
-        return ""
+        return None
     finally:
         os.close(lock)
-    return log.problem if log.found is spool_wal.Found.DAMAGED else ""
 
 
 @contextmanager
@@ -224,7 +236,7 @@ def _finish_exchange(path: Path, now: Moment) -> None:
         if _beside(path, suffix).exists():
             _beside(path, suffix).rename(_beside(aside, suffix))
     rebuilt.rename(path)
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def _aside(path: Path, now: Moment) -> Path:
@@ -249,11 +261,12 @@ def _rebuild(path: Path, problem: str, now: Moment, log: spool_wal.Log) -> SetAs
         spool.close()
     _beside(unfinished, RESERVE_SUFFIX).unlink(missing_ok=True)
     unfinished.rename(_beside(path, REBUILT_SUFFIX))
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
     return found
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder survive a power cut. Blocks. Raises OSError."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(handle)

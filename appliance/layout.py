@@ -120,6 +120,11 @@ class Layout:
         return self.state_dir / "spool.sqlite"
 
     @property
+    def given_up_dir(self) -> Path:
+        """Parked records that a person gave up, as they stood in the spool."""
+        return self.state_dir / "given-up"
+
+    @property
     def acknowledged(self) -> Path:
         """Copies of records that the centre has acknowledged, for a centre that loses them."""
         return self.state_dir / "acknowledged.sqlite"

@@ -170,7 +170,8 @@ def print_refused(rows: Iterable[dict[str, Any]]) -> None:
 
 
 def _since_then(refused: dict[str, Any]) -> str:
-    return said("centre.refused.here" if refused["here"] else "centre.refused.parked")
+    given_up = "given_up" if refused["given_up_utc"] else "parked"
+    return said(f"centre.refused.{'here' if refused['here'] else given_up}")
 
 
 def print_recordings(rows: Iterable["Recording"], until_utc: Mapping[tuple[str, str], str]) -> None:

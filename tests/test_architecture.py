@@ -36,8 +36,8 @@ CORES = frozenset(
     appliance.kamailio.route appliance.kamailio.routing appliance.kamailio.rows appliance.kamailio.trunks
     appliance.kamailio.view
     appliance.media.metadata appliance.media.naming appliance.media.rtp appliance.media.timeline
-    agent.call_doc agent.cdr agent.cdr_fields agent.disk agent.evidence agent.journal_events agent.link agent.options
-    agent.records agent.series agent.status
+    agent.call_doc agent.cdr agent.cdr_fields agent.disk agent.evidence agent.give_up agent.journal_events agent.link
+    agent.options agent.records agent.series agent.status
     cloudsync.merge cloudsync.series cloudsync.wire
     """.split()  # noqa: SIM905 - a table
 )

@@ -17,6 +17,7 @@ from cloudsync.store.steps import (
     given_up,
     jobs,
     months,
+    refused,
     retention,
     seals,
 )
@@ -42,6 +43,7 @@ STEPS: tuple[tuple[str, Callable[[Connection], None]], ...] = (
     ("seals", seals.apply),
     ("given up", given_up.apply),
     ("retention", retention.apply),
+    ("refused", refused.apply),
 )
 
 

@@ -1,10 +1,10 @@
 """Statements on all sites at once: a statement for each figure, not one for each site. Sites without any are left out."""
 
-from sqlalchemy import Connection, func, not_, select
+from sqlalchemy import Connection, func, select
 
 from cloudsync.store import boxes
 from cloudsync.store.boxes import Box
-from cloudsync.store.records import LEDGER, Ledger, taken_since
+from cloudsync.store.records import LEDGER, Ledger, waits
 from cloudsync.store.tables import config_version, recording, refused_record, sequence
 from cloudsync.wire import RecordingState
 
@@ -40,8 +40,8 @@ def recordings(connection: Connection) -> dict[str, tuple[int, int]]:
 
 
 def refused_counts(connection: Connection) -> dict[str, int]:
-    """How many different records of each site were refused and have not come since."""
-    query = select(refused_record.c.site_id, func.count()).where(not_(taken_since()))
+    """How many different records of each site were refused, have not come since and were not given up."""
+    query = select(refused_record.c.site_id, func.count()).where(waits())
     query = query.group_by(refused_record.c.site_id)
     return {row[0]: row[1] for row in connection.execute(query)}
 

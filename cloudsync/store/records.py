@@ -12,7 +12,7 @@ from operator import itemgetter
 from typing import Any
 
 import psycopg
-from sqlalchemy import ColumnElement, Connection, Select, and_, delete, exists, select, text, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, delete, exists, not_, select, text, update
 from sqlalchemy.exc import OperationalError
 
 from cloudsync.merge import Held, Link, Sound
@@ -107,6 +107,8 @@ def near(connection: Connection, site_id: str, records: Sequence[Link]) -> list[
 
 def held(connection: Connection, site_id: str, records: Sequence[Link]) -> list[Held]:
     """What the store holds under the ids of `records`, their sequence numbers or the numbers beside those."""
+    if not records:
+        return []
     seqs = sorted({seq for item in records for seq in (item.seq - 1, item.seq, item.seq + 1)})
     ids = [item.id for item in records]
     if connection.dialect.name == "postgresql":
@@ -250,9 +252,17 @@ def note_refused(
         connection.execute(
             statement.on_conflict_do_update(
                 index_elements=["site_id", "id", "hash", "reason"],
-                set_={"times": refused_record.c.times + 1, "last_utc": now_utc},
+                set_={"times": refused_record.c.times + 1, "last_utc": now_utc, "given_up_utc": None},
             )
         )
+
+
+def note_given_up(connection: Connection, site_id: str, ids: Sequence[str], now_utc: str) -> None:
+    """A person at the box has given these up; what comes again all the same waits again."""
+    if ids:
+        named = refused_record.c.id.in_({_storable(id_) for id_ in ids})
+        same = refused_record.c.site_id == site_id, named
+        connection.execute(update(refused_record).where(*same).values(given_up_utc=now_utc))
 
 
 def _storable(id_: str) -> str:
@@ -331,7 +341,8 @@ def _whole(*more: ColumnElement[Any]) -> Select[Any]:
 
 
 def refused(connection: Connection, *, site_id: str = "", limit: int) -> list[dict[str, object]]:
-    """Refused records as dictionaries, newest first; `here`: whether it was taken since, under another number or sent again."""
+    """Refused records as dictionaries, newest first; `here`: whether it was taken since, under another number or
+    sent again; `given_up_utc`: since when its box waits for it no more, None where it does."""
     query = select(refused_record, taken_since().label("here"))
     query = query.order_by(refused_record.c.last_utc.desc()).limit(limit)
     if site_id:
@@ -345,3 +356,8 @@ def taken_since() -> ColumnElement[bool]:
         ledger_table.c.site_id == refused_record.c.site_id, ledger_table.c.id == refused_record.c.id
     )
     return and_(refused_record.c.reason != Refusal.CONFLICT.value, there)
+
+
+def waits() -> ColumnElement[bool]:
+    """Whether a refused record has neither come since nor been given up."""
+    return and_(not_(taken_since()), refused_record.c.given_up_utc.is_(None))

@@ -264,7 +264,9 @@ refused_record = Table(
     Column("box_id", TEXT, nullable=False),
     Column("times", Integer, nullable=False),
     Column("last_utc", TEXT, nullable=False),
+    Column("given_up_utc", TEXT),
 )
+"""What was refused. `given_up_utc`: when the centre heard that a person at its box gave it up."""
 
 recording = Table(
     "recording",

@@ -34,7 +34,14 @@ from cloudsync.wire.enrolment import (
     format_enrolment,
     parse_enrolment,
 )
-from cloudsync.wire.given_up import EVENT_GIVEN_UP, GIVEN_UP_MAX, GivenUpRun, given_up_json, given_up_runs
+from cloudsync.wire.given_up import (
+    EVENT_GIVEN_UP,
+    GIVEN_UP_MAX,
+    GivenUpRun,
+    given_up_ids,
+    given_up_json,
+    given_up_runs,
+)
 from cloudsync.wire.ledger import LedgerReceipt, ledger_receipt_from
 from cloudsync.wire.limits import (
     BATCH_BYTES_MAX,
@@ -243,6 +250,7 @@ __all__ = [
     "format_enrolment",
     "format_utc",
     "from_base64",
+    "given_up_ids",
     "given_up_json",
     "given_up_runs",
     "gunzip",

@@ -53,6 +53,13 @@ def given_up_runs(body: Mapping[str, Json]) -> list[GivenUpRun]:
     return [GivenUpRun(run[0], run[1], tuple(run[2:])) for run in runs]
 
 
+def given_up_ids(body: Mapping[str, Json]) -> list[str]:
+    """The ids that the event's body names: a person gave these up. None where a box gave records up by itself."""
+    named = body.get("records")
+    some = named[:GIVEN_UP_MAX] if isinstance(named, list) else []
+    return [one["id"] for one in some if isinstance(one, dict) and isinstance(one.get("id"), str)]
+
+
 def _is_run(run: Json) -> bool:
     return (
         isinstance(run, list)
