@@ -96,7 +96,11 @@ class DiskWatch:
             await asyncio.sleep(LOOK_S)
 
     def _measure(self) -> tuple[Room, Room | None]:
-        disk, audio = measure(self._path), measure(self._audio)
+        disk = measure(self._path)
+        try:
+            audio = measure(self._audio)
+        except OSError:  # it is gone, and nothing is recorded there: the disk is watched all the same
+            return disk, None
         return disk, audio if audio.device != disk.device else None
 
     def _judge(self, place: Place, before: DiskState, room: Room | None) -> DiskState:

@@ -45,7 +45,7 @@ class Rig:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.rooms = {DISK: AMPLE, AUDIO: ROOMY}
         self.rpc, self.engine, self.told = Rpc(), Engine(), list[Change]()
-        monkeypatch.setattr(disk_watch, "measure", lambda path: self.rooms[path])
+        monkeypatch.setattr(disk_watch, "measure", self.measure)
         monkeypatch.setattr(disk_watch, "LOOK_S", 0.0)
         self.watch = DiskWatch(
             DISK,
@@ -56,9 +56,14 @@ class Rig:
             self.told.append,
         )
 
-    async def look(self, disk: Room, audio: Room) -> list[str]:
+    def measure(self, path: Path) -> Room:
+        if path not in self.rooms:
+            raise FileNotFoundError(path)
+        return self.rooms[path]
+
+    async def look(self, disk: Room, audio: Room | None) -> list[str]:
         """What Kamailio is told in the next looks."""
-        self.rooms = {DISK: disk, AUDIO: audio}
+        self.rooms = {DISK: disk} | ({AUDIO: audio} if audio else {})
         self.rpc.called.clear()
         with suppress(TimeoutError):
             async with asyncio.timeout(0.2):
@@ -92,3 +97,9 @@ async def test_audio_on_the_disk_is_the_disk_s_business(monkeypatch: pytest.Monk
     assert set(await rig.look(TIGHT, TIGHT)) == {"htable.sets"}
     assert [one.place for one in rig.told] == ["disk"]
     assert rig.watch.audio_state is DiskState.AMPLE
+
+
+async def test_without_the_place_of_audio_the_disk_is_watched(monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = Rig(monkeypatch)
+    assert await rig.look(AMPLE, None) == []
+    assert set(await rig.look(TIGHT, None)) == {"htable.sets"}
