@@ -27,7 +27,8 @@ MEMORY_MODE = 0o700
 
 
 class Lies(StrEnum):
-    """Where `audio_dir` leads. ELSEWHERE: somebody linked it to a place of his own, which is left as it is."""
+    """Where `audio_dir` leads. NOWHERE: it is not there, or a link to what is not there. ELSEWHERE: somebody linked it to a place
+    of his own, which is left as it is."""
 
     NOWHERE = "nowhere"
     DISK = "disk"
@@ -64,9 +65,11 @@ def settle(layout: Layout, setting: Audio) -> None:
 
 def lies(layout: Layout) -> Lies:
     """Where audio lies now."""
-    if layout.audio_dir.is_symlink():
-        return Lies.MEMORY if _target(layout) == layout.memory_audio_dir else Lies.ELSEWHERE
-    return Lies.DISK if layout.audio_dir.exists() else Lies.NOWHERE
+    if layout.audio_dir.is_symlink() and _target(layout) == layout.memory_audio_dir:
+        return Lies.MEMORY
+    if not layout.audio_dir.exists():
+        return Lies.NOWHERE
+    return Lies.ELSEWHERE if layout.audio_dir.is_symlink() else Lies.DISK
 
 
 def belongs(layout: Layout, setting: Audio) -> Lies:
@@ -120,6 +123,7 @@ def complete(layout: Layout) -> None:
     if lies(layout) is Lies.NOWHERE:
         for whole in (leaving(layout), coming(layout)):
             if whole.is_dir():
+                layout.audio_dir.unlink(missing_ok=True)
                 whole.rename(layout.audio_dir)
                 return
     for half in (leaving(layout), coming(layout)):

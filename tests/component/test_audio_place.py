@@ -138,6 +138,13 @@ def test_a_link_of_somebody_s_own_is_left_as_it_is(layout: Layout, tmp_path: Pat
         assert (lies(layout), layout.audio_dir.resolve()) == (Lies.ELSEWHERE, tmp_path / "own")
 
 
+def test_a_link_that_leads_nowhere_is_replaced(layout: Layout, tmp_path: Path) -> None:
+    """As after run_dir was changed, or while a volume is not mounted: a box that does not start would be worse."""
+    layout.audio_dir.symlink_to(tmp_path / "of-before")
+    make_folders(box(layout))
+    assert (lies(layout), layout.pcaps_dir.is_dir()) == (Lies.MEMORY, True)
+
+
 def test_a_move_that_was_killed_is_ended_by_the_next_start(layout: Layout) -> None:
     settle(layout, Audio.DISK)
     path = say(layout)
