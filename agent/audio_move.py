@@ -63,9 +63,7 @@ def move(box: Box) -> Moved:
 
 
 def _to_memory(layout: Layout, moved: Moved) -> None:
-    shutil.rmtree(
-        layout.memory_audio_dir, ignore_errors=True
-    )  # of an earlier try; a mount point stays, empty
+    shutil.rmtree(layout.memory_audio_dir, ignore_errors=True)  # of an earlier try; a mount stays, empty
     make_memory(layout)
     _has_room(layout.memory_audio_dir, moved.bytes)
     shutil.copytree(layout.audio_dir, layout.memory_audio_dir, dirs_exist_ok=True)
