@@ -4,6 +4,7 @@ import json
 import os
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pyrage
@@ -45,3 +46,21 @@ def test_without_a_key_nothing_is_stored_and_nothing_is_lost(tmp_path: Path) -> 
     work = rooms.Rooms(layout, list, media.hand_over)
     assert work.pass_once(*rooms.now()) == 0
     assert (path.exists(), list(layout.recordings_dir.iterdir())) == (True, [])
+
+
+def test_what_lies_in_memory_is_handed_over_on_the_disk(tmp_path: Path) -> None:
+    """Another file system: what is encrypted cannot be renamed from one to the other."""
+    layout = Layout(tmp_path / "state", tmp_path / "run")
+    with TemporaryDirectory(prefix="kyusai-rooms-", dir="/dev/shm") as memory:
+        layout.state_dir.mkdir()
+        layout.audio_dir.symlink_to(memory)
+        for folder in (layout.rooms_dir, layout.recordings_dir, layout.capture_dir):
+            folder.mkdir(parents=True)
+        path = layout.rooms_dir / "a.wav"
+        soundfile.write(path, np.zeros(16_000), 16_000)
+        os.utime(path, (0, 0))
+        owner = pyrage.x25519.Identity.generate()
+        work = rooms.Rooms(layout, lambda: [str(owner.to_public())], media.hand_over)
+        assert work.pass_once(*rooms.now()) == 1
+        assert not path.exists()
+    assert {one.name for one in layout.recordings_dir.iterdir()} == {"room-a.age", "room-a.json"}
