@@ -26,6 +26,10 @@ from tests.lab.processes import wait_until
 from tests.lab.site_document import GROUP, MAIN_NUMBER
 from tests.lab.story import Story
 
+RECORDINGS_S = 140.0
+"""They come within seconds. Where two telephones of a group answer in the same millisecond, and the caller's does not end the
+other, that one repeats its answer for 32 s; rtpengine keeps the call for it, and ends the capture a minute later."""
+
 GATEWAY_CALLS = 2
 """Channels of the demo's gateway: few, so that an emergency call finds it full."""
 
@@ -273,7 +277,7 @@ class Demo:
                 for name, (call, callee_hz) in self.calls.items()
                 if "established" in call.times
             }
-            figures, audio = await self.evidence.recordings(expected, timeout_s=40)
+            figures, audio = await self.evidence.recordings(expected, timeout_s=RECORDINGS_S)
             self.figures["recordings"], self.figures["audio"] = figures, audio
             wrong = [entry["call"] for entry in audio if not (entry["left_ok"] and entry["right_ok"])]
             detail = ", ".join(f"{key} {value}" for key, value in figures.items())
