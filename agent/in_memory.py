@@ -68,12 +68,13 @@ class InMemory:
             await asyncio.sleep(LOOK_S)
 
     def tell(self, ids: tuple[str, str]) -> None:
-        """Tell of each that is lost, once. Blocks on disk. Raises SpoolError."""
-        at, lost, self._lost = self._now(), self._lost, {}
-        if lost:
-            told = [self._record(ids, one, *told, at) for one, told in lost.items()]
+        """Tell of each that is lost, once. Blocks on disk. Raises SpoolError: they are told by the next call then."""
+        at = self._now()
+        if self._lost:
+            told = [self._record(ids, one, *told, at) for one, told in self._lost.items()]
             self._spool.append(told, cursors={CURSOR: "null"})
-            self._log.warning("recordings_lost", why="power", recordings=sorted(lost))
+            self._log.warning("recordings_lost", why="power", recordings=sorted(self._lost))
+            self._lost = {}
 
     def note(self) -> bool:
         """Write down what is there now, if that has changed; whether it had. Blocks on disk. Raises SpoolError, OSError."""

@@ -12,6 +12,7 @@ from agent.audio_place import Lies
 from agent.in_memory import CURSOR, InMemory
 from agent.journal_events import Moment
 from agent.spool import Spool
+from agent.spool_errors import SpoolFull
 from agent.spool_files import open_spool
 from appliance.layout import Layout
 from appliance.media.naming import recording_stem
@@ -81,6 +82,28 @@ def test_what_went_with_the_power_is_told_once(layout: Layout, spool: Spool) -> 
         lost = [(CAPTURE, "call@1", "power"), ("room-conf-1", "", "power"), ("vm-a", "", "power")]
         assert given_up(spool) == lost
         assert spool.waiting(1)[0].body["started_utc"] == "2026-09-21T14:13:20Z"
+
+
+def test_what_a_full_disk_did_not_take_is_told_when_there_is_room(
+    layout: Layout, spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box(layout, spool, BEFORE).note()
+    paths = say(layout)
+    box(layout, spool, BEFORE).note()
+    for path in paths:
+        path.unlink()
+    back = box(layout, spool, AFTER)
+    back.look_back()
+
+    def full(*_arguments: object, **_options: object) -> None:
+        raise SpoolFull("spool.full", "no room", "")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(spool, "append", full)
+        with pytest.raises(SpoolFull):
+            back.tell(IDS)
+    back.tell(IDS)
+    assert len(given_up(spool)) == 3
 
 
 def test_an_agent_that_was_started_anew_without_the_machine_has_lost_nothing(
